@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Kafka's UUID: 16 bytes, in text URL-safe base64 without padding, always 22 characters (spec storage.md section 1).
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <optional>
+#include <ottla/base/abi.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ottla::inline OTTLA_ABI {
+
+struct Uuid {
+  std::array<std::byte, 16> bytes{};
+
+  auto operator<=>(const Uuid&) const = default;
+  bool is_zero() const { return *this == Uuid{}; }
+
+  /// 22 characters of base64.
+  std::string to_string() const;
+  /// 32 lower-case hexadecimal digits, as in names of directories.
+  std::string to_hex() const;
+  /// From 22 characters of base64; nothing when malformed.
+  static std::optional<Uuid> parse(std::string_view text);
+
+  template <class Hash>
+  friend Hash AbslHashValue(Hash state, const Uuid& id) {
+    return Hash::combine_contiguous(std::move(state), id.bytes.data(), id.bytes.size());
+  }
+};
+
+}  // namespace ottla::inline OTTLA_ABI
+
+#ifndef OTTLA_COMPILED
+#include <ottla/base/impl/uuid.ipp>
+#endif

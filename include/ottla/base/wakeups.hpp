@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a lower layer says "somebody may go on" without calling up: it puts a wake-up into `Wakeups`, whose owner runs
+// them after unlocking. What is woken is counted, so that its owner may be gone by then.
+#pragma once
+
+#include <absl/container/inlined_vector.h>
+
+#include <ottla/base/ref.hpp>
+#include <utility>
+
+namespace ottla::inline OTTLA_ABI {
+
+class Wakeable : public Counted {
+ public:
+  /// Called without any lock, from any thread, perhaps more than once. Returns soon and does not wait.
+  virtual void wake() noexcept = 0;
+};
+
+/// Not thread-safe: one owner, on the stack of the call that unlocks.
+class Wakeups {
+ public:
+  Wakeups() = default;
+  Wakeups(const Wakeups&) = delete;
+  Wakeups& operator=(const Wakeups&) = delete;
+  ~Wakeups() { run(); }
+
+  void add(Ref<Wakeable> wakeable) { pending_.push_back(std::move(wakeable)); }
+  bool empty() const { return pending_.empty(); }
+
+  /// Before: the caller holds no lock.
+  void run() noexcept {
+    for (const Ref<Wakeable>& wakeable : pending_) {
+      wakeable->wake();
+    }
+    pending_.clear();
+  }
+
+ private:
+  absl::InlinedVector<Ref<Wakeable>, 4> pending_;
+};
+
+}  // namespace ottla::inline OTTLA_ABI
