@@ -31,8 +31,8 @@ target_compile_features(ottla_compiled PUBLIC cxx_std_20)
 target_include_directories(ottla_compiled PUBLIC
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:include>")
 target_compile_definitions(ottla_compiled
-  PUBLIC OTTLA_COMPILED
-  PRIVATE OTTLA_COMPILED_SOURCE $<$<BOOL:${OTTLA_CHECKED}>:OTTLA_CHECKED=1>)
+  PUBLIC OTTLA_COMPILED $<$<BOOL:${OTTLA_CHECKED}>:OTTLA_CHECKED=1>
+  PRIVATE OTTLA_COMPILED_SOURCE)
 target_link_libraries(ottla_compiled PUBLIC ${libraries} PRIVATE ${optional_libraries})
 include(cmake/warnings.cmake)
 ottla_warnings(ottla_compiled)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Includes everything, and says what it was built as. CMake compiles it once per set of flags; UNIT is the set's name.
-#include <all_headers.hpp>
-
+// Includes everything, and says what it was built as. CMake compiles it once per set of flags; UNIT
+// is the set's name.
 #include "tests/headers/link_unit.hpp"
+
+#include <all_headers.hpp>
 
 #define TEXT_2(x) #x
 #define TEXT(x) TEXT_2(x)

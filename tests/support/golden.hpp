@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Golden data: log directories written by Apache Kafka and vectors computed by its classes. The environment variable
-// OTTLA_GOLDEN_DIR names the full set; without it tests use the small copy in tests/golden. JSON integers are exact
-// 64-bit ones: read them with get<std::int64_t>().
+// Golden data: log directories written by Apache Kafka and vectors computed by its classes. The
+// environment variable OTTLA_GOLDEN_DIR names the full set; without it tests use the small copy in
+// tests/golden. JSON integers are exact 64-bit ones: read them with get<std::int64_t>().
 #pragma once
 
 #include <cstddef>
@@ -11,17 +11,19 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 namespace golden {
 
 inline bool is_full() { return std::getenv("OTTLA_GOLDEN_DIR") != nullptr; }
 
-/// The root of the golden data. A root that was asked for and is not there is an error, never a skipped test.
+/// The root of the golden data. A root that was asked for and is not there is an error, never a
+/// skipped test.
 inline std::filesystem::path dir() {
   const char* full = std::getenv("OTTLA_GOLDEN_DIR");
   const std::filesystem::path root = full ? full : OTTLA_TESTS_DIR "/golden";
@@ -31,8 +33,8 @@ inline std::filesystem::path dir() {
   return root;
 }
 
-/// For a test that only the full data can feed: `if (golden::skip_without_full_data()) return;`. CTest then shows the
-/// test as skipped, and the reason in its output.
+/// For a test that only the full data can feed: `if (golden::skip_without_full_data()) return;`.
+/// CTest then shows the test as skipped, and the reason in its output.
 inline bool skip_without_full_data() {
   if (!is_full()) std::cout << "SKIPPED: set OTTLA_GOLDEN_DIR to the full golden data\n";
   return !is_full();
