@@ -43,6 +43,7 @@ class Buffer {
 
   explicit operator bool() const { return block_ != nullptr; }
   std::byte* data() { return block_->data(); }
+  const std::byte* data() const { return block_->data(); }
   std::size_t capacity() const { return block_ == nullptr ? 0 : block_->capacity; }
   MutableBytes bytes() { return {data(), capacity()}; }
 
