@@ -37,7 +37,7 @@ WORDS = [
 ]
 
 HEADERS = [
-    (WORLD, r"<(unistd|fcntl|dirent|poll|stdio|time|signal|pthread)\.h>|<(sys|linux)/.*>"
+    (WORLD, r"<(unistd|fcntl|dirent|poll|stdio|time|signal|pthread)\.h>|<(sys|linux)/(?!auxv).*>"
             r"|<absl/(time|random)/.*>|<c(stdio|time|signal)>|<(fstream|filesystem|thread|future"
             r"|semaphore|latch|barrier|stop_token|random)>"),
     (LOCK, r"<(mutex|shared_mutex|condition_variable)>|<absl/synchronization/.*>"),
