@@ -70,9 +70,14 @@ std::vector<reference::Record> walk(const BatchView& batch, bool& ok) {
   RecordCursor records = batch.records();
   while (const RecordView* view = records.next()) {
     const RandomRecord record = copy_of(*view);
-    out.push_back({record.timestamp - batch.header().base_timestamp.value(),
-                   static_cast<std::int32_t>(record.offset - batch.header().base_offset.value()),
-                   record.key, record.value, record.headers});
+    const auto difference = [](std::int64_t a, std::int64_t b) {  // wraps around
+      return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) -
+                                       static_cast<std::uint64_t>(b));
+    };
+    out.push_back(
+        {difference(record.timestamp, batch.header().base_timestamp.value()),
+         static_cast<std::int32_t>(difference(record.offset, batch.header().base_offset.value())),
+         record.key, record.value, record.headers});
   }
   ok = records.ok();
   return out;
