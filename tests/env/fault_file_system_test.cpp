@@ -112,8 +112,26 @@ TEST_CASE("a replacement that fails at any call leaves the old content or the ne
     CHECK(replaced.ok() == (failing >= at));
     const std::string content = *read_small_file(memory, "/d/checkpoint", 100);
     CHECK((content == "new" || (content == "old" && !replaced.ok())));
+    CHECK(memory.list("/d")->size() == 1);
   }
   CHECK(calls > 12);
+}
+
+TEST_CASE("after a device failed, a replacement touches nothing more", "[env]") {
+  MemoryFileSystem memory = with_directory();
+  bool failed = false;
+  int calls_after = 0;
+  FaultFileSystem fs(memory, [&](IoCall& call) {
+    calls_after += failed;
+    if (call.operation == IoOperation::sync) {
+      failed = true;
+      return error(Fault::io, "the device failed", Outcome::unknown);
+    }
+    return absl::OkStatus();
+  });
+  CHECK(outcome(replace(fs, "new", Durability::durable)) == Outcome::unknown);
+  CHECK(failed);
+  CHECK(calls_after == 0);
 }
 
 TEST_CASE("syncs of a small file come before what depends on them, and only when asked", "[env]") {

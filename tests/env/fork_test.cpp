@@ -96,6 +96,31 @@ TEST_CASE("a child neither holds nor lets go of its parent's lock", "[env]") {
   CHECK(fault(fs.lock(directory / ".lock").status()) == Fault::locked);
 }
 
+TEST_CASE("a child's destructors close no descriptor, which may be another's by then", "[env]") {
+  const TemporaryDirectory directory;
+  std::optional<PosixFileSystem> fs(std::in_place);
+  auto lock = fs->lock(directory / ".lock");
+  auto file = fs->open(directory / "f", OpenMode::create, why);
+  REQUIRE(lock.ok());
+  REQUIRE(file.ok());
+  CHECK(in_child([&] {
+          constexpr int most = 64;
+          for (int fd = 3; fd < most; ++fd) {
+            ::close(fd);
+          }
+          while (::open("/dev/null", O_RDONLY | O_CLOEXEC) < most) {
+          }
+          { const PosixLock gone = *std::move(lock); }
+          { const PosixFile gone = *std::move(file); }
+          fs.reset();
+          int closed = 0;
+          for (int fd = 3; fd < most; ++fd) {
+            closed += ::fcntl(fd, F_GETFD) < 0;
+          }
+          return closed;
+        }) == 0);
+}
+
 TEST_CASE("an executor of the parent's is dead in a child, and its end waits for nobody", "[env]") {
   auto env = PosixEnv::open();
   REQUIRE(env.ok());

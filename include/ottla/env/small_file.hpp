@@ -37,22 +37,23 @@ template <FileSystem Fs>
 absl::Status replace_small_file(Fs& fs, std::string_view path, Bytes content, Durability durability,
                                 IoReason why) {
   const std::string temporary = absl::StrCat(av(path), ".tmp");
-  const auto write = [&]() -> absl::Status {
+  const auto replace = [&]() -> absl::Status {
     OTTLA_ASSIGN(auto file, fs.open(temporary, OpenMode::create, why));
     OTTLA_TRY(file.truncate(0, why));  // what a crash left
     OTTLA_TRY(file.write(0, std::span(&content, 1), why));
     if (durability == Durability::durable) {
       OTTLA_TRY(file.sync(why));
     }
-    return file.close();
+    OTTLA_TRY(file.close());
+    return fs.rename(temporary, path, why);
   };
-  if (const absl::Status written = write(); !written.ok()) {
-    // Gives the space back where it is short. The file is nobody's, so what this answers is no
-    // news.
-    fs.remove(temporary, why).IgnoreError();
-    return written;
+  if (absl::Status failed = replace(); !failed.ok()) {
+    if (outcome(failed) == Outcome::not_written) {
+      // Gives the space back where it is short. Nobody reads it, so what this answers is no news.
+      fs.remove(temporary, why).IgnoreError();
+    }
+    return failed;
   }
-  OTTLA_TRY(fs.rename(temporary, path, why));
   if (durability == Durability::durable) {
     const std::size_t slash = path.rfind('/');
     OTTLA_TRY(fs.sync_directory(slash == std::string_view::npos ? "."
