@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# ottla::compiled, a static library: one source per folder, written here, that includes the folder's bodies.
+# ottla::compiled, a static library: one source per folder, written here, that includes the
+# folder's bodies.
 set(sources "")
 set(libraries "")
 foreach(folder IN LISTS OTTLA_FOLDERS)
@@ -25,7 +26,7 @@ add_library(ottla::compiled ALIAS ottla_compiled)
 set_target_properties(ottla_compiled PROPERTIES
   OUTPUT_NAME ottla EXPORT_NAME compiled POSITION_INDEPENDENT_CODE ON)
 if(NOT OTTLA_INSTALL)
-  set_target_properties(ottla_compiled PROPERTIES EXCLUDE_FROM_ALL ON)  # built when somebody links it
+  set_target_properties(ottla_compiled PROPERTIES EXCLUDE_FROM_ALL ON)  # until somebody links it
 endif()
 target_compile_features(ottla_compiled PUBLIC cxx_std_20)
 target_include_directories(ottla_compiled PUBLIC

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Finds what the library is built on, in the source tree and again where the installed package is used. Some of these
-# packages have a CMake file and some a pkg-config file, and Debian's releases differ in it: header and library are
-# looked for instead, which holds everywhere. Nothing is downloaded.
+# Finds what the library is built on, in the source tree and again where the installed package is
+# used. Some of these packages have a CMake file and some a pkg-config file, and Debian's releases
+# differ in it: header and library are looked for instead, which holds everywhere. Nothing is
+# downloaded.
 #
-# Gives absl::*, Threads::Threads, ottla::xxhash (headers only) and, for each optional library found,
-# ottla::with_<name>: whoever links it gets the library and OTTLA_WITH_<NAME>.
-# OTTLA_MISSING lists what is required and was not found.
+# Gives absl::*, Threads::Threads, ottla::xxhash (headers only) and, for each optional library
+# found, ottla::with_<name>: whoever links it gets the library and OTTLA_WITH_<NAME>. OTTLA_MISSING
+# lists what is required and was not found.
 set(OTTLA_OPTIONAL_LIBRARIES
     "isal isa-l/crc.h isal"
     "lz4 lz4frame.h lz4"

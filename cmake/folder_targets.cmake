@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A header-only target ottla::<folder> for each folder of cmake/layers.cmake that exists, and ottla::ottla for all of
-# them. The source tree and the installed package call the same function.
+# A header-only target ottla::<folder> for each folder of cmake/layers.cmake that exists, and
+# ottla::ottla for all of them. The source tree and the installed package call the same function.
 
 # Those of `libraries` that this machine has: an optional one may be missing.
 function(ottla_found out libraries)
@@ -14,8 +14,8 @@ function(ottla_found out libraries)
   set(${out} "${found}" PARENT_SCOPE)
 endfunction()
 
-# Sets OTTLA_FOLDERS in the caller. With IMPORTED as third argument the targets are imported ones, else they are made
-# here, as ottla_<folder>, with ottla::<folder> as alias.
+# Sets OTTLA_FOLDERS in the caller. With IMPORTED as third argument the targets are imported ones,
+# else they are made here, as ottla_<folder>, with ottla::<folder> as alias.
 function(ottla_add_folder_targets include_dir include_interface)
   set(folders "")
   foreach(line IN LISTS OTTLA_LAYERS ITEMS "ottla:")

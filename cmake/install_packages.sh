@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # install_packages.sh SECTION...
-# Installs what is missing of these sections of packages.txt. Asks nothing and touches no network when nothing is.
+#
+# Installs what is missing of these sections of packages.txt. Touches no network when nothing is.
 set -eu
 list=$(dirname "$0")/packages.txt
 
@@ -43,9 +44,12 @@ echo "Installing$missing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2086
-if ! { $root apt-get -qq update &&
-       $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $missing; } \
-    >"$log" 2>&1; then
+install() {
+  $root apt-get -qq update &&
+    $root env DEBIAN_FRONTEND=noninteractive \
+      apt-get -qq -y --no-install-recommends install $missing
+}
+if ! install >"$log" 2>&1; then
   tail -n 20 "$log" >&2
   echo "error: apt-get failed, see above. Try: apt-get update && apt-get install$missing" >&2
   exit 1

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The folders of include/ottla, lowest first, each with the folders it stands on. A folder includes itself and what it
-# stands on, directly or through others, and nothing else: tests/tidy checks every #include against this list. What a
-# folder stands on is declared above it, so there is no way round in a circle. Folders that do not exist yet are skipped.
+# The folders of include/ottla, lowest first, each with the folders it stands on. A folder includes
+# itself and what it stands on, directly or through others, and nothing else: tests/tidy checks
+# every #include against this list. What a folder stands on is declared above it, so there is no
+# way round in a circle. Folders that do not exist yet are skipped.
 set(OTTLA_LAYERS
     "base:"
     "env: base"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Warnings for our own targets. Users get none of these flags; the headers are clean under them all the same.
+# Warnings for our own targets. Users get none of these flags; the headers are clean under them all
+# the same.
 function(ottla_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow
     $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>

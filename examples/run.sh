@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what is missing, builds the library and its examples into build/ and runs the numbered ones in order.
+# Installs what is missing, builds the library and its examples into build/ and runs the numbered
+# ones in order.
 set -eu
 cd "$(dirname "$0")/.."
 sh cmake/install_packages.sh core

@@ -11,7 +11,7 @@ if [ -z "${OTTLA_GOLDEN_DIR:-}" ] && [ -d ../shared/golden ]; then
   OTTLA_GOLDEN_DIR=$(cd ../shared/golden && pwd)
   export OTTLA_GOLDEN_DIR
 fi
-echo "Golden data: ${OTTLA_GOLDEN_DIR:-the small copy in tests/golden; tests that need all of it show as skipped}"
+echo "Golden data: ${OTTLA_GOLDEN_DIR:-the small copy; tests that need all of it show as skipped}"
 
 cmake -S . -B build -G Ninja -DOTTLA_BUILD_TESTS=ON -DOTTLA_CHECKED=ON -DOTTLA_WARNINGS_AS_ERRORS=ON
 cmake --build build
