@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ottla/base/status.hpp>
 #include <ottla/metadata/metadata_record.hpp>
 
 #include "tests/support/catch.hpp"
