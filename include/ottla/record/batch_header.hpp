@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The 61 bytes at the head of Kafka's record batch, magic 2: read, checked, found in a buffer or file, and stamped in
-// place. All integers are big-endian (README.md draws them).
+// The 61 bytes at the head of Kafka's record batch, magic 2: read, checked, found in a buffer or
+// file, and stamped in place. All integers are big-endian (README.md draws them).
 //   ScannedBatch next = scan_batch(bytes, bytes.size());
 //   if (next.verdict == BatchVerdict::whole) use(BatchHeader::parse(bytes));
 #pragma once
 
-#include <absl/status/status.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
+
+#include <absl/status/status.h>
+
 #include <ottla/base/bytes.hpp>
 #include <ottla/base/ids.hpp>
 #include <ottla/base/time.hpp>
 #include <ottla/record/compression_type.hpp>
-#include <string_view>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -52,7 +53,8 @@ inline constexpr std::int16_t control = 0x20;
 inline constexpr std::int16_t delete_horizon = 0x40;
 }  // namespace batch_attribute
 
-/// Of the record `offset_delta` above one with `base_sequence`; `no_sequence` where that is negative.
+/// Of the record `offset_delta` above one with `base_sequence`; `no_sequence` where that is
+/// negative.
 constexpr std::int32_t sequence_after(std::int32_t base_sequence, std::int32_t offset_delta) {
   // As increment_sequence, for any delta that a hostile batch may hold.
   const std::int64_t sum = std::int64_t{base_sequence} + offset_delta;
@@ -60,8 +62,8 @@ constexpr std::int32_t sequence_after(std::int32_t base_sequence, std::int32_t o
                            : static_cast<std::int32_t>(sum > INT32_MAX ? sum - INT32_MAX - 1 : sum);
 }
 
-/// Every field as it is stored, and what follows from it. Values are not judged: offsets and counts of a hostile batch
-/// may be anything, and what is derived from them wraps around.
+/// Every field as it is stored, and what follows from it. Values are not judged: offsets and counts
+/// of a hostile batch may be anything, and what is derived from them wraps around.
 struct BatchHeader {
   Offset base_offset;
   std::int32_t batch_length = 0;  ///< bytes behind this field
@@ -116,8 +118,8 @@ struct BatchHeader {
 
 /// What stands at a place where a batch should begin.
 enum class BatchVerdict : std::uint8_t {
-  whole,           ///< a batch of magic 2 that lies there completely; its checksum was not looked at
-  partial,         ///< the bytes end before the batch does: the end of a fetched buffer, or a torn write
+  whole,    ///< a batch of magic 2 that lies there completely; its checksum was not looked at
+  partial,  ///< the bytes end before the batch does: the end of a fetched buffer, or a torn write
   corrupt_length,  ///< CORRUPT_MESSAGE: a length below 14, or above what a file can hold
   corrupt_magic,   ///< CORRUPT_MESSAGE: magic below 0 or above 2
   too_small,       ///< CORRUPT_MESSAGE: complete, but shorter than its header
@@ -130,12 +132,14 @@ struct ScannedBatch {
   std::size_t size = 0;
 };
 
-/// Looks at the start of `head`, of which `remaining` bytes are there in all (a file's rest may be longer than `head`).
-/// Before: `head` holds batch_scan_size bytes or all that remains. No allocation.
+/// Looks at the start of `head`, of which `remaining` bytes are there in all (a file's rest may be
+/// longer than `head`). Before: `head` holds batch_scan_size bytes or all that remains. No
+/// allocation.
 ScannedBatch scan_batch(Bytes head, std::uint64_t remaining);
 
-/// The error for a verdict other than `whole` and `partial`, at byte `position` of `where` (a file's name, or what the
-/// buffer is). `partial` is answered as CORRUPT_MESSAGE too, for callers that need a whole batch.
+/// The error for a verdict other than `whole` and `partial`, at byte `position` of `where` (a
+/// file's name, or what the buffer is). `partial` is answered as CORRUPT_MESSAGE too, for callers
+/// that need a whole batch.
 absl::Status batch_error(BatchVerdict verdict, std::string_view where, std::uint64_t position);
 
 /// CRC-32C of byte 21 to the end. Before: a whole batch and nothing else.
@@ -143,10 +147,11 @@ std::uint32_t batch_checksum(Bytes batch);
 /// Before: as above.
 bool checksum_matches(Bytes batch);
 
-/// What a leader assigns in place, outside the checksum: bytes 0 to 7 and 12 to 15. Before: a whole batch.
+/// What a leader assigns in place, outside the checksum: bytes 0 to 7 and 12 to 15. Before: a whole
+/// batch.
 void stamp_offset_and_epoch(MutableBytes batch, Offset base_offset, LeaderEpoch leader_epoch);
-/// Sets the largest timestamp and its type and computes the checksum again. With `log_append_time` every record reads
-/// as `max_timestamp` from then on. Before: a whole batch and nothing else.
+/// Sets the largest timestamp and its type and computes the checksum again. With `log_append_time`
+/// every record reads as `max_timestamp` from then on. Before: a whole batch and nothing else.
 void stamp_max_timestamp(MutableBytes batch, TimestampType type, Timestamp max_timestamp);
 /// Computes the checksum and stores it. Before: as above.
 void stamp_checksum(MutableBytes batch);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kafka's codecs by the number that stands in a batch's attributes, and their names in configuration.
+// Kafka's codecs by the number that stands in a batch's attributes, and their names in
+// configuration.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <ottla/base/abi.hpp>
 #include <string_view>
+
+#include <ottla/base/abi.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 

@@ -1,33 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Records as they lie in a batch, looked at in place. A `RecordCursor` walks them and checks their structure on the way,
-// without a pass of its own; a `RecordView` is valid until the cursor moves, what it points to as long as the payload.
+// Records as they lie in a batch, looked at in place. A `RecordCursor` walks them and checks their
+// structure on the way, without a pass of its own; a `RecordView` is valid until the cursor moves,
+// what it points to as long as the payload.
 //   RecordCursor records = batch.records();
 //   while (const RecordView* record = records.next()) use(record->key(), record->value());
 //   if (!records.ok()) return records.status();
 #pragma once
 
-#include <absl/status/status.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
+#include <utility>
+
+#include <absl/status/status.h>
+
 #include <ottla/base/bytes.hpp>
 #include <ottla/base/ids.hpp>
 #include <ottla/base/time.hpp>
 #include <ottla/record/batch_header.hpp>
-#include <string_view>
-#include <utility>
 
 namespace ottla::inline OTTLA_ABI {
 
-/// One header of a record. Keys may be empty and may repeat; a null value differs from an empty one.
+/// One header of a record. Keys may be empty and may repeat; a null value differs from an empty
+/// one.
 struct RecordHeader {
   std::string_view key;
   std::optional<Bytes> value;
 };
 
-/// The headers of one record in their order, decoded one by one. Their structure was checked by the cursor.
+/// The headers of one record in their order, decoded one by one. Their structure was checked by the
+/// cursor.
 class RecordHeaders {
  public:
   class Iterator {
@@ -61,7 +65,9 @@ class RecordHeaders {
   std::size_t size() const { return count_; }
   bool empty() const { return count_ == 0; }
   Iterator begin() const { return Iterator(bytes_.data(), bytes_.data() + bytes_.size()); }
-  Iterator end() const { return Iterator(bytes_.data() + bytes_.size(), bytes_.data() + bytes_.size()); }
+  Iterator end() const {
+    return Iterator(bytes_.data() + bytes_.size(), bytes_.data() + bytes_.size());
+  }
   /// The last one of that key, as Kafka's lastHeader.
   std::optional<RecordHeader> last(std::string_view key) const;
   /// As they are encoded, without their count.
@@ -111,13 +117,14 @@ class RecordView {
   std::size_t header_count_ = 0;
 };
 
-/// Walks the records of one batch. Not thread-safe. Verdicts are Kafka's: a malformed record, one too few and bytes left
-/// over behind the last one are INVALID_RECORD; the records before it were good.
+/// Walks the records of one batch. Not thread-safe. Verdicts are Kafka's: a malformed record, one
+/// too few and bytes left over behind the last one are INVALID_RECORD; the records before it were
+/// good.
 class RecordCursor {
  public:
   RecordCursor() = default;
-  /// `payload`: the records of the batch with that header, not compressed. `ending`: why the payload ends where it
-  /// does, when it could not be decompressed completely.
+  /// `payload`: the records of the batch with that header, not compressed. `ending`: why the
+  /// payload ends where it does, when it could not be decompressed completely.
   RecordCursor(const BatchHeader& header, Bytes payload, absl::Status ending = absl::OkStatus());
 
   /// The next record, valid until the next call; null at the end and at an error.

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A finished batch on its way to the log, with one owner: checksum done, base offset 0, leader epoch -1. The leader
-// stamps those two, which lie outside the checksum, and freezes it; frozen bytes are never stamped again.
+// A finished batch on its way to the log, with one owner: checksum done, base offset 0, leader
+// epoch -1. The leader stamps those two, which lie outside the checksum, and freezes it; frozen
+// bytes are never stamped again.
 #pragma once
 
 #include <cstddef>
 #include <cstring>
+#include <utility>
+
 #include <ottla/base/endian.hpp>
 #include <ottla/base/ids.hpp>
 #include <ottla/base/shared_bytes.hpp>
-#include <utility>
 
 namespace ottla::inline OTTLA_ABI {
 

@@ -55,8 +55,9 @@ OTTLA_INLINE ScannedBatch scan_batch(Bytes head, std::uint64_t remaining) {
 OTTLA_INLINE absl::Status batch_error(BatchVerdict verdict, std::string_view where,
                                       std::uint64_t position) {
   const auto corrupt = [&](std::string_view what) {
-    return error(ErrorCode::corrupt_message, Fault::corrupt,
-                 absl::StrCat("record batch at byte ", position, " of ", av(where), ": ", av(what)));
+    return error(
+        ErrorCode::corrupt_message, Fault::corrupt,
+        absl::StrCat("record batch at byte ", position, " of ", av(where), ": ", av(what)));
   };
   switch (verdict) {
     case BatchVerdict::whole:

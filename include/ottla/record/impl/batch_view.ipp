@@ -27,8 +27,8 @@ OTTLA_INLINE absl::Status BatchView::verify() const {
   }
   return error(ErrorCode::corrupt_message, Fault::corrupt,
                absl::StrCat("record batch at offset ", header_.base_offset.value(), " of ", size(),
-                            " bytes: its checksum is stored as ", header_.crc,
-                            " and computes as ", computed));
+                            " bytes: its checksum is stored as ", header_.crc, " and computes as ",
+                            computed));
 }
 
 OTTLA_INLINE RecordCursor BatchView::records() const {
@@ -57,9 +57,10 @@ OTTLA_INLINE RecordCursor BatchView::records(Decompressor& decompressor,
   Decompressed out = decompressor.decompress(header_.compression(), this->payload());
   payload = SharedBytes::copy_of(out.bytes);
   if (payload.size() != out.bytes.size()) {
-    return RecordCursor(header_, Bytes(),
-                        error(Fault::no_memory, absl::StrCat("no memory for a decompressed batch of ",
-                                                             out.bytes.size(), " bytes")));
+    return RecordCursor(
+        header_, Bytes(),
+        error(Fault::no_memory,
+              absl::StrCat("no memory for a decompressed batch of ", out.bytes.size(), " bytes")));
   }
   return RecordCursor(header_, payload.bytes(), std::move(out.status));
 }
@@ -71,10 +72,10 @@ OTTLA_INLINE const BatchView* BatchCursor::next() {
   const Bytes rest = bytes_.subspan(position_);
   const ScannedBatch scanned = scan_batch(rest, rest.size());
   if (scanned.size > max_batch_size_) {
-    return fail(error(ErrorCode::corrupt_message, Fault::corrupt,
-                      absl::StrCat("record batch at byte ", position_, " of ", av(where_),
-                                   ": it declares ", scanned.size, " bytes, and at most ",
-                                   max_batch_size_, " are allowed")));
+    return fail(
+        error(ErrorCode::corrupt_message, Fault::corrupt,
+              absl::StrCat("record batch at byte ", position_, " of ", av(where_), ": it declares ",
+                           scanned.size, " bytes, and at most ", max_batch_size_, " are allowed")));
   }
   verdict_ = scanned.verdict;
   if (scanned.verdict == BatchVerdict::partial) {

@@ -118,8 +118,9 @@ inline RecordHeaders::Iterator& RecordHeaders::Iterator::operator++() {
     return *this;
   }
   header_.key = as_string_view(Bytes(key, static_cast<std::size_t>(key_size)));
-  header_.value = value_size < 0 ? std::nullopt
-                                 : std::optional(Bytes(value, static_cast<std::size_t>(value_size)));
+  header_.value = value_size < 0
+                      ? std::nullopt
+                      : std::optional(Bytes(value, static_cast<std::size_t>(value_size)));
   return *this;
 }
 

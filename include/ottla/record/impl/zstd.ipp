@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Zstandard frames (RFC 8878). Written: one, with its content size. Read: any number of them,
+// without dictionary. A frame is decompressed straight into the output, so that its window, up to
+// 128 MiB at the levels above 19, costs no memory beyond the limit.
+#pragma once
+
+#include <ottla/record/impl/codec.hpp>
+
+#ifdef OTTLA_WITH_ZSTD
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include <ottla/base/endian.hpp>
+
+namespace ottla::inline OTTLA_ABI::record_impl {
+
+class ZstdCodec {
+ public:
+  ZstdCodec() = default;
+  ZstdCodec(const ZstdCodec&) = delete;
+  ZstdCodec& operator=(const ZstdCodec&) = delete;
+  ~ZstdCodec() {
+    ZSTD_freeDCtx(reader_);
+    ZSTD_freeCCtx(writer_);
+  }
+
+  absl::Status decompress(Bytes blob, CappedOutput& out);
+  absl::StatusOr<std::size_t> compress(Bytes records, int level, Buffer& out);
+
+ private:
+  static std::size_t content_bound(Bytes frame);
+  absl::Status read_frame(Bytes frame, CappedOutput& out);
+
+  ZSTD_DCtx* reader_ = nullptr;
+  ZSTD_CCtx* writer_ = nullptr;
+};
+
+/// The most that the frame can stand for, by its block headers. Before: zstd found the end of the
+/// frame.
+OTTLA_INLINE std::size_t ZstdCodec::content_bound(Bytes frame) {
+  constexpr std::size_t max_block = 128 * 1024;
+  const auto descriptor = static_cast<unsigned>(frame[4]);
+  const bool single_segment = (descriptor & 0x20) != 0;
+  constexpr std::size_t dictionary_sizes[] = {0, 1, 2, 4};
+  constexpr std::size_t content_sizes[] = {0, 2, 4, 8};
+  std::size_t at = 5 + (single_segment ? 0 : 1) + dictionary_sizes[descriptor & 3] +
+                   content_sizes[descriptor >> 6];
+  at += single_segment && descriptor >> 6 == 0 ? 1 : 0;
+  std::size_t bound = 0;
+  for (bool last = false; !last && at + 3 <= frame.size();) {
+    const std::uint32_t header = static_cast<std::uint32_t>(frame[at]) |
+                                 static_cast<std::uint32_t>(frame[at + 1]) << 8 |
+                                 static_cast<std::uint32_t>(frame[at + 2]) << 16;
+    const std::size_t size = header >> 3;
+    const unsigned type = header >> 1 & 3;  // 0 raw, 1 one byte repeated, 2 compressed
+    last = (header & 1) != 0;
+    bound += type == 2 ? max_block : size;
+    at += 3 + (type == 1 ? 1 : size);
+  }
+  return bound;
+}
+
+OTTLA_INLINE absl::Status ZstdCodec::read_frame(Bytes frame, CappedOutput& out) {
+  const unsigned long long content = ZSTD_getFrameContentSize(frame.data(), frame.size());
+  if (content == 0) {  // a skippable frame, or an empty one
+    return absl::OkStatus();
+  }
+  if (content != ZSTD_CONTENTSIZE_UNKNOWN && content > out.limit() - out.size()) {
+    return out.too_large();
+  }
+  const MutableBytes room = out.room(content_bound(frame));
+  if (room.empty()) {
+    return no_memory(out.limit());
+  }
+  const std::size_t size =
+      ZSTD_decompressDCtx(reader_, room.data(), room.size(), frame.data(), frame.size());
+  if (ZSTD_isError(size)) {
+    return ZSTD_getErrorCode(size) == ZSTD_error_dstSize_tooSmall
+               ? out.too_large()
+               : malformed(CompressionType::zstd, ZSTD_getErrorName(size));
+  }
+  out.wrote(size);
+  return out.beyond_limit() ? out.too_large() : absl::OkStatus();
+}
+
+OTTLA_INLINE absl::Status ZstdCodec::decompress(Bytes blob, CappedOutput& out) {
+  if (reader_ == nullptr && (reader_ = ZSTD_createDCtx()) == nullptr) {
+    return no_memory(blob.size());
+  }
+  while (!blob.empty()) {
+    const std::size_t size = ZSTD_findFrameCompressedSize(blob.data(), blob.size());
+    if (ZSTD_isError(size)) {
+      return malformed(CompressionType::zstd, ZSTD_getErrorName(size));
+    }
+    OTTLA_TRY(read_frame(blob.first(size), out));
+    blob = blob.subspan(size);
+  }
+  return absl::OkStatus();
+}
+
+OTTLA_INLINE absl::StatusOr<std::size_t> ZstdCodec::compress(Bytes records, int level,
+                                                             Buffer& out) {
+  if (writer_ == nullptr && (writer_ = ZSTD_createCCtx()) == nullptr) {
+    return no_memory(records.size());
+  }
+  const std::size_t bound = ZSTD_compressBound(records.size());
+  if (!grow(out, 0, bound)) {
+    return no_memory(bound);
+  }
+  const std::size_t size =
+      ZSTD_compressCCtx(writer_, out.data(), out.capacity(), records.data(), records.size(), level);
+  if (ZSTD_isError(size)) {
+    return error(Fault::no_memory, absl::StrCat("zstd: ", ZSTD_getErrorName(size)));
+  }
+  return size;
+}
+
+}  // namespace ottla::inline OTTLA_ABI::record_impl
+#endif
