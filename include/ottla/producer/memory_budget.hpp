@@ -17,7 +17,7 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// Thread-safe.
+/// Thread-safe; its lock is a leaf.
 class MemoryBudget {
  public:
   explicit MemoryBudget(std::int64_t bytes) : total_(bytes), free_(bytes) {}
@@ -48,7 +48,7 @@ class MemoryBudget {
   void grant(Wakeups& wakeups) OTTLA_REQUIRES(mutex_);
 
   const std::int64_t total_;
-  mutable Mutex mutex_;
+  mutable Mutex mutex_{Mutex::Kind::leaf};
   std::int64_t free_ OTTLA_GUARDED_BY(mutex_);
   bool closed_ OTTLA_GUARDED_BY(mutex_) = false;
   std::deque<Waiting*> queue_ OTTLA_GUARDED_BY(mutex_);

@@ -5,6 +5,7 @@
 // user's own function says.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -30,42 +31,54 @@ struct PartitionChoice {
 using Partitioner = std::function<std::int32_t(const PartitionChoice&)>;
 
 /// The current partition of one topic for records without a key. Uniform: the next one is drawn at
-/// random, another than the last where there are several. Source: KIP-480 and KIP-794. Guarded by
-/// its owner.
+/// random, another than the last where there are several. Thread-safe. Source: KIP-480 and KIP-794.
 class StickyPartition {
  public:
-  /// `random`: any 64 bits; used when a new partition is due.
+  /// Before: `partitions` > 0. `random`: any 64 bits, used when there is none yet.
   PartitionId current(std::int32_t partitions, std::uint64_t random) {
-    if (partition_ < 0 || partition_ >= partitions) {
-      partition_ = pick(partitions, random);
+    std::int32_t now = current_.load(std::memory_order_relaxed);
+    if (now < 0 || now >= partitions) [[unlikely]] {
+      const std::int32_t first = pick(-1, partitions, random);
+      now = current_.compare_exchange_strong(now, first) ? first : now;
+      now = now < partitions ? now : first;
     }
-    return PartitionId(partition_);
+    return PartitionId(now);
   }
 
-  /// `bytes` went to the current partition, whose open batch is full (or gone) or not. True when
-  /// the partition changed: at `batch_size` bytes with a full batch, at twice as many in any case.
-  bool appended(std::int64_t bytes, bool batch_is_full, std::int64_t batch_size,
-                std::int32_t partitions, std::uint64_t random) {
+  /// `from` has had its share; does nothing when somebody moved on already.
+  void move_on(PartitionId from, std::int32_t partitions, std::uint64_t random) {
+    std::int32_t expected = from.value();
+    current_.compare_exchange_strong(expected, pick(expected, partitions, random));
+  }
+
+ private:
+  static std::int32_t pick(std::int32_t last, std::int32_t partitions, std::uint64_t random) {
+    if (last < 0 || last >= partitions || partitions == 1) {
+      return static_cast<std::int32_t>(random % static_cast<std::uint64_t>(partitions));
+    }
+    const auto others = static_cast<std::uint64_t>(partitions - 1);
+    return (last + 1 + static_cast<std::int32_t>(random % others)) % partitions;
+  }
+
+  std::atomic<std::int32_t> current_{-1};
+};
+
+/// How much went to the sticky partition since it became that. Guarded by the owner of the
+/// partition's queue.
+class StickyShare {
+ public:
+  /// True when it is time to move on: at `batch_size` bytes once the batch is full, at twice as
+  /// many in any case.
+  bool add(std::int64_t bytes, bool batch_is_full, std::int64_t batch_size) {
     bytes_ += bytes;
     if (bytes_ < batch_size || (!batch_is_full && bytes_ < 2 * batch_size)) {
       return false;
     }
     bytes_ = 0;
-    partition_ = pick(partitions, random);
     return true;
   }
 
  private:
-  std::int32_t pick(std::int32_t partitions, std::uint64_t random) const {
-    if (partition_ < 0 || partition_ >= partitions || partitions == 1) {
-      return static_cast<std::int32_t>(random % static_cast<std::uint64_t>(partitions));
-    }
-    const auto others = static_cast<std::uint64_t>(partitions - 1);
-    const auto step = static_cast<std::int32_t>(random % others) + 1;
-    return (partition_ + step) % partitions;
-  }
-
-  std::int32_t partition_ = -1;
   std::int64_t bytes_ = 0;
 };
 

@@ -33,6 +33,9 @@ class Connection : public Counted {
   /// Clock, executor and randomness of the broker's world. Valid for the connection's life.
   virtual World& world() = 0;
 
+  /// Grows with each change of the topics: what a client remembers of them may be old when it differs.
+  virtual std::uint64_t metadata_version() const = 0;
+
   /// The outcome goes to `request.reply`, at once or later; the order of calls for one partition is kept.
   virtual void produce(ProduceRequest request) = 0;
 

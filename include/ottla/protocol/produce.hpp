@@ -37,7 +37,8 @@ struct ProduceResponse {
 /// Where the outcome goes, once. Called from any thread, without a lock held; it returns soon.
 class ProduceReply : public Counted {
  public:
-  virtual void done(absl::StatusOr<ProduceResponse> outcome) noexcept = 0;
+  /// `refused`: the batch again where it was not written and may be sent once more; else empty.
+  virtual void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch refused) noexcept = 0;
 };
 
 struct ProduceRequest {
