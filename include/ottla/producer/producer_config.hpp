@@ -36,7 +36,7 @@ struct ProducerConfig {
   Durability durability =
       Durability::written;  ///< how far an acknowledgement of this producer's records goes
   std::chrono::milliseconds linger{5};
-  std::int32_t batch_size = 16'384;  ///< bytes; 0: a batch per record
+  std::int32_t batch_size = 16'384;  ///< bytes; 0: no record waits for another of its size
   CompressionType compression = CompressionType::none;
   std::int32_t gzip_level = -1;
   std::int32_t lz4_level = 9;

@@ -54,7 +54,7 @@ OTTLA_INLINE absl::Status PartitionQueue::open(const RecordFields& record, Stead
                             .tags = {},
                             .charged = charged,
                             .opened = now});
-  open_limit_ = options_.batch_size == 0 ? 0 : charged;
+  open_limit_ = charged;
   return absl::OkStatus();
 }
 
