@@ -7,6 +7,7 @@
 #include <string>
 
 #include <ottla/env/any_file_system.hpp>
+#include <ottla/env/fault_file_system.hpp>
 #include <ottla/env/memory/file_system.hpp>
 #include <ottla/env/posix/file_system.hpp>
 
@@ -34,5 +35,14 @@ template <class Subject>
 struct AnySubject {
   Subject subject;
   ottla::AnyFileSystem fs{subject.fs};
+  std::string operator/(const std::string& name) const { return subject / name; }
+};
+
+/// A hook that changes nothing.
+template <class Subject>
+struct FaultSubject {
+  Subject subject;
+  ottla::FaultFileSystem<decltype(Subject::fs)> fs{subject.fs,
+                                                   [](ottla::IoCall&) { return absl::OkStatus(); }};
   std::string operator/(const std::string& name) const { return subject / name; }
 };

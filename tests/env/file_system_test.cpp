@@ -57,7 +57,8 @@ std::string listing(Fs& fs, const std::string& path) {
 
 #define FILE_SYSTEMS                                                                 \
   PosixSubject, CrampedPosixSubject, MemorySubject, AnySubject<CrampedPosixSubject>, \
-      AnySubject<MemorySubject>
+      AnySubject<MemorySubject>, FaultSubject<PosixSubject>,                         \
+      AnySubject<FaultSubject<MemorySubject>>
 
 TEMPLATE_TEST_CASE("a new file is empty, and reads back what was written", "[env]", FILE_SYSTEMS) {
   TestType s;

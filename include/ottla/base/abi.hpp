@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Version, platform and the name of the inline namespace. Whatever changes the body of an inline function (exceptions,
-// invariants that stop, each codec) is part of that name, so units built differently can be linked together: each
-// calls the functions of its own kind. `ottla::compiled` has such bodies inside, compiled once, and a name of its own.
+// Version, platform and the name of the inline namespace. Whatever changes the body of an inline
+// function (exceptions, invariants that stop, each codec) is part of that name, so units built
+// differently can be linked together: each calls the functions of its own kind. `ottla::compiled`
+// has such bodies inside, compiled once, and a name of its own.
 #pragma once
 
 #define OTTLA_VERSION_MAJOR 0
@@ -11,7 +12,7 @@
 #define OTTLA_VERSION "0.1.0"
 
 #if !defined(__linux__) || !(defined(__x86_64__) || defined(__aarch64__))
-#error "Ottla supports Linux on x86-64 and aarch64. Other systems need a model of the concepts in ottla/env."
+#error "Ottla supports Linux on x86-64 and aarch64; elsewhere ottla/env needs a model first."
 #endif
 #if defined(_MSVC_LANG) || __cplusplus < 202002L
 #error "Ottla needs C++20: compile with -std=c++20 or newer."
@@ -23,7 +24,8 @@
 #define OTTLA_EXCEPTIONS 0
 #endif
 
-// Invariants stop the process when OTTLA_CHECKED is 1 (our own tests); else they turn into an internal error.
+// Invariants stop the process when OTTLA_CHECKED is 1 (our own tests); else they turn into an
+// internal error.
 #ifndef OTTLA_CHECKED
 #define OTTLA_CHECKED 0
 #endif
@@ -50,11 +52,6 @@
 #else
 #define OTTLA_ABI_CHECKED r
 #endif
-#ifdef OTTLA_WITH_ISAL
-#define OTTLA_ABI_ISAL i
-#else
-#define OTTLA_ABI_ISAL 0
-#endif
 #ifdef OTTLA_WITH_ZLIB
 #define OTTLA_ABI_ZLIB g
 #else
@@ -76,7 +73,7 @@
 #define OTTLA_ABI_ZSTD 0
 #endif
 #define OTTLA_ABI_CODECS \
-  OTTLA_JOIN(OTTLA_JOIN(OTTLA_ABI_ISAL, OTTLA_ABI_ZLIB, OTTLA_ABI_SNAPPY), OTTLA_ABI_LZ4, OTTLA_ABI_ZSTD)
+  OTTLA_JOIN(OTTLA_JOIN(OTTLA_ABI_ZLIB, OTTLA_ABI_SNAPPY, OTTLA_ABI_LZ4), OTTLA_ABI_ZSTD, )
 #define OTTLA_ABI \
   OTTLA_JOIN(v1_, OTTLA_JOIN(OTTLA_ABI_EXCEPTIONS, OTTLA_ABI_CHECKED, _), OTTLA_ABI_CODECS)
 #endif

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes read and written with bounds. A `ByteReader` is a cursor over hostile input: a read that does not fit, and
-// every one after it, gives zero or empty and `ok()` turns false, so a decoder reads a whole struct and asks once.
-// A `ByteWriter` appends to a vector that its owner reserves.
+// Bytes read and written with bounds. A `ByteReader` is a cursor over hostile input: a read that
+// does not fit, and every one after it, gives zero, empty or null and `ok()` turns false, so a
+// decoder reads a whole struct and asks once. A `ByteWriter` appends to a vector that its owner
+// reserves.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <ottla/base/endian.hpp>
-#include <ottla/base/varint.hpp>
 #include <span>
 #include <string_view>
 #include <vector>
+
+#include <ottla/base/endian.hpp>
+#include <ottla/base/varint.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -33,6 +36,7 @@ constexpr std::optional<Int> checked_add(Int a, Int b) {
   return __builtin_add_overflow(a, b, &sum) ? std::nullopt : std::optional<Int>(sum);
 }
 
+/// Not thread-safe. What it answers are views of the input.
 class ByteReader {
  public:
   explicit ByteReader(Bytes bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
@@ -47,7 +51,7 @@ class ByteReader {
   }
 
   /// A fixed-width big-endian integer.
-  template <std::integral Int>
+  template <FixedInteger Int>
   Int integer() {
     if (remaining() < sizeof(Int)) {
       fail();
@@ -77,18 +81,21 @@ class ByteReader {
   std::string_view string();
   /// STRING that may be null.
   std::optional<std::string_view> nullable_string();
-  /// COMPACT_STRING: UVARINT length + 1 and bytes; null (0) fails.
+  /// COMPACT_STRING: UVARINT length + 1 and bytes; null (0) fails, and so do more than 32,767
+  /// bytes.
   std::string_view compact_string();
   std::optional<std::string_view> nullable_compact_string();
   /// BYTES: INT32 length (-1 = null) and bytes.
   std::optional<Bytes> nullable_bytes();
   /// COMPACT_BYTES: UVARINT length + 1 (0 = null) and bytes.
   std::optional<Bytes> nullable_compact_bytes();
-  /// ARRAY count (INT32), 0 for null; fails when `count * min_element_size` is more than what remains.
+  /// ARRAY count (INT32), 0 for null; fails when `count * min_element_size` is more than what
+  /// remains.
   std::size_t array_count(std::size_t min_element_size);
   /// COMPACT_ARRAY count (UVARINT of count + 1), likewise.
   std::size_t compact_array_count(std::size_t min_element_size);
-  /// Skips a tagged-field block: UVARINT count, then (UVARINT tag ascending, UVARINT size, payload) each.
+  /// Skips a tagged-field block: UVARINT count, then (UVARINT tag ascending, UVARINT size, payload)
+  /// each.
   void skip_tagged_fields();
 
  private:
@@ -103,6 +110,7 @@ class ByteReader {
     at_ = next;
     return value;
   }
+  std::optional<Bytes> nullable(std::int64_t length, std::int64_t longest);
   std::size_t checked_count(std::int64_t count, std::size_t min_element_size);
 
   const std::byte* at_;
@@ -110,20 +118,22 @@ class ByteReader {
   bool failed_ = false;
 };
 
+/// Not thread-safe. Before each call: a string has at most 32,767 bytes, bytes and arrays at most
+/// 2,147,483,647, and nothing written is a view of the vector itself.
 class ByteWriter {
  public:
   explicit ByteWriter(std::vector<std::byte>& out) : out_(out) {}
 
   std::size_t size() const { return out_.size(); }
 
-  template <std::integral Int>
+  template <FixedInteger Int>
   void integer(Int value) {
     std::byte bytes[sizeof(Int)];
     store_big_endian(bytes, value);
     this->bytes(Bytes(bytes, sizeof bytes));
   }
-  /// Overwrites what `integer` wrote at `position`.
-  template <std::integral Int>
+  /// Overwrites what `integer` of the same type wrote at `position`.
+  template <FixedInteger Int>
   void patch(std::size_t position, Int value) {
     store_big_endian(out_.data() + position, value);
   }
@@ -132,7 +142,6 @@ class ByteWriter {
   void unsigned_varint(std::uint32_t value);
   void bytes(Bytes bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
 
-  /// STRING. Before: at most 32,767 bytes.
   void string(std::string_view text);
   void nullable_string(std::optional<std::string_view> text);
   void compact_string(std::string_view text);

@@ -1,29 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What one waiting thread sleeps on: anybody rings, the owner waits. A ring is remembered until `reset`, so it is never
-// lost: reset, look, wait. Waiting through a world (`Executor::await`) also runs due work.
+// What one waiting thread sleeps on: anybody rings, the owner waits. A ring is remembered until
+// `reset`, so it is never lost: reset, look, wait. Waiting through a world (`Executor::await`) also
+// runs due work.
 #pragma once
 
 #include <atomic>
+
 #include <ottla/base/mutex.hpp>
+#include <ottla/base/time.hpp>
 #include <ottla/base/wakeups.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
+/// Whoever rings from another thread holds a count: the owner may go on, and be gone, while `ring`
+/// still runs.
 class Doorbell final : public Wakeable {
  public:
   void wake() noexcept override { ring(); }
 
-  /// Any thread.
+  /// Any thread. What it did before is seen by the owner after the next `reset`, `rung` or wait
+  /// that finds this ring. Before: this thread holds no lock.
   void ring() noexcept {
-    {
-      Lock lock(mutex_);
-      rung_.store(true, std::memory_order_release);
+    Mutex::expect_none_held();
+    if (rung_.exchange(true, std::memory_order_acq_rel)) {
+      return;
     }
+    // Between the owner's last look at rung_ and its sleep it has the mutex: wait for that.
+    { Lock lock(mutex_); }
     changed_.notify_all();
   }
   bool rung() const { return rung_.load(std::memory_order_acquire); }
-  void reset() { rung_.store(false, std::memory_order_relaxed); }
+  /// The owner's. Not a plain store: that could undo a ring whose reason the owner does not see
+  /// yet.
+  void reset() { rung_.exchange(false, std::memory_order_acq_rel); }
 
   /// True once rung; false when `deadline` passed. Blocks this thread: only an executor calls it.
   bool wait_until(SteadyTime deadline) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kafka's error codes: the number that stands in a response, its name, and whether trying again may help.
-// Source: spec api.md section 7.
+// Kafka's error codes: the number that stands in a response, its name, and whether trying again may
+// help. Source: spec api.md section 7.
 #pragma once
 
 #include <cstdint>
-#include <ottla/base/abi.hpp>
 #include <string_view>
+
+#include <ottla/base/abi.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 

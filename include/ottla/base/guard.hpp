@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The boundary that no exception crosses: memory that cannot be had, and whatever a user's callback throws, become a
-// Status. Called in bodies (.ipp) and in templates over a user's own type only.
+// The boundary that no exception crosses: memory that cannot be had, and whatever a user's callback
+// throws, become a Status. Called in bodies (.ipp) and in templates over a user's own type only.
 #pragma once
+
+#include <type_traits>
 
 #include <absl/status/status.h>
 
 #include <ottla/base/abi.hpp>
 #include <ottla/base/status.hpp>
-#include <type_traits>
-#include <utility>
 #if OTTLA_EXCEPTIONS
 #include <exception>
 #include <new>
@@ -17,10 +17,11 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// Calls `body` (returning absl::Status, StatusOr or void) and answers what it answered; `no_memory` for
-/// std::bad_alloc, `internal` with the text for anything else that was thrown.
+/// Calls `body` (returning absl::Status, StatusOr or void) and answers what it answered;
+/// `out_of_memory()` for std::bad_alloc, `internal` with the text for anything else that was
+/// thrown.
 template <class Body>
-auto guarded(Body&& body) {
+[[nodiscard]] auto guarded(Body&& body) {
   using Answer = decltype(body());
   using Result = std::conditional_t<std::is_void_v<Answer>, absl::Status, Answer>;
   const auto run = [&]() -> Result {
@@ -35,11 +36,12 @@ auto guarded(Body&& body) {
   try {
     return run();
   } catch (const std::bad_alloc&) {
-    return Result(error(Fault::no_memory, "out of memory"));
+    return Result(out_of_memory());
   } catch (const std::exception& thrown) {
-    return Result(error(Fault::internal, thrown.what()));
+    return Result(error(Fault::internal, thrown.what(), Outcome::unknown));
   } catch (...) {
-    return Result(error(Fault::internal, "something that is no std::exception was thrown"));
+    return Result(
+        error(Fault::internal, "something that is no std::exception was thrown", Outcome::unknown));
   }
 #else
   return run();

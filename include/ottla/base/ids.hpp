@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+
 #include <ottla/base/strong_int.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -22,7 +23,7 @@ inline constexpr ProducerEpoch no_producer_epoch{-1};
 inline constexpr std::int32_t no_sequence = -1;
 
 /// Sequence numbers wrap from 2147483647 to 0 and are never negative (spec storage.md section 2).
-/// Before: `sequence` >= 0, `n` >= 0.
+/// Before: `sequence` >= 0 and `n` >= 0.
 constexpr std::int32_t increment_sequence(std::int32_t sequence, std::int32_t n) {
   return sequence > INT32_MAX - n ? n - (INT32_MAX - sequence) - 1 : sequence + n;
 }

@@ -2,14 +2,17 @@
 //
 // The only lock. Members are annotated `OTTLA_GUARDED_BY(mutex_)` and waits are written
 //   while (!ready_) { if (!changed_.wait_until(lock, deadline)) break; }
-// No system call is made, nothing is called out, and no second lock is taken under a lock, but a leaf (caches, pools,
-// metrics), under which nothing is called at all: OTTLA_CHECKED builds stop where that is broken. The one seam: a
-// thread whose world is simulated sets a `LockScheduler`, through which lock, unlock and wait yield.
+// Under a lock no system call is made, nothing is called out, nobody is waited for but through a
+// condition of that lock, and no second lock is taken but a leaf (caches, pools, metrics), under
+// which nothing is called at all. Builds with OTTLA_CHECKED stop where that is broken. The one
+// seam: a thread whose world is simulated sets a `LockScheduler`, through which lock, unlock and
+// wait yield.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+
 #include <ottla/base/thread_annotations.hpp>
 #include <ottla/base/time.hpp>
 
@@ -18,12 +21,14 @@ namespace ottla::inline OTTLA_ABI {
 class Mutex;
 class Condition;
 
-/// What a simulated world does in the place of blocking. All calls come from the thread that set it.
+/// What a simulated world does in the place of blocking. All calls come from the thread that set
+/// it. One that switches between stacks within a thread gives each its own `Mutex::held()`.
 class LockScheduler {
  public:
   virtual void lock(Mutex& mutex) = 0;
   virtual void unlock(Mutex& mutex) = 0;
-  /// Releases `mutex`, waits to be notified or for `deadline`, locks again. False when the deadline passed.
+  /// Releases `mutex`, waits to be notified or for `deadline`, locks again. False when the deadline
+  /// passed.
   virtual bool wait(Condition& condition, Mutex& mutex, SteadyTime deadline) = 0;
   virtual void notify(Condition& condition, bool all) = 0;
 
@@ -35,6 +40,12 @@ class LockScheduler {
 
  protected:
   ~LockScheduler() = default;
+};
+
+/// How many locks a thread holds; counted only where OTTLA_CHECKED is 1.
+struct HeldLocks {
+  int ordinary = 0;
+  int leaf = 0;
 };
 
 class OTTLA_CAPABILITY("mutex") Mutex {
@@ -67,21 +78,29 @@ class OTTLA_CAPABILITY("mutex") Mutex {
     }
   }
 
+  /// This thread's.
+  static HeldLocks& held() {
+    thread_local constinit HeldLocks held;
+    return held;
+  }
+  /// Called before a system call, and before anything of somebody else's is called: stops where
+  /// OTTLA_CHECKED is 1 and this thread holds a lock.
+  static void expect_none_held() {
+#if OTTLA_CHECKED
+    expect(held().ordinary == 0 && held().leaf == 0);
+#endif
+  }
+
  private:
   friend class Condition;
 #if OTTLA_CHECKED
-  struct Held {
-    int ordinary = 0;
-    int leaf = 0;
-  };
-  static Held& held() {
-    thread_local Held held;
-    return held;
-  }
-  void check_order() const {
-    if (held().leaf != 0 || (kind_ == Kind::ordinary && held().ordinary != 0)) {
+  static void expect(bool holds) {
+    if (!holds) [[unlikely]] {
       __builtin_trap();
     }
+  }
+  void check_order() const {
+    expect(held().leaf == 0 && (kind_ == Kind::leaf || held().ordinary == 0));
   }
   void count_held(int n) const { (kind_ == Kind::leaf ? held().leaf : held().ordinary) += n; }
 #else
@@ -90,13 +109,13 @@ class OTTLA_CAPABILITY("mutex") Mutex {
 #endif
 
   std::mutex mutex_;
-  Kind kind_ = Kind::ordinary;
+  [[maybe_unused]] Kind kind_ = Kind::ordinary;
 };
 
 /// Holds a mutex for a scope, or until `unlock`.
 class OTTLA_SCOPED_CAPABILITY Lock {
  public:
-  explicit Lock(Mutex& mutex) OTTLA_ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  [[nodiscard]] explicit Lock(Mutex& mutex) OTTLA_ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
   ~Lock() OTTLA_RELEASE() {
     if (held_) {
       mutex_.unlock();
@@ -129,31 +148,39 @@ class Condition {
 
   void wait(Lock& lock) { wait_until(lock, never); }
 
-  /// False when `deadline` (the world's steady time) passed. Before: `lock` is held. After: it is held again.
+  /// False when `deadline` passed: the world's steady time, which is std::chrono::steady_clock's
+  /// where no scheduler is set. Before: `lock` is held, and nothing else. After: it is held again.
   bool wait_until(Lock& lock, SteadyTime deadline) OTTLA_NO_THREAD_SAFETY_ANALYSIS {
     Mutex& mutex = lock.mutex_;
-    if (LockScheduler* scheduler = LockScheduler::current(); scheduler != nullptr) [[unlikely]] {
-      return scheduler->wait(*this, mutex, deadline);
-    }
     mutex.count_held(-1);
+    Mutex::expect_none_held();
+    LockScheduler* scheduler = LockScheduler::current();
+    const bool notified = scheduler != nullptr ? scheduler->wait(*this, mutex, deadline)
+                                               : wait_natively(mutex, deadline);
+    mutex.count_held(1);
+    return notified;
+  }
+
+  /// Called after unlocking.
+  void notify_one() { notify(false); }
+  void notify_all() { notify(true); }
+
+ private:
+  bool wait_natively(Mutex& mutex, SteadyTime deadline) {
     std::unique_lock<std::mutex> native(mutex.mutex_, std::adopt_lock);
     bool notified = true;
     if (deadline == never) {
       changed_.wait(native);
     } else {
       using Real = std::chrono::steady_clock;
-      const Real::time_point until(std::chrono::duration_cast<Real::duration>(deadline.time_since_epoch()));
+      const Real::time_point until(
+          std::chrono::duration_cast<Real::duration>(deadline.time_since_epoch()));
       notified = changed_.wait_until(native, until) == std::cv_status::no_timeout;
     }
     native.release();
-    mutex.count_held(1);
     return notified;
   }
 
-  void notify_one() { notify(false); }
-  void notify_all() { notify(true); }
-
- private:
   void notify(bool all) {
     if (LockScheduler* scheduler = LockScheduler::current(); scheduler != nullptr) [[unlikely]] {
       scheduler->notify(*this, all);

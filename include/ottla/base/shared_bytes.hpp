@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counted memory. A `Buffer` is one block, written by its only owner; `std::move(buffer).share(n)` freezes its first n
-// bytes into `SharedBytes`, an owner and a slice, which any thread may copy, slice and keep. Bytes behind a
-// SharedBytes never change. One allocation a block; a block made by a pool goes back to it.
+// Counted memory. A `Buffer` is one block, written by its only owner; `std::move(buffer).share(n)`
+// freezes its first n bytes into `SharedBytes`, an owner and a slice, which any thread may copy,
+// slice and keep. Bytes behind a SharedBytes never change. One allocation a block; a block made by
+// a pool goes back to it.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <ottla/base/bytes.hpp>
 #include <utility>
+
+#include <ottla/base/bytes.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
-/// The head of a block; its bytes follow. `release` is called once, by whoever drops the last count.
+/// The head of a block; its bytes follow. `release` is called once, by whoever drops the last
+/// count.
 struct alignas(16) BufferBlock {
   std::atomic<std::uint32_t> count{1};
   std::size_t capacity = 0;
@@ -29,21 +32,26 @@ class SharedBytes;
 class Buffer {
  public:
   Buffer() = default;
-  /// Takes over one count of `block`.
+  /// Takes over the only count of `block`.
   explicit Buffer(BufferBlock* block) : block_(block) {}
   Buffer(Buffer&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
-  Buffer& operator=(Buffer&& other) noexcept {
+  Buffer& operator=(Buffer other) noexcept {
     std::swap(block_, other.block_);
     return *this;
   }
-  ~Buffer();
+  ~Buffer() {
+    if (block_ != nullptr) {
+      block_->release(block_);
+    }
+  }
 
-  /// A block of at least `capacity` bytes, not initialized; one that is false when memory cannot be had.
+  /// A block of at least `capacity` bytes, not initialized; one that is false when memory cannot be
+  /// had.
   static Buffer allocate(std::size_t capacity);
 
   explicit operator bool() const { return block_ != nullptr; }
-  std::byte* data() { return block_->data(); }
-  const std::byte* data() const { return block_->data(); }
+  std::byte* data() { return block_ == nullptr ? nullptr : block_->data(); }
+  const std::byte* data() const { return block_ == nullptr ? nullptr : block_->data(); }
   std::size_t capacity() const { return block_ == nullptr ? 0 : block_->capacity; }
   MutableBytes bytes() { return {data(), capacity()}; }
 
@@ -54,13 +62,14 @@ class Buffer {
   BufferBlock* block_ = nullptr;
 };
 
-/// Thread-safe to copy and drop from different threads, as `shared_ptr` is.
+/// Thread-safe as `shared_ptr` is: threads may copy and drop what they share, not assign one
+/// object.
 class SharedBytes {
  public:
   SharedBytes() = default;
   /// Takes over one count of `block`. Before: `bytes` lie inside it.
   SharedBytes(BufferBlock* block, Bytes bytes) : block_(block), bytes_(bytes) {}
-  SharedBytes(const SharedBytes& other) : block_(other.block_), bytes_(other.bytes_) {
+  SharedBytes(const SharedBytes& other) noexcept : block_(other.block_), bytes_(other.bytes_) {
     if (block_ != nullptr) {
       block_->count.fetch_add(1, std::memory_order_relaxed);
     }

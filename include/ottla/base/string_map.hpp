@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A hash map from strings that is searched by `std::string_view` without a copy. Its order is random: it must not reach
-// behaviour (iterate a sorted copy where order shows).
+// A hash map from strings that is searched by `std::string_view` without a copy. Its order is
+// random: it must not reach behaviour (iterate a sorted copy where order shows).
 #pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
 
 #include <absl/container/flat_hash_map.h>
 #include <absl/hash/hash.h>
 
-#include <cstddef>
 #include <ottla/base/abi.hpp>
-#include <string>
-#include <string_view>
 
 namespace ottla::inline OTTLA_ABI {
 

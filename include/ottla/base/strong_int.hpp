@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An integer type per meaning, so that an offset is never taken for a partition. Two values of one kind compare, and
-// differ by a plain integer; a plain integer may be added. Nothing converts by itself. Arithmetic is the integer's:
-// whoever adds untrusted values checks them first (`checked_add` in bytes.hpp).
+// An integer type per meaning, so that an offset is never taken for a partition. Two values of one
+// kind compare, and differ by a plain integer; a plain integer may be added. Nothing converts by
+// itself. Before any arithmetic: the result fits, as with the plain integer; whoever adds values
+// that were not checked uses `checked_add` (bytes.hpp).
 #pragma once
 
 #include <compare>
 #include <cstddef>
 #include <functional>
 #include <iosfwd>
-#include <ottla/base/abi.hpp>
 #include <utility>
+
+#include <ottla/base/abi.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two kinds of time. A `Timestamp` is Kafka's: milliseconds since 1970, written into records; it may step. A
-// `SteadyTime` never does: every delay, deadline and timeout is one. Neither is read here: clocks belong to env.
+// Two kinds of time. A `Timestamp` is Kafka's: milliseconds since 1970, written into records; it
+// may step. A `SteadyTime` never does: every delay, deadline and timeout is one. Neither is read
+// here: clocks belong to env.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <ratio>
+
 #include <ottla/base/strong_int.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -27,9 +30,25 @@ struct SteadyClockTag {
 using SteadyTime = SteadyClockTag::time_point;
 inline constexpr SteadyTime never = SteadyTime::max();
 
-/// `start + delay`, staying at `never` instead of overflowing.
-constexpr SteadyTime after(SteadyTime start, std::chrono::nanoseconds delay) {
-  return delay.count() > 0 && start > never - delay ? never : start + delay;
+/// `start + delay`, for any delay, e.g. `std::chrono::milliseconds::max()`: what is too far away to
+/// count in nanoseconds is `never`, what is too long ago the smallest time.
+template <class Rep, class Period>
+requires std::ratio_greater_equal_v<Period, std::nano>
+constexpr SteadyTime after(SteadyTime start, std::chrono::duration<Rep, Period> delay) {
+  using std::chrono::nanoseconds;
+  using Delay = std::chrono::duration<Rep, Period>;
+  if (delay.count() > std::chrono::duration_cast<Delay>(nanoseconds::max()).count()) {
+    return never;
+  }
+  if (delay.count() < std::chrono::duration_cast<Delay>(nanoseconds::min()).count()) {
+    return SteadyTime::min();
+  }
+  std::int64_t sum = 0;
+  const auto wait = std::chrono::duration_cast<nanoseconds>(delay);
+  if (__builtin_add_overflow(start.time_since_epoch().count(), wait.count(), &sum)) {
+    return wait.count() > 0 ? never : SteadyTime::min();
+  }
+  return SteadyTime(nanoseconds(sum));
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A partition of a topic, by name; and which names Kafka allows for a topic (spec storage.md section 8).
+// A partition of a topic, by name; and which names Kafka allows for a topic (spec storage.md
+// section 8).
 #pragma once
-
-#include <absl/status/status.h>
 
 #include <compare>
 #include <optional>
-#include <ottla/base/ids.hpp>
-#include <ottla/base/uuid.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <absl/status/status.h>
+
+#include <ottla/base/ids.hpp>
+#include <ottla/base/uuid.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -25,7 +27,8 @@ struct TopicPartition {
 
   /// "orders-3", also the name of the partition's directory.
   std::string to_string() const;
-  /// From a directory name: the partition stands behind the last dash. Nothing when there is none.
+  /// From a directory name: the partition stands behind the last dash, as to_string writes it.
+  /// Nothing for any other name.
   static std::optional<TopicPartition> parse(std::string_view name);
 
   template <class Hash>
@@ -34,7 +37,8 @@ struct TopicPartition {
   }
 };
 
-/// Ok for 1 to 249 characters of [A-Za-z0-9._-] that are not "." or ".."; else INVALID_TOPIC_EXCEPTION with the reason.
+/// Ok for 1 to 249 characters of [A-Za-z0-9._-] that are not "." or ".."; else
+/// INVALID_TOPIC_EXCEPTION with the reason.
 absl::Status check_topic_name(std::string_view name);
 
 /// Names that differ only in "." against "_" collide (their metrics would have one name).

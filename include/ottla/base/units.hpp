@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+
 #include <ottla/base/abi.hpp>
 
 namespace ottla::inline OTTLA_ABI::units {

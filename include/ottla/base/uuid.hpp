@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kafka's UUID: 16 bytes, in text URL-safe base64 without padding, always 22 characters (spec storage.md section 1).
+// Kafka's UUID: 16 bytes, in text URL-safe base64 without padding, always 22 characters (spec
+// storage.md section 1).
 #pragma once
 
 #include <array>
 #include <compare>
 #include <cstddef>
 #include <optional>
-#include <ottla/base/abi.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <ottla/base/abi.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kafka's variable-length integers (spec storage.md section 1): base 128, low group first, signed ones zigzag. Readers
-// take at most 5 (10) bytes, refuse excess bits in the last one, and answer null when the input ends or is malformed.
-// Source: the encoding of Protocol Buffers.
+// Kafka's variable-length integers (spec storage.md section 1): base 128, low group first, signed
+// ones zigzag. Readers take at most 5 (10) bytes, and answer null when the input ends or goes on
+// beyond that, or when the last byte has bits that the integer has not (Kafka drops those, nobody
+// writes them). Source: the encoding of Protocol Buffers.
 #pragma once
 
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+
 #include <ottla/base/abi.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -59,7 +61,8 @@ inline std::size_t write_varlong(std::byte* to, std::int64_t n) {
   return write_base_128(to, zigzag(n));
 }
 
-/// Reads from [at, end) into `value` and returns where it ended; null when it does not fit or is malformed.
+/// Reads from [at, end) into `value` and returns where it ended; null when it does not fit or is
+/// malformed.
 template <class Unsigned, std::size_t max_size>
 inline const std::byte* read_base_128(const std::byte* at, const std::byte* end, Unsigned& value) {
   Unsigned result = 0;

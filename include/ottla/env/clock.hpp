@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two clocks: the steady one for every delay and deadline, the wall one for records' timestamps and retention by time.
+// Two clocks: the steady one for every delay and deadline, the wall one for records' timestamps and
+// retention by time.
 #pragma once
 
 #include <concepts>
+
 #include <ottla/base/time.hpp>
 
 namespace ottla::inline OTTLA_ABI {

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who runs background work: linger, write-outs, retention, timeouts. Tasks are short and do not wait, except bodies
-// that were spawned. What a task names is counted, since its owner may be gone when it runs.
+// Who runs background work: linger, write-outs, retention, timeouts. Tasks are short and do not
+// wait, except bodies that were spawned. What a task names is counted, since its owner may be gone
+// when it runs.
 #pragma once
-
-#include <absl/functional/any_invocable.h>
-#include <absl/status/status.h>
 
 #include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <string_view>
+
+#include <absl/functional/any_invocable.h>
+#include <absl/status/status.h>
+
 #include <ottla/base/doorbell.hpp>
 #include <ottla/base/time.hpp>
-#include <string_view>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -31,10 +33,11 @@ concept Executor = requires(E& executor, Task task, SteadyTime when, TimerId tim
   { executor.cancel(timer) } -> std::same_as<bool>;
   /// A body that may wait (through `await`), on a stack of its own, joined when the executor ends.
   { executor.spawn(name, std::move(task)) } -> std::same_as<absl::Status>;
-  /// Waits until `bell` is rung (true) or `deadline` passes (false). Where no thread of the executor's own runs tasks,
-  /// this runs the due ones meanwhile.
+  /// Waits until `bell` is rung (true) or `deadline` passes (false). Where no thread of the
+  /// executor's own runs tasks, this runs the due ones meanwhile.
   { executor.await(bell, when) } -> std::same_as<bool>;
-  /// Runs due tasks in the caller's thread, for `budget` at most; how many. For programs without threads of ours.
+  /// Runs due tasks in the caller's thread, for `budget` at most; how many. For programs without
+  /// threads of ours.
   { executor.run_once(budget) } -> std::same_as<std::size_t>;
 };
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Why a file is changed. Each write, sync, rename, truncate, create and remove carries its reason: the names of the
-// places where a kill or a fault is injected, and the rows of the fault coverage table.
+// Why a file is changed. Each write, sync, rename, truncate, create and remove carries its reason:
+// the names of the places where a kill or a fault is injected, and the rows of the fault coverage
+// table.
 #pragma once
 
 #include <cstdint>
-#include <ottla/base/abi.hpp>
 #include <string_view>
+
+#include <ottla/base/abi.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 

@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdint>
+
 #include <ottla/base/endian.hpp>
 #include <ottla/base/uuid.hpp>
 
@@ -16,7 +17,8 @@ concept Random = requires(R& random) {
   { random.next() } -> std::same_as<std::uint64_t>;
 };
 
-/// A version-4 UUID, never one that Kafka reserves (zero, or one) nor one whose text begins with a dash.
+/// A version-4 UUID, never one that Kafka reserves (zero, or one) nor one whose text begins with a
+/// dash.
 template <Random R>
 Uuid random_uuid(R& random) {
   Uuid id;

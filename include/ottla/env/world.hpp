@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clock, executor and randomness of an Env, erased once: what a client takes from its Connection, so that clients are
-// no templates over worlds and never touch the system.
+// Clock, executor and randomness of an Env, erased once: what a client takes from its Connection,
+// so that clients are no templates over worlds and never touch the system.
 #pragma once
 
 #include <ottla/env/env.hpp>

@@ -20,6 +20,7 @@
 #include <ottla/base/bytes.hpp>
 #include <ottla/base/ids.hpp>
 #include <ottla/base/shared_bytes.hpp>
+#include <ottla/base/status.hpp>
 #include <ottla/base/time.hpp>
 #include <ottla/record/batch_header.hpp>
 #include <ottla/record/compression.hpp>

@@ -15,15 +15,8 @@ OTTLA_INLINE std::string_view ByteReader::string() {
 }
 
 OTTLA_INLINE std::optional<std::string_view> ByteReader::nullable_string() {
-  const auto length = integer<std::int16_t>();
-  if (length == -1) {
-    return std::nullopt;
-  }
-  if (length < 0) {
-    fail();
-    return std::nullopt;
-  }
-  return as_string_view(bytes(static_cast<std::size_t>(length)));
+  const auto text = nullable(integer<std::int16_t>(), INT16_MAX);
+  return text ? std::optional(as_string_view(*text)) : std::nullopt;
 }
 
 OTTLA_INLINE std::string_view ByteReader::compact_string() {
@@ -36,34 +29,34 @@ OTTLA_INLINE std::string_view ByteReader::compact_string() {
 }
 
 OTTLA_INLINE std::optional<std::string_view> ByteReader::nullable_compact_string() {
-  const auto taken = nullable_compact_bytes();
-  return taken ? std::optional(as_string_view(*taken)) : std::nullopt;
+  const auto text = nullable(std::int64_t{unsigned_varint()} - 1, INT16_MAX);
+  return text ? std::optional(as_string_view(*text)) : std::nullopt;
 }
 
 OTTLA_INLINE std::optional<Bytes> ByteReader::nullable_bytes() {
-  const auto length = integer<std::int32_t>();
-  if (length == -1) {
-    return std::nullopt;
-  }
-  if (length < 0) {
-    fail();
-    return std::nullopt;
-  }
-  return bytes(static_cast<std::size_t>(length));
+  return nullable(integer<std::int32_t>(), INT32_MAX);
 }
 
 OTTLA_INLINE std::optional<Bytes> ByteReader::nullable_compact_bytes() {
-  const std::uint32_t length_and_one = unsigned_varint();
-  if (length_and_one == 0) {
+  return nullable(std::int64_t{unsigned_varint()} - 1, INT32_MAX);
+}
+
+OTTLA_INLINE std::optional<Bytes> ByteReader::nullable(std::int64_t length, std::int64_t longest) {
+  if (length < -1 || length > longest) {
+    fail();
+  }
+  if (!ok() || length == -1) {
     return std::nullopt;
   }
-  return bytes(length_and_one - 1);
+  const Bytes taken = bytes(static_cast<std::size_t>(length));
+  return ok() ? std::optional(taken) : std::nullopt;
 }
 
 OTTLA_INLINE std::size_t ByteReader::checked_count(std::int64_t count,
                                                    std::size_t min_element_size) {
-  if (count < -1 || (count > 0 && static_cast<std::uint64_t>(count) >
-                                      remaining() / (min_element_size > 0 ? min_element_size : 1))) {
+  if (count < -1 ||
+      (count > 0 && static_cast<std::uint64_t>(count) >
+                        remaining() / (min_element_size > 0 ? min_element_size : 1))) {
     fail();
     return 0;
   }

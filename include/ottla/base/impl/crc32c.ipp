@@ -7,8 +7,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <ottla/base/crc32c.hpp>
+#include <ottla/base/endian.hpp>
 #include <ottla/base/impl/crc32c_arm.hpp>
 #include <ottla/base/impl/crc32c_polynomial.hpp>
 #include <ottla/base/impl/crc32c_x86.hpp>
@@ -41,7 +43,7 @@ inline constexpr Crc32cTables crc32c_tables = make_crc32c_tables();
 inline std::uint32_t crc32c_slicing(std::uint32_t crc, const std::byte* at, std::size_t size) {
   const Crc32cTables& t = crc32c_tables;
   for (; size >= 8; size -= 8, at += 8) {
-    const std::uint64_t word = load_word<std::uint64_t>(at) ^ crc;
+    const std::uint64_t word = load_little_endian<std::uint64_t>(at) ^ crc;
     crc = t[7][word & 0xff] ^ t[6][word >> 8 & 0xff] ^ t[5][word >> 16 & 0xff] ^
           t[4][word >> 24 & 0xff] ^ t[3][word >> 32 & 0xff] ^ t[2][word >> 40 & 0xff] ^
           t[1][word >> 48 & 0xff] ^ t[0][word >> 56];

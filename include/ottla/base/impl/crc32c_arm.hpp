@@ -12,7 +12,7 @@
 
 #include <sys/auxv.h>
 
-#include <ottla/base/bytes.hpp>
+#include <ottla/base/endian.hpp>
 #include <ottla/base/impl/crc32c_polynomial.hpp>
 
 namespace ottla::inline OTTLA_ABI::base_impl {
@@ -35,15 +35,15 @@ inline std::uint32_t crc32c_step(std::uint32_t crc, std::uint64_t word) {
 
 inline std::uint32_t crc32c_chain(std::uint32_t crc, const std::byte* at, std::size_t size) {
   for (; size >= 8; size -= 8, at += 8) {
-    crc = crc32c_step(crc, load_word<std::uint64_t>(at));
+    crc = crc32c_step(crc, load_little_endian<std::uint64_t>(at));
   }
   if ((size & 4) != 0) {
-    const auto word = load_word<std::uint32_t>(at);
+    const auto word = load_little_endian<std::uint32_t>(at);
     asm(".arch_extension crc\n\tcrc32cw %w0, %w0, %w1" : "+r"(crc) : "r"(word));
     at += 4;
   }
   if ((size & 2) != 0) {
-    const std::uint32_t word = load_word<std::uint16_t>(at);
+    const std::uint32_t word = load_little_endian<std::uint16_t>(at);
     asm(".arch_extension crc\n\tcrc32ch %w0, %w0, %w1" : "+r"(crc) : "r"(word));
     at += 2;
   }
@@ -75,9 +75,9 @@ inline std::uint32_t crc32c_lanes(std::uint32_t crc, const std::byte* at, std::s
     std::uint32_t second = 0;
     std::uint32_t third = 0;
     for (const std::byte* end = at + lane; at != end; at += 8) {
-      crc = crc32c_step(crc, load_word<std::uint64_t>(at));
-      second = crc32c_step(second, load_word<std::uint64_t>(at + lane));
-      third = crc32c_step(third, load_word<std::uint64_t>(at + 2 * lane));
+      crc = crc32c_step(crc, load_little_endian<std::uint64_t>(at));
+      second = crc32c_step(second, load_little_endian<std::uint64_t>(at + lane));
+      third = crc32c_step(third, load_little_endian<std::uint64_t>(at + 2 * lane));
     }
     const std::uint64_t joined = crc32c_times(crc, crc32c_words_behind[2 * words]) ^
                                  crc32c_times(second, crc32c_words_behind[words]);

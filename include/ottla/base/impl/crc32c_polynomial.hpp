@@ -6,12 +6,10 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
-#include <ottla/base/endian.hpp>
+#include <ottla/base/abi.hpp>
 
 namespace ottla::inline OTTLA_ABI::base_impl {
 
@@ -46,13 +44,5 @@ consteval std::array<std::uint32_t, 2 * crc32c_lane_words + 1> make_crc32c_words
 }
 /// By words: what moves a remainder in front of as many, x^(64 * words - 33).
 inline constexpr auto crc32c_words_behind = make_crc32c_words_behind();
-
-/// A little-endian word at any address.
-template <class Word>
-inline Word load_word(const std::byte* from) {
-  Word word;
-  std::memcpy(&word, from, sizeof word);
-  return std::endian::native == std::endian::little ? word : swap_bytes(word);
-}
 
 }  // namespace ottla::inline OTTLA_ABI::base_impl

@@ -12,14 +12,12 @@
 #pragma once
 
 #if defined(__x86_64__)
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include <immintrin.h>
 
-#include <ottla/base/bytes.hpp>
+#include <ottla/base/endian.hpp>
 #include <ottla/base/impl/crc32c_polynomial.hpp>
 
 #define OTTLA_CRC32C_CHAIN __attribute__((target("sse4.2")))
@@ -41,15 +39,15 @@ OTTLA_CRC32C_CHAIN inline std::uint32_t crc32c_chain(std::uint32_t crc, const st
                                                      std::size_t size) {
   std::uint64_t wide = crc;
   for (; size >= 8; size -= 8, at += 8) {
-    wide = _mm_crc32_u64(wide, load_word<std::uint64_t>(at));
+    wide = _mm_crc32_u64(wide, load_little_endian<std::uint64_t>(at));
   }
   crc = static_cast<std::uint32_t>(wide);
   if ((size & 4) != 0) {
-    crc = _mm_crc32_u32(crc, load_word<std::uint32_t>(at));
+    crc = _mm_crc32_u32(crc, load_little_endian<std::uint32_t>(at));
     at += 4;
   }
   if ((size & 2) != 0) {
-    crc = _mm_crc32_u16(crc, load_word<std::uint16_t>(at));
+    crc = _mm_crc32_u16(crc, load_little_endian<std::uint16_t>(at));
     at += 2;
   }
   return (size & 1) != 0 ? _mm_crc32_u8(crc, static_cast<std::uint8_t>(*at)) : crc;
@@ -71,9 +69,9 @@ OTTLA_CRC32C_LANES inline std::uint32_t crc32c_lanes(std::uint32_t crc, const st
     std::uint64_t second = 0;
     std::uint64_t third = 0;
     for (const std::byte* end = at + lane; at != end; at += 8) {
-      first = _mm_crc32_u64(first, load_word<std::uint64_t>(at));
-      second = _mm_crc32_u64(second, load_word<std::uint64_t>(at + lane));
-      third = _mm_crc32_u64(third, load_word<std::uint64_t>(at + 2 * lane));
+      first = _mm_crc32_u64(first, load_little_endian<std::uint64_t>(at));
+      second = _mm_crc32_u64(second, load_little_endian<std::uint64_t>(at + lane));
+      third = _mm_crc32_u64(third, load_little_endian<std::uint64_t>(at + 2 * lane));
     }
     const std::uint64_t joined = crc32c_times(first, crc32c_words_behind[2 * words]) ^
                                  crc32c_times(second, crc32c_words_behind[words]);

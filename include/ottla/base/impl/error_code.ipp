@@ -3,7 +3,10 @@
 // The table behind error_code.hpp, ascending by number from -1 without gaps.
 #pragma once
 
+#include <cstdint>
 #include <iterator>
+#include <string_view>
+
 #include <ottla/base/error_code.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -156,6 +159,10 @@ inline constexpr std::int16_t last_error = std::size(error_table) - 2;
 static_assert(error_table[0].number == -1 && error_table[1].number == 0);
 static_assert(error_table[std::size(error_table) - 1].number == last_error);
 
+inline const ErrorRow& error_row(ErrorCode code) {
+  return error_table[static_cast<std::int16_t>(error_code(static_cast<std::int16_t>(code))) + 1];
+}
+
 }  // namespace base_impl
 
 OTTLA_INLINE ErrorCode error_code(std::int16_t number) {
@@ -163,12 +170,8 @@ OTTLA_INLINE ErrorCode error_code(std::int16_t number) {
   return known ? static_cast<ErrorCode>(number) : ErrorCode::unknown_server_error;
 }
 
-OTTLA_INLINE std::string_view name(ErrorCode code) {
-  return base_impl::error_table[static_cast<std::int16_t>(error_code(static_cast<std::int16_t>(code))) + 1].name;
-}
+OTTLA_INLINE std::string_view name(ErrorCode code) { return base_impl::error_row(code).name; }
 
-OTTLA_INLINE bool retriable(ErrorCode code) {
-  return base_impl::error_table[static_cast<std::int16_t>(error_code(static_cast<std::int16_t>(code))) + 1].retriable;
-}
+OTTLA_INLINE bool retriable(ErrorCode code) { return base_impl::error_row(code).retriable; }
 
 }  // namespace ottla::inline OTTLA_ABI

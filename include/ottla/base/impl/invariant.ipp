@@ -4,6 +4,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/invariant.hpp>
+#include <ottla/base/status.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 

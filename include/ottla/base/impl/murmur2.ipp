@@ -1,72 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <ottla/base/endian.hpp>
 #include <ottla/base/murmur2.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 namespace base_impl {
 
-/// Decodes one code point at `at` and moves behind it; U+FFFD for a malformed sequence (of one byte).
+/// Decodes one code point at `at` and moves behind it. As in Java a malformed sequence is one
+/// U+FFFD, as far as it could have been the beginning of a good one; an encoded surrogate is one,
+/// too.
 inline std::uint32_t next_code_point(std::string_view text, std::size_t& at) {
-  const auto byte = [&](std::size_t i) {
-    return i < text.size() ? static_cast<std::uint8_t>(text[i]) : std::uint8_t{0};
-  };
-  const std::uint8_t lead = byte(at);
-  const std::size_t size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-  if (size == 1) {
-    ++at;
+  constexpr std::uint32_t malformed = 0xfffd;
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  const std::uint8_t lead = byte(at++);
+  if (lead < 0x80) {
     return lead;
   }
-  constexpr std::uint32_t malformed = 0xfffd;
-  if (size == 0) {
-    ++at;
+  if (lead < 0xc2 || lead > 0xf4) {
     return malformed;
   }
-  std::uint32_t point = lead & (0xffU >> (size + 1));
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(at + i) & 0xc0) != 0x80) {
-      ++at;
+  const unsigned behind = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+  // The second byte's range keeps out what fewer bytes can say, and what is above U+10FFFF.
+  std::uint8_t lowest = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  std::uint8_t highest = lead == 0xf4 ? 0x8f : 0xbf;
+  std::uint32_t point = lead & (0x3fU >> behind);
+  for (unsigned i = 0; i < behind; ++i) {
+    if (at == text.size() || byte(at) < lowest || byte(at) > highest) {
       return malformed;
     }
-    point = point << 6 | (byte(at + i) & 0x3fU);
+    point = point << 6 | (byte(at++) & 0x3fU);
+    lowest = 0x80;
+    highest = 0xbf;
   }
-  constexpr std::uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (point < smallest[size] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) {
-    ++at;
-    return malformed;
-  }
-  at += size;
-  return point;
+  return point >= 0xd800 && point < 0xe000 ? malformed : point;
 }
 
 }  // namespace base_impl
 
 OTTLA_INLINE std::int32_t murmur2(Bytes bytes) {
   constexpr std::uint32_t m = 0x5bd1e995;
-  const auto at = [&](std::size_t i) { return static_cast<std::uint32_t>(bytes[i]); };
   std::uint32_t h = 0x9747b28cU ^ static_cast<std::uint32_t>(bytes.size());
-  const std::size_t words = bytes.size() / 4;
-  for (std::size_t i = 0; i < words; ++i) {
-    std::uint32_t k = at(4 * i) | at(4 * i + 1) << 8 | at(4 * i + 2) << 16 | at(4 * i + 3) << 24;
-    k *= m;
+  const std::byte* at = bytes.data();
+  std::size_t size = bytes.size();
+  for (; size >= 4; size -= 4, at += 4) {
+    std::uint32_t k = load_little_endian<std::uint32_t>(at) * m;
     k ^= k >> 24;
     k *= m;
     h = h * m ^ k;
   }
-  const std::size_t tail = 4 * words;
-  switch (bytes.size() - tail) {
-    case 3:
-      h ^= at(tail + 2) << 16;
-      [[fallthrough]];
-    case 2:
-      h ^= at(tail + 1) << 8;
-      [[fallthrough]];
-    case 1:
-      h ^= at(tail);
-      h *= m;
-      break;
-    default:
-      break;
+  if (size > 0) {
+    for (; size > 0; --size) {
+      h ^= static_cast<std::uint32_t>(at[size - 1]) << (8 * (size - 1));
+    }
+    h *= m;
   }
   h ^= h >> 13;
   h *= m;

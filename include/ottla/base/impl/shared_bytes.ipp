@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <new>
+#include <utility>
+
 #include <ottla/base/shared_bytes.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -22,12 +26,6 @@ OTTLA_INLINE Buffer Buffer::allocate(std::size_t capacity) {
     ::operator delete(static_cast<void*>(last));
   };
   return Buffer(block);
-}
-
-OTTLA_INLINE Buffer::~Buffer() {
-  if (block_ != nullptr) {
-    block_->release(block_);
-  }
 }
 
 OTTLA_INLINE SharedBytes Buffer::share(std::size_t size) && {

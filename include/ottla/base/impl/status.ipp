@@ -1,39 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The payload of our errors: code (2 bytes), fault, outcome.
+// The payload of our errors: code (2 bytes, big-endian), fault, outcome.
 #pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <string>
+#include <string_view>
 
 #include <absl/strings/cord.h>
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/status.hpp>
-#include <string>
 
 namespace ottla::inline OTTLA_ABI {
 namespace base_impl {
 
 inline constexpr char payload_url[] = "ottla/error";
 
+inline constexpr std::string_view fault_names[] = {
+    "none",
+    "closed",
+    "locked",
+    "forked",
+    "moved_from",
+    "wrong_thread",
+    "would_deadlock",
+    "woken",
+    "timed_out",
+    "no_space",
+    "no_memory",
+    "no_descriptors",
+    "read_only",
+    "io",
+    "corrupt",
+    "limit_reached",
+    "invalid_argument",
+    "not_found",
+    "already_exists",
+    "unsupported",
+    "internal",
+};
+static_assert(static_cast<std::size_t>(Fault::internal) + 1 == std::size(fault_names));
+
 struct Payload {
   ErrorCode code = ErrorCode::unknown_server_error;
   Fault fault = Fault::none;
-  Outcome outcome = Outcome::not_written;
+  Outcome outcome = Outcome::unknown;
 };
 
 inline Payload payload_of(const absl::Status& status) {
   if (status.ok()) {
-    return {.code = ErrorCode::none};
+    return {.code = ErrorCode::none, .outcome = Outcome::not_written};
   }
   const auto cord = status.GetPayload(payload_url);
-  if (!cord.has_value() || cord->size() != 4) {
-    return {};
+  if (!cord.has_value()) {
+    const bool bare =
+        status.code() == absl::StatusCode::kResourceExhausted && status.message().empty();
+    return {.fault = bare ? Fault::no_memory : Fault::none};
   }
   const std::string bytes(*cord);
+  if (bytes.size() != 4) {
+    return {};
+  }
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
   const auto number = static_cast<std::int16_t>(static_cast<std::uint16_t>(at(0) << 8 | at(1)));
   return {.code = error_code(number),
-          .fault = static_cast<Fault>(at(2)),
-          .outcome = static_cast<Outcome>(at(3))};
+          .fault = at(2) < std::size(fault_names) ? static_cast<Fault>(at(2)) : Fault::internal,
+          .outcome = at(3) == 0 ? Outcome::not_written : Outcome::unknown};
 }
 
 inline absl::StatusCode status_code(Fault fault) {
@@ -99,31 +134,57 @@ inline absl::StatusCode status_code(ErrorCode code) {
   }
 }
 
-inline absl::Status make_error(absl::StatusCode kind, std::string_view message, Payload payload) {
-  absl::Status status(kind, av(message));
+/// What `make` answers; `out_of_memory()` where that throws.
+template <class Make>
+absl::Status made(Make make) noexcept {
+#if OTTLA_EXCEPTIONS
+  try {
+    return make();
+  } catch (...) {
+    return out_of_memory();
+  }
+#else
+  return make();
+#endif
+}
+
+inline void set_payload(absl::Status& status, Payload payload) {
   const auto number = static_cast<std::uint16_t>(payload.code);
   const char bytes[4] = {static_cast<char>(number >> 8), static_cast<char>(number & 0xff),
                          static_cast<char>(payload.fault), static_cast<char>(payload.outcome)};
   status.SetPayload(payload_url, absl::Cord(absl::string_view(bytes, sizeof bytes)));
-  return status;
+}
+
+inline absl::Status make_error(absl::StatusCode kind, std::string_view message,
+                               Payload payload) noexcept {
+  return made([&] {
+    absl::Status status(kind, av(message));
+    set_payload(status, payload);
+    return status;
+  });
 }
 
 }  // namespace base_impl
 
-OTTLA_INLINE absl::Status error(ErrorCode code, std::string_view message, Outcome outcome) {
+OTTLA_INLINE absl::Status error(ErrorCode code, std::string_view message,
+                                Outcome outcome) noexcept {
   return base_impl::make_error(base_impl::status_code(code), message,
                                {.code = code, .outcome = outcome});
 }
 
-OTTLA_INLINE absl::Status error(Fault fault, std::string_view message, Outcome outcome) {
+OTTLA_INLINE absl::Status error(Fault fault, std::string_view message, Outcome outcome) noexcept {
   return base_impl::make_error(base_impl::status_code(fault), message,
                                {.fault = fault, .outcome = outcome});
 }
 
 OTTLA_INLINE absl::Status error(ErrorCode code, Fault fault, std::string_view message,
-                                Outcome outcome) {
+                                Outcome outcome) noexcept {
   return base_impl::make_error(base_impl::status_code(fault), message,
                                {.code = code, .fault = fault, .outcome = outcome});
+}
+
+OTTLA_INLINE absl::Status out_of_memory() noexcept {
+  return absl::Status(absl::StatusCode::kResourceExhausted, absl::string_view());
 }
 
 OTTLA_INLINE ErrorCode error_code(const absl::Status& status) {
@@ -153,25 +214,21 @@ OTTLA_INLINE bool retriable(const absl::Status& status) {
   }
 }
 
-OTTLA_INLINE absl::Status annotate(const absl::Status& status, std::string_view context) {
+OTTLA_INLINE absl::Status annotate(const absl::Status& status, std::string_view context) noexcept {
   if (status.ok()) {
     return status;
   }
-  absl::Status longer(status.code(), absl::StrCat(av(context), ": ", status.message()));
-  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
-    longer.SetPayload(url, payload);
+  return base_impl::made([&] {
+    absl::Status longer(status.code(), absl::StrCat(av(context), ": ", status.message()));
+    status.ForEachPayload(
+        [&](absl::string_view url, const absl::Cord& payload) { longer.SetPayload(url, payload); });
+    base_impl::set_payload(longer, base_impl::payload_of(status));
+    return longer;
   });
-  return longer;
 }
 
 OTTLA_INLINE std::string_view name(Fault fault) {
-  constexpr std::string_view names[] = {
-      "none",           "closed",   "locked",         "forked",        "moved_from",
-      "wrong_thread",   "would_deadlock", "woken",    "timed_out",     "no_space",
-      "no_memory",      "no_descriptors", "read_only", "io",           "corrupt",
-      "limit_reached",  "invalid_argument", "not_found", "already_exists", "unsupported",
-      "internal"};
-  return names[static_cast<std::size_t>(fault)];
+  return base_impl::fault_names[static_cast<std::size_t>(fault)];
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <absl/strings/str_cat.h>
-
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <system_error>
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+
 #include <ottla/base/status.hpp>
 #include <ottla/base/topic_partition.hpp>
 
@@ -20,9 +25,11 @@ OTTLA_INLINE std::optional<TopicPartition> TopicPartition::parse(std::string_vie
     return std::nullopt;
   }
   const std::string_view digits = name.substr(dash + 1);
-  std::int32_t partition = -1;
-  const auto [end, failure] = std::from_chars(digits.begin(), digits.end(), partition);
-  if (digits.empty() || failure != std::errc() || end != digits.end() || partition < 0) {
+  const bool canonical = digits == "0" || (!digits.empty() && digits[0] >= '1' && digits[0] <= '9');
+  std::int32_t partition = 0;
+  const char* const end = digits.data() + digits.size();
+  const std::from_chars_result parsed = std::from_chars(digits.data(), end, partition);
+  if (!canonical || parsed.ec != std::errc() || parsed.ptr != end) {
     return std::nullopt;
   }
   return TopicPartition{std::string(name.substr(0, dash)), PartitionId(partition)};
@@ -32,8 +39,8 @@ OTTLA_INLINE absl::Status check_topic_name(std::string_view name) {
   constexpr std::size_t longest = 249;
   const auto refuse = [&](std::string_view why) {
     return error(ErrorCode::invalid_topic_exception, Fault::invalid_argument,
-                 absl::StrCat("topic name '", av(name.substr(0, longest)), "' ", av(why),
-                              ": use 1 to 249 of the characters A-Z a-z 0-9 . _ -"));
+                 absl::StrCat("topic name '", absl::CHexEscape(av(name.substr(0, longest))), "' ",
+                              av(why), ": use 1 to 249 of the characters A-Z a-z 0-9 . _ -"));
   };
   if (name.empty()) {
     return refuse("is empty");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+
 #include <ottla/base/uuid.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -15,6 +16,7 @@ inline constexpr std::size_t uuid_digits = 22;
 
 OTTLA_INLINE std::string Uuid::to_string() const {
   std::string text;
+  text.reserve(base_impl::uuid_digits);
   std::uint32_t bits = 0;
   int count = 0;
   for (const std::byte byte : bytes) {
@@ -29,6 +31,7 @@ OTTLA_INLINE std::string Uuid::to_string() const {
 
 OTTLA_INLINE std::string Uuid::to_hex() const {
   std::string text;
+  text.reserve(2 * bytes.size());
   for (const std::byte byte : bytes) {
     text += "0123456789abcdef"[static_cast<std::size_t>(byte >> 4)];
     text += "0123456789abcdef"[static_cast<std::size_t>(byte & std::byte{15})];

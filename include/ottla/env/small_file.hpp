@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Small files (checkpoints, metadata) that are read whole and replaced whole, never overwritten in
+// place: a reader, and a crash, find the old content or the new one.
+#pragma once
+
+#include <string>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/status.hpp>
+#include <ottla/env/durability.hpp>
+#include <ottla/env/file_system.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// The whole content. `limit_reached` when it has more than `limit` bytes: then it is not what was
+/// expected, and nothing of it is read.
+template <FileSystem Fs>
+absl::StatusOr<std::string> read_small_file(Fs& fs, std::string_view path, std::size_t limit) {
+  OTTLA_ASSIGN(const auto file, fs.open(path, OpenMode::read, IoReason::other));
+  OTTLA_ASSIGN(const std::int64_t size, file.size());
+  if (size > static_cast<std::int64_t>(limit)) {
+    return error(Fault::limit_reached, absl::StrCat(av(path), " has ", size, " bytes, more than ",
+                                                    limit, "; is it what its name says?"));
+  }
+  std::string content(static_cast<std::size_t>(size), '\0');
+  OTTLA_ASSIGN(const std::size_t read, file.read(0, std::as_writable_bytes(std::span(content))));
+  content.resize(read);
+  return content;
+}
+
+/// Writes `<path>.tmp`, syncs it, renames it to `path`, syncs the directory; the syncs only at
+/// `durable`: without them a crash of the machine may leave neither content. One caller a path.
+/// After an error that is not `unknown` in outcome the old content stands.
+template <FileSystem Fs>
+absl::Status replace_small_file(Fs& fs, std::string_view path, Bytes content, Durability durability,
+                                IoReason why) {
+  const std::string temporary = absl::StrCat(av(path), ".tmp");
+  const auto write = [&]() -> absl::Status {
+    OTTLA_ASSIGN(auto file, fs.open(temporary, OpenMode::create, why));
+    OTTLA_TRY(file.truncate(0, why));  // what a crash left
+    OTTLA_TRY(file.write(0, std::span(&content, 1), why));
+    if (durability == Durability::durable) {
+      OTTLA_TRY(file.sync(why));
+    }
+    return file.close();
+  };
+  if (const absl::Status written = write(); !written.ok()) {
+    // Gives the space back where it is short. The file is nobody's, so what this answers is no
+    // news.
+    fs.remove(temporary, why).IgnoreError();
+    return written;
+  }
+  OTTLA_TRY(fs.rename(temporary, path, why));
+  if (durability == Durability::durable) {
+    const std::size_t slash = path.rfind('/');
+    OTTLA_TRY(fs.sync_directory(slash == std::string_view::npos ? "."
+                                : slash == 0                    ? "/"
+                                                                : path.substr(0, slash),
+                                why));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ottla::inline OTTLA_ABI
