@@ -45,6 +45,9 @@ class StickyPartition {
     return PartitionId(now);
   }
 
+  /// Whether there is one already.
+  bool known() const { return current_.load(std::memory_order_relaxed) >= 0; }
+
   /// `from` has had its share; does nothing when somebody moved on already.
   void move_on(PartitionId from, std::int32_t partitions, std::uint64_t random) {
     std::int32_t expected = from.value();
