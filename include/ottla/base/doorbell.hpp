@@ -35,21 +35,32 @@ class Doorbell final : public Wakeable {
   /// yet.
   void reset() { rung_.exchange(false, std::memory_order_acq_rel); }
 
-  /// True once rung; false when `deadline` passed. Blocks this thread: only an executor calls it.
+  /// Ends the wait under way, or the next one, without a ring: an executor has something to do for
+  /// the waiting thread. Any thread, while the owner cannot be gone. Before: it holds no lock.
+  void nudge() noexcept {
+    Mutex::expect_none_held();
+    nudged_.store(true, std::memory_order_release);
+    { Lock lock(mutex_); }
+    changed_.notify_all();
+  }
+
+  /// True once rung; false when `deadline` passed, or after a nudge. Blocks this thread: only an
+  /// executor calls it.
   bool wait_until(SteadyTime deadline) {
     Lock lock(mutex_);
-    while (!rung()) {
+    while (!rung() && !nudged_.exchange(false, std::memory_order_acq_rel)) {
       if (!changed_.wait_until(lock, deadline)) {
-        return rung();
+        break;
       }
     }
-    return true;
+    return rung();
   }
 
  private:
   Mutex mutex_{Mutex::Kind::leaf};
   Condition changed_;
   std::atomic<bool> rung_{false};
+  std::atomic<bool> nudged_{false};
 };
 
 }  // namespace ottla::inline OTTLA_ABI

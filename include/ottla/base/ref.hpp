@@ -64,6 +64,10 @@ class Ref {
   explicit operator bool() const { return object_ != nullptr; }
   bool operator==(const Ref&) const = default;
 
+  /// Gives the count away for good: unless somebody drops it, the object is never deleted. After:
+  /// empty.
+  T* release() { return std::exchange(object_, nullptr); }
+
  private:
   template <class U>
   friend class Ref;

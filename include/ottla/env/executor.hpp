@@ -9,6 +9,7 @@
 #include <concepts>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include <absl/functional/any_invocable.h>
 #include <absl/status/status.h>
@@ -22,7 +23,8 @@ using Task = absl::AnyInvocable<void()>;
 using TimerId = std::uint64_t;
 inline constexpr TimerId no_timer = 0;
 
-/// Thread-safe, and callable from tasks. Tasks posted after the end are dropped without being run.
+/// Thread-safe, and callable from tasks; never under a lock. Whatever was not run by the end, or is
+/// posted after it, is destroyed without being run.
 template <class E>
 concept Executor = requires(E& executor, Task task, SteadyTime when, TimerId timer, Doorbell& bell,
                             std::string_view name, std::chrono::nanoseconds budget) {
@@ -31,7 +33,9 @@ concept Executor = requires(E& executor, Task task, SteadyTime when, TimerId tim
   { executor.post_at(when, std::move(task)) } -> std::same_as<TimerId>;
   /// True when the task will not run any more; false when it ran, or runs now.
   { executor.cancel(timer) } -> std::same_as<bool>;
-  /// A body that may wait (through `await`), on a stack of its own, joined when the executor ends.
+  /// A body that may wait (through `await`), on a stack of its own, joined when the executor ends:
+  /// from then on `await` answers at once, `stopping` is true, and the body should return.
+  /// `unsupported` where the executor starts no threads.
   { executor.spawn(name, std::move(task)) } -> std::same_as<absl::Status>;
   /// Waits until `bell` is rung (true) or `deadline` passes (false). Where no thread of the
   /// executor's own runs tasks, this runs the due ones meanwhile.
@@ -39,6 +43,8 @@ concept Executor = requires(E& executor, Task task, SteadyTime when, TimerId tim
   /// Runs due tasks in the caller's thread, for `budget` at most; how many. For programs without
   /// threads of ours.
   { executor.run_once(budget) } -> std::same_as<std::size_t>;
+  /// Whether the executor has begun to end.
+  { std::as_const(executor).stopping() } -> std::same_as<bool>;
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -17,6 +17,14 @@ concept Random = requires(R& random) {
   { random.next() } -> std::same_as<std::uint64_t>;
 };
 
+/// A number that looks random, of another: no two have the same. Source: SplitMix64.
+constexpr std::uint64_t mixed(std::uint64_t n) {
+  n += 0x9e3779b97f4a7c15;
+  n = (n ^ (n >> 30)) * 0xbf58476d1ce4e5b9;
+  n = (n ^ (n >> 27)) * 0x94d049bb133111eb;
+  return n ^ (n >> 31);
+}
+
 /// A version-4 UUID, never one that Kafka reserves (zero, or one) nor one whose text begins with a
 /// dash.
 template <Random R>

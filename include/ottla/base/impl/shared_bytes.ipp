@@ -12,7 +12,7 @@
 namespace ottla::inline OTTLA_ABI {
 
 OTTLA_INLINE Buffer Buffer::allocate(std::size_t capacity) {
-  if (capacity > SIZE_MAX - sizeof(BufferBlock)) {
+  if (capacity > PTRDIFF_MAX - sizeof(BufferBlock)) {  // no object is larger
     return Buffer();
   }
   void* memory = ::operator new(sizeof(BufferBlock) + capacity, std::nothrow);

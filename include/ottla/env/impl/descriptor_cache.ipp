@@ -59,9 +59,9 @@ OTTLA_INLINE DescriptorCache::DescriptorCache(std::size_t max_descriptors)
       file_size_limit_(current_file_size_limit()) {}
 
 OTTLA_INLINE absl::StatusOr<std::string> DescriptorCache::resolve(std::string_view path) const {
+  Mutex::expect_none_held();
   if (!made_in_.here()) {
-    return error(Fault::forked, absl::StrCat("cannot use ", av(path),
-                                             " in a child of fork; open new objects there"));
+    return in_child(path);
   }
   if (path.empty() || path.find('\0') != std::string_view::npos) {
     return error(Fault::invalid_argument, "a path that is empty or holds a zero byte");
@@ -138,8 +138,9 @@ OTTLA_INLINE std::optional<Pin> DescriptorCache::try_pin(OpenFile& file) {
 }
 
 OTTLA_INLINE absl::StatusOr<Pin> DescriptorCache::pin(OpenFile& file) {
+  Mutex::expect_none_held();
   if (!made_in_.here()) {
-    return error(Fault::forked, "a file of the parent was used in a child of fork; open it there");
+    return in_child("a file of the parent");
   }
   if (auto pinned = try_pin(file)) {
     return *std::move(pinned);

@@ -16,6 +16,7 @@ namespace env_impl {
 class MemoryContent::Turn {
  public:
   explicit Turn(MemoryContent& content) : content_(content) {
+    Mutex::expect_none_held();  // files may be slow
     Lock lock(content.mutex_);
     while (content.writing_) {
       content.turn_ended_.wait(lock);
@@ -113,6 +114,7 @@ OTTLA_INLINE int MemoryContent::chunk_for_write(const Turn& turn, std::size_t in
 }
 
 OTTLA_INLINE std::size_t MemoryContent::read(std::int64_t position, MutableBytes into) const {
+  Mutex::expect_none_held();  // files may be slow
   Chunks chunks;
   Lock lock(mutex_);
   if (position >= size_ || into.empty()) {

@@ -80,6 +80,7 @@ OTTLA_INLINE MemoryTree::~MemoryTree() {
 
 // There are no links here, so ".." is what it seems.
 OTTLA_INLINE absl::StatusOr<std::string> MemoryTree::resolve(std::string_view path) const {
+  Mutex::expect_none_held();  // files may be slow
   if (path.empty() || path.find('\0') != std::string_view::npos) {
     return error(Fault::invalid_argument, "a path that is empty or holds a zero byte");
   }

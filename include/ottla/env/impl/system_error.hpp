@@ -26,6 +26,9 @@ absl::Status name_changed(int failure, std::string_view action, std::string_view
 
 absl::Status bad_position(std::int64_t position);
 
+/// Of `what`, used in a child of the process that made it.
+absl::Status in_child(std::string_view what);
+
 /// Of a File that was closed or moved from.
 absl::Status file_closed();
 

@@ -92,6 +92,11 @@ OTTLA_INLINE absl::Status bad_position(std::int64_t position) {
   return error(Fault::invalid_argument, absl::StrCat("position ", position, " in a file"));
 }
 
+OTTLA_INLINE absl::Status in_child(std::string_view what) {
+  return error(Fault::forked, absl::StrCat("cannot use ", av(what),
+                                           " in a child of fork; open new objects there"));
+}
+
 OTTLA_INLINE absl::Status file_closed() {
   return error(Fault::closed, "the file was closed or moved from; open it again");
 }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+
+#include <ottla/base/time.hpp>
+#include <ottla/base/units.hpp>
+
+#include "tests/support/catch.hpp"
+
+using namespace ottla;
+using namespace std::chrono_literals;
+
+TEST_CASE("A deadline is the start and the delay") {
+  STATIC_REQUIRE(after(SteadyTime(5ns), 3ns) == SteadyTime(8ns));
+  STATIC_REQUIRE(after(SteadyTime(5ns), 2ms) == SteadyTime(2'000'005ns));
+  STATIC_REQUIRE(after(SteadyTime(5ns), -7s) == SteadyTime(-6'999'999'995ns));
+  STATIC_REQUIRE(after(never, 0ns) == never);
+  STATIC_REQUIRE(after(never, -1ns) < never);
+}
+
+TEST_CASE("A deadline that is too far away to count is never") {
+  STATIC_REQUIRE(after(SteadyTime(0ns), std::chrono::nanoseconds::max()) == never);
+  STATIC_REQUIRE(after(SteadyTime(1ns), std::chrono::nanoseconds::max()) == never);
+  STATIC_REQUIRE(after(SteadyTime(-1ns), std::chrono::nanoseconds::max()) < never);
+  STATIC_REQUIRE(after(SteadyTime(0ns), std::chrono::milliseconds::max()) == never);
+  STATIC_REQUIRE(after(SteadyTime(0ns), std::chrono::hours::max()) == never);
+  STATIC_REQUIRE(after(never, 1ns) == never);
+}
+
+TEST_CASE("A time that is too long ago to count is the smallest one") {
+  STATIC_REQUIRE(after(SteadyTime(-1ns), std::chrono::nanoseconds::min()) == SteadyTime::min());
+  STATIC_REQUIRE(after(SteadyTime(0ns), std::chrono::milliseconds::min()) == SteadyTime::min());
+  STATIC_REQUIRE(after(SteadyTime::min(), -1ns) == SteadyTime::min());
+}
+
+TEST_CASE("Timestamps are milliseconds, and -1 is none") {
+  STATIC_REQUIRE(no_timestamp == Timestamp(-1));
+  STATIC_REQUIRE(Timestamp(1'700'000'000'025) - Timestamp(1'700'000'000'000) == 25);
+}
+
+TEST_CASE("Sizes are powers of 1024") {
+  using namespace ottla::units;
+  STATIC_REQUIRE(1_KiB == 1024);
+  STATIC_REQUIRE(32_MiB == 33'554'432);
+  STATIC_REQUIRE(2_GiB == 2'147'483'648);
+}
