@@ -1,31 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Produce: one sealed batch for one partition. Flat, since it is the hot request: nested vectors would cost more than
-// the rest of the call. Spec storage.md section 7, producer_txn.md section 3.
+// Produce: one sealed batch for one partition. Flat, since it is the hot request: nested vectors
+// would cost more than the rest of the call. Spec storage.md section 7, producer_txn.md section 3.
 #pragma once
+
+#include <cstdint>
 
 #include <absl/status/statusor.h>
 
-#include <cstdint>
 #include <ottla/base/ids.hpp>
 #include <ottla/base/ref.hpp>
 #include <ottla/base/time.hpp>
 #include <ottla/base/topic_partition.hpp>
+#include <ottla/env/durability.hpp>
 #include <ottla/record/sealed_batch.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
-/// Whose promise an acknowledgement is. `leader` and `all` mean *written* (or durable: see Durability).
+/// Whose promise an acknowledgement is. `leader` and `all` mean *written* (or durable: see
+/// Durability).
 enum class Acks : std::int8_t {
   none = 0,    ///< nobody's: the outcome is not reported
   leader = 1,  ///< the partition's leader
   all = -1,    ///< `min.insync.replicas` log directories
-};
-
-/// How far a write must have come before it is acknowledged.
-enum class Durability : std::uint8_t {
-  written,  ///< with the kernel: survives the death of the process
-  durable,  ///< on the device: survives the machine
 };
 
 struct ProduceResponse {
