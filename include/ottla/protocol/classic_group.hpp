@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JoinGroup, SyncGroup, Heartbeat, LeaveGroup: the classic group protocol. Spec groups.md section 3.
+// JoinGroup, SyncGroup, Heartbeat, LeaveGroup: the classic group protocol. Spec groups.md
+// section 3.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <ottla/base/error_code.hpp>
-#include <ottla/base/ids.hpp>
 #include <string>
 #include <vector>
+
+#include <ottla/base/error_code.hpp>
+#include <ottla/base/ids.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
 struct GroupProtocol {
-  std::string name;                ///< an assignor's
+  std::string name;                 ///< an assignor's
   std::vector<std::byte> metadata;  ///< its subscription, opaque to the coordinator
 
   bool operator==(const GroupProtocol&) const = default;

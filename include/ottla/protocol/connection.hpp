@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one seam between clients and brokers. In process a request is a call; on the wire it is a frame. Clients hold a
-// `Ref<Connection>` and cannot know who answers; a connection outlives its broker and answers `closed` from then on.
+// The one seam between clients and brokers. In process a request is a call; on the wire it is a
+// frame. Clients hold a `Ref<Connection>` and cannot know who answers; a connection outlives its
+// broker and answers `closed` from then on.
 #pragma once
+
+#include <optional>
+#include <utility>
 
 #include <absl/functional/any_invocable.h>
 #include <absl/status/statusor.h>
 
-#include <optional>
 #include <ottla/base/doorbell.hpp>
 #include <ottla/base/ref.hpp>
 #include <ottla/env/world.hpp>
@@ -19,7 +22,6 @@
 #include <ottla/protocol/offsets.hpp>
 #include <ottla/protocol/produce.hpp>
 #include <ottla/protocol/topics.hpp>
-#include <utility>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -33,13 +35,16 @@ class Connection : public Counted {
   /// Clock, executor and randomness of the broker's world. Valid for the connection's life.
   virtual World& world() = 0;
 
-  /// Grows with each change of the topics: what a client remembers of them may be old when it differs.
+  /// Grows with each change of the topics: what a client remembers of them may be old when it
+  /// differs.
   virtual std::uint64_t metadata_version() const = 0;
 
-  /// The outcome goes to `request.reply`, at once or later; the order of calls for one partition is kept.
+  /// The outcome goes to `request.reply`, at once or later; the order of calls for one partition is
+  /// kept.
   virtual void produce(ProduceRequest request) = 0;
 
-  /// Somebody waits for what was produced there: brings it as far as asked for, in this thread, until `deadline`.
+  /// Somebody waits for what was produced there: brings it as far as asked for, in this thread,
+  /// until `deadline`.
   virtual absl::Status write_out(const TopicId& topic, PartitionId partition, Durability durability,
                                  SteadyTime deadline) = 0;
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The words of a rule machine: state that changes by rules alone, without a clock, a thread or a file.
+// The words of a rule machine: state that changes by rules alone, without a clock, a thread or a
+// file.
 //   decide(event, now)  changes nothing and says what should happen: a Decision
 //   apply(record), apply(soft change)  are the only ways that its state changes
-// Whoever keeps a machine (the keeper) takes one event at a time; the README tells what it does with a decision.
+// Whoever keeps a machine (the keeper) takes one event at a time; the README tells what it does
+// with a decision.
 #pragma once
 
 #include <concepts>
@@ -72,7 +74,8 @@ struct Decision {
   std::vector<MachineRecord> records;  ///< written together or not at all
   std::vector<SoftChange> soft_changes;
   std::vector<Answer<Response>> answers;
-  /// Requests left without an answer earlier, whose sender has asked anew since: nobody waits for them.
+  /// Requests left without an answer earlier, whose sender has asked anew since: nobody waits for
+  /// them.
   std::vector<RequestId> superseded;
   std::vector<TimerChange<Timer>> timers;
   std::vector<Effect> effects;
@@ -93,16 +96,16 @@ concept RuleMachine = requires(const M& asked, M& changed, const typename M::Eve
                                ErrorCode why, const WrittenRecord& record,
                                typename M::Decision::SoftChange soft_change) {
   { asked.decide(event, now) } -> std::same_as<typename M::Decision>;
-  /// The records of decide(event) could not be written, for a reason that its clients are told as `why`. What is
-  /// answered instead; writes nothing.
+  /// The records of decide(event) could not be written, for a reason that its clients are told as
+  /// `why`. What is answered instead; writes nothing.
   { asked.decide_failed(event, why, now) } -> std::same_as<typename M::Decision>;
   /// An error means that the record is damaged: the state is as before.
   { changed.apply(record) } -> std::same_as<absl::Status>;
   { changed.apply(std::move(soft_change)) } -> std::same_as<void>;
 };
 
-/// What the clients of a group, share or transaction coordinator are told when its records could not be written.
-/// Source: spec groups.md section 1.
+/// What the clients of a group, share or transaction coordinator are told when its records could
+/// not be written. Source: spec groups.md section 1.
 constexpr ErrorCode coordinator_error(ErrorCode append_error) {
   switch (append_error) {
     case ErrorCode::unknown_topic_or_partition:

@@ -4,10 +4,11 @@
 #pragma once
 
 #include <optional>
-#include <ottla/base/error_code.hpp>
-#include <ottla/base/ids.hpp>
 #include <string>
 #include <vector>
+
+#include <ottla/base/error_code.hpp>
+#include <ottla/base/ids.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ListOffsets: the first offset at or after a time, or one of the special places. Spec storage.md section 25.
+// ListOffsets: the first offset at or after a time, or one of the special places. Spec storage.md
+// section 25.
 #pragma once
 
 #include <cstdint>
+#include <vector>
+
 #include <ottla/base/error_code.hpp>
 #include <ottla/base/ids.hpp>
 #include <ottla/base/time.hpp>
 #include <ottla/base/topic_partition.hpp>
 #include <ottla/protocol/fetch.hpp>
-#include <vector>
 
 namespace ottla::inline OTTLA_ABI {
 
 inline constexpr Timestamp latest_timestamp{-1};    ///< the visible end
 inline constexpr Timestamp earliest_timestamp{-2};  ///< the log's start
-inline constexpr Timestamp max_timestamp{-3};       ///< the first record with the partition's largest timestamp
+inline constexpr Timestamp max_timestamp{
+    -3};  ///< the first record with the partition's largest timestamp
 
 struct ListOffsetsRequest {
   struct Partition {

@@ -4,11 +4,12 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
+
 #include <ottla/base/error_code.hpp>
 #include <ottla/base/ids.hpp>
 #include <ottla/base/topic_partition.hpp>
-#include <string>
-#include <vector>
 
 namespace ottla::inline OTTLA_ABI {
 

@@ -5,11 +5,12 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
+#include <vector>
+
 #include <ottla/base/error_code.hpp>
 #include <ottla/base/ids.hpp>
 #include <ottla/base/topic_partition.hpp>
-#include <string>
-#include <vector>
 
 namespace ottla::inline OTTLA_ABI {
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CreateTopics, DeleteTopics, CreatePartitions: what changes which topics there are. Each item succeeds or fails by
-// itself. Spec replication.md section 15.
+// CreateTopics, DeleteTopics, CreatePartitions: what changes which topics there are. Each item
+// succeeds or fails by itself. Spec replication.md section 15.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <ottla/base/error_code.hpp>
-#include <ottla/base/topic_partition.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <ottla/base/error_code.hpp>
+#include <ottla/base/topic_partition.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -39,7 +40,7 @@ struct CreateTopicsResponse {
 
 struct DeleteTopicsRequest {
   struct Topic {
-    std::string name;           ///< empty: by id
+    std::string name;  ///< empty: by id
     TopicId id;
   };
   std::vector<Topic> topics;
