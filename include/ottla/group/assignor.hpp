@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which member of a group reads which partitions: an assignor is a name and a pure function of topics and members, so
-// all that run it see one answer. A program's own is made the same way:
+// Which member of a group reads which partitions: an assignor is a name and a pure function of
+// topics and members, so all that run it see one answer. A program's own is made the same way:
 //   Assignor first_takes_all{.name = "first", .assign = [](const GroupToAssign& group) { ... }};
 // Source: spec groups.md section 6.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include <ottla/base/ids.hpp>
 #include <ottla/group/partitions_of_topic.hpp>
@@ -33,13 +31,14 @@ struct MemberToAssign {
   std::string id;
   std::optional<std::string> instance_id = {};
   std::optional<std::string> rack = {};
-  std::vector<std::string> topics = {};             ///< subscribed
-  std::vector<PartitionsOfTopic> owned = {};        ///< what it still reads, by its own word
-  Generation generation{-1};                        ///< when it got them; -1: never, or not told
+  std::vector<std::string> topics = {};       ///< subscribed
+  std::vector<PartitionsOfTopic> owned = {};  ///< what it still reads, by its own word
+  Generation generation{-1};                  ///< when it got them; -1: never, or not told
   std::vector<std::byte> user_data = {};
 };
 
-/// Topics and members in any order, each name and id once. Topics that are missing here do not exist.
+/// Topics and members in any order, each name and id once. Topics that are missing here do not
+/// exist.
 struct GroupToAssign {
   std::vector<TopicToAssign> topics;
   std::vector<MemberToAssign> members;
@@ -61,21 +60,20 @@ enum class RebalanceProtocol : std::uint8_t {
 };
 
 struct Assignor {
-  std::string name;  ///< by which members agree on one
+  std::string name;                                       ///< by which members agree on one
   RebalanceProtocol protocol = RebalanceProtocol::eager;  ///< the most that it supports
   std::function<GroupAssignment(const GroupToAssign&)> assign;
-  /// What a member tells the leader besides its subscription; `last`: the generation of its assignment, or -1.
+  /// What a member tells the leader besides its subscription; `last`: the generation of its
+  /// assignment, or -1.
   std::function<std::vector<std::byte>(Generation last)> user_data = {};
 };
 
-/// "range" or "cooperative-sticky"; else UNSUPPORTED_ASSIGNOR.
-absl::StatusOr<Assignor> assignor_named(std::string_view name);
-
 /// The protocol of a member with these: the most that all of them support.
-RebalanceProtocol rebalance_protocol(std::span<const Assignor> assignors);
+inline RebalanceProtocol rebalance_protocol(std::span<const Assignor> assignors) {
+  const bool all = std::all_of(assignors.begin(), assignors.end(), [](const Assignor& assignor) {
+    return assignor.protocol == RebalanceProtocol::cooperative;
+  });
+  return all && !assignors.empty() ? RebalanceProtocol::cooperative : RebalanceProtocol::eager;
+}
 
 }  // namespace ottla::inline OTTLA_ABI
-
-#ifndef OTTLA_COMPILED
-#include <ottla/group/impl/assignor.ipp>
-#endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// "cooperative-sticky": as balanced as can be, moving as little as possible; a partition that has to move is withheld
-// until its owner gave it up and the group is balanced again. Source: spec groups.md section 6.4.
+// "cooperative-sticky": as balanced as can be, moving as little as possible; a partition that has
+// to move is withheld until its owner gave it up and the group is balanced again. Source: spec
+// groups.md section 6.4.
 #pragma once
 
 #include <ottla/group/assignor.hpp>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The sticky core: balance first, then as many partitions as possible stay with the member that owns them. Where all
-// subscribe to the same topics sizes differ by one at most; else the general, slower way balances as far as the
-// subscriptions allow. Where Kafka leaves the order to a hash map: members ascend by id, and of several partitions that
-// could be moved back the smallest is. Source: spec groups.md section 6.3.
+// The sticky core: balance first, then as many partitions as possible stay with the member that
+// owns them. Where all subscribe to the same topics sizes differ by one at most; else the general,
+// slower way balances as far as the subscriptions allow. Where Kafka leaves the order to a hash
+// map: members ascend by id, and of several partitions that could be moved back the smallest is.
+// Source: spec groups.md section 6.3.
 #pragma once
 
 #include <ottla/group/assignor.hpp>
@@ -16,8 +17,8 @@ enum class Transfers : std::uint8_t {
   withheld,  ///< nobody gets it in this generation (cooperative)
 };
 
-/// Owned partitions that do not exist are ignored; of two claims the newer generation's counts, of two in one
-/// generation neither.
+/// Owned partitions that do not exist are ignored; of two claims the newer generation's counts, of
+/// two in one generation neither.
 GroupAssignment sticky_assignment(const GroupToAssign& group, Transfers transfers);
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A group to assign in small integers: members by ascending id, topics with partitions that somebody subscribes to by
-// ascending name, partitions numbered through in that order, racks in any order. Assignors compute with these; strings
-// come back at the end.
+// A group to assign in small integers: members by ascending id, topics with partitions that
+// somebody subscribes to by ascending name, partitions numbered through in that order, racks in any
+// order. Assignors compute with these; strings come back at the end.
 #pragma once
 
 #include <algorithm>
@@ -58,11 +58,12 @@ class AssignmentIndex {
     const std::vector<Index>& racks = racks_of(partition);
     return std::binary_search(racks.begin(), racks.end(), rack);
   }
-  /// Whether racks can make a difference to `members` and the partitions [begin, end): some rack is common to both, and
-  /// partitions differ in theirs.
+  /// Whether racks can make a difference to `members` and the partitions [begin, end): some rack is
+  /// common to both, and partitions differ in theirs.
   bool racks_matter(const std::vector<Index>& members, Index begin, Index end) const;
 
-  /// From the partitions of each member, in any order, to what its user gets, in the order of the group's members.
+  /// From the partitions of each member, in any order, to what its user gets, in the order of the
+  /// group's members.
   GroupAssignment in_words(std::vector<std::vector<Index>> assigned) const;
 
  private:
@@ -101,8 +102,7 @@ inline void AssignmentIndex::index_members() {
   });
   for (const std::size_t place : place_) {
     members_.push_back(&group_.members[place]);
-    equal_subscriptions_ =
-        equal_subscriptions_ && same_topics(*members_.front(), *members_.back());
+    equal_subscriptions_ = equal_subscriptions_ && same_topics(*members_.front(), *members_.back());
   }
 }
 
@@ -134,9 +134,8 @@ inline void AssignmentIndex::index_topics() {
       topics_.push_back(&topic);
     }
   }
-  std::sort(topics_.begin(), topics_.end(), [](const TopicToAssign* a, const TopicToAssign* b) {
-    return a->name < b->name;
-  });
+  std::sort(topics_.begin(), topics_.end(),
+            [](const TopicToAssign* a, const TopicToAssign* b) { return a->name < b->name; });
   for (const TopicToAssign* topic : topics_) {
     const auto number = static_cast<Index>(first_.size());
     topic_numbers_.find(topic->name)->second = number;

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/status.hpp>
-#include <ottla/group/assignor.hpp>
-#include <ottla/group/cooperative_sticky_assignor.hpp>
-#include <ottla/group/range_assignor.hpp>
+#include <ottla/group/assignors.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -22,13 +18,6 @@ OTTLA_INLINE absl::StatusOr<Assignor> assignor_named(std::string_view name) {
   return error(ErrorCode::unsupported_assignor,
                absl::StrCat("no assignor is called '", av(name),
                             "'; use range, cooperative-sticky, or give one of your own"));
-}
-
-OTTLA_INLINE RebalanceProtocol rebalance_protocol(std::span<const Assignor> assignors) {
-  const bool all = std::all_of(assignors.begin(), assignors.end(), [](const Assignor& assignor) {
-    return assignor.protocol == RebalanceProtocol::cooperative;
-  });
-  return all && !assignors.empty() ? RebalanceProtocol::cooperative : RebalanceProtocol::eager;
 }
 
 }  // namespace ottla::inline OTTLA_ABI
