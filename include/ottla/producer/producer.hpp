@@ -19,14 +19,9 @@
 
 #include <ottla/producer/producer_core.hpp>
 #include <ottla/producer/producer_record.hpp>
+#include <ottla/protocol/host.hpp>
 
 namespace ottla::inline OTTLA_ABI {
-
-/// Where clients connect: a Broker, a Cluster, ...
-template <class H>
-concept Host = requires(const H& host) {
-  { host.connect() } -> std::same_as<Ref<Connection>>;
-};
 
 /// Thread-safe, but for moving and destruction. The destructor sends what is left and waits for it,
 /// `close_timeout` at most; records that were not acknowledged by then are told to `on_delivery`.
