@@ -1,27 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One table per config struct, from which everything else is made: setting by Kafka's key, checking, describing, docs.
+// One table per config struct, from which everything else is made: setting by Kafka's key,
+// checking, describing, docs.
 //   template <> inline constexpr auto config_table<ProducerConfig> = std::array{
-//       config_key<&ProducerConfig::linger>("linger.ms", at_least(0), "How long a batch waits for more records."), ...};
-//   set_config(config, "linger.ms", "5");   check_config(config);   config_value(config, "linger.ms") == "5"
-// Durations are milliseconds in text, enums are words (see ConfigWords). An unknown key is an error with the nearest one.
+//       config_key<&ProducerConfig::linger>("linger.ms", at_least(0), "How long a batch waits for
+//       more records."), ...};
+//   set_config(config, "linger.ms", "5");   check_config(config);   config_value(config,
+//   "linger.ms") == "5"
+// Durations are milliseconds in text (coarser ones in their own unit), enums are words (see
+// ConfigWords). An unknown key is an error with the nearest one.
 #pragma once
-
-#include <absl/status/statusor.h>
 
 #include <array>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
-#include <ottla/base/status.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <absl/status/statusor.h>
+
+#include <ottla/base/status.hpp>
+
 namespace ottla::inline OTTLA_ABI {
 
-/// Inclusive bounds of a number, or of a duration in milliseconds.
+/// Inclusive bounds of a number, or of a duration in the unit of its text.
 struct ConfigRange {
   std::int64_t least = INT64_MIN;
   std::int64_t most = INT64_MAX;
@@ -30,7 +35,8 @@ constexpr ConfigRange at_least(std::int64_t least) { return {.least = least}; }
 constexpr ConfigRange between(std::int64_t least, std::int64_t most) { return {least, most}; }
 
 /// The words of an enum in config text, specialized beside it:
-///   template <> inline constexpr auto config_words<Acks> = std::array{ConfigWord{"all", Acks::all}, ...};
+///   template <> inline constexpr auto config_words<Acks> = std::array{ConfigWord{"all",
+///   Acks::all}, ...};
 template <class Enum>
 struct ConfigWord {
   std::string_view word;
@@ -64,8 +70,8 @@ absl::StatusOr<double> parse_config_double(std::string_view key, std::string_vie
 absl::StatusOr<bool> parse_config_boolean(std::string_view key, std::string_view text);
 std::string print_config_double(double value);
 
-/// `key=value` lines of a property file: `#` and `!` comments, `=`, `:` or blanks between, `\` escapes and
-/// continuations, as Java reads them.
+/// `key=value` lines of a property file: `#` and `!` comments, `=`, `:` or blanks between, `\`
+/// escapes and continuations, as Java reads them.
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> parse_properties(
     std::string_view text);
 
@@ -83,6 +89,10 @@ template <class T>
 inline constexpr bool is_duration = false;
 template <class Rep, class Period>
 inline constexpr bool is_duration<std::chrono::duration<Rep, Period>> = true;
+/// The unit of a duration's text: milliseconds, or its own where that is coarser ("...minutes").
+template <class Duration>
+using ConfigUnit = std::conditional_t<std::ratio_greater_v<typename Duration::period, std::milli>,
+                                      Duration, std::chrono::milliseconds>;
 
 template <class Value>
 constexpr std::string_view config_type() {
@@ -100,8 +110,7 @@ constexpr std::string_view config_type() {
 }
 
 template <class Value>
-absl::StatusOr<Value> parse_config(std::string_view key, std::string_view text,
-                                   ConfigRange range) {
+absl::StatusOr<Value> parse_config(std::string_view key, std::string_view text, ConfigRange range) {
   if constexpr (std::same_as<Value, bool>) {
     return parse_config_boolean(key, text);
   } else if constexpr (std::floating_point<Value>) {
@@ -112,8 +121,9 @@ absl::StatusOr<Value> parse_config(std::string_view key, std::string_view text,
       return std::move(number).status();
     }
     if constexpr (is_duration<Value>) {
-      constexpr auto most = std::chrono::duration_cast<std::chrono::milliseconds>(Value::max());
-      return *number >= most.count() ? Value::max() : Value(std::chrono::milliseconds(*number));
+      using Unit = ConfigUnit<Value>;
+      constexpr auto most = std::chrono::duration_cast<Unit>(Value::max());
+      return *number >= most.count() ? Value::max() : Value(Unit(*number));
     } else {
       if (!std::in_range<Value>(*number)) {
         return bad_config_value(key, text, "too large");
@@ -143,8 +153,7 @@ std::string print_config(const Value& value) {
   } else if constexpr (is_duration<Value>) {
     return value == Value::max()
                ? std::to_string(INT64_MAX)
-               : std::to_string(
-                     std::chrono::duration_cast<std::chrono::milliseconds>(value).count());
+               : std::to_string(std::chrono::duration_cast<ConfigUnit<Value>>(value).count());
   } else if constexpr (std::integral<Value>) {
     return std::to_string(value);
   } else if constexpr (std::is_enum_v<Value>) {
@@ -167,23 +176,22 @@ constexpr auto config_key(std::string_view name, ConfigRange range, std::string_
   using Config = typename base_impl::MemberOf<decltype(member)>::Class;
   using Value = typename base_impl::MemberOf<decltype(member)>::Type;
   using Key = ConfigKey<Config>;
-  return Key{
-      .name = name,
-      .type = base_impl::config_type<Value>(),
-      .range = range,
-      .meaning = meaning,
-      .parse = [](const Key& key, std::string_view text, Config& into) -> absl::Status {
-        auto value = base_impl::parse_config<Value>(key.name, text, key.range);
-        if (value.ok()) {
-          into.*member = *std::move(value);
-        }
-        return std::move(value).status();
-      },
-      .print = [](const Config& from) { return base_impl::print_config(from.*member); },
-      .check = [](const Key& key, const Config& config) -> absl::Status {
-        const std::string text = base_impl::print_config(config.*member);
-        return base_impl::parse_config<Value>(key.name, text, key.range).status();
-      }};
+  return Key{.name = name,
+             .type = base_impl::config_type<Value>(),
+             .range = range,
+             .meaning = meaning,
+             .parse = [](const Key& key, std::string_view text, Config& into) -> absl::Status {
+               auto value = base_impl::parse_config<Value>(key.name, text, key.range);
+               if (value.ok()) {
+                 into.*member = *std::move(value);
+               }
+               return std::move(value).status();
+             },
+             .print = [](const Config& from) { return base_impl::print_config(from.*member); },
+             .check = [](const Key& key, const Config& config) -> absl::Status {
+               const std::string text = base_impl::print_config(config.*member);
+               return base_impl::parse_config<Value>(key.name, text, key.range).status();
+             }};
 }
 
 /// Sets one key. The config is unchanged when it fails.
