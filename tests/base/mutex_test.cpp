@@ -52,11 +52,26 @@ TEST_CASE("A lock can be given back early and taken again") {
 TEST_CASE("A wait ends when its deadline has passed, holding the lock") {
   Mutex mutex;
   Condition changed;
+  std::atomic<bool> trying = false;
+  std::atomic<bool> entered = false;
   Lock lock(mutex);
   CHECK_FALSE(changed.wait_until(lock, long_ago));
   CHECK_FALSE(changed.wait_until(lock, SteadyTime::min()));
+  std::thread other([&] {
+    trying = true;
+    Lock mine(mutex);
+    entered = true;
+  });
+  while (!trying) {
+    std::this_thread::yield();
+  }
+  for (int i = 0; i < 1000; ++i) {
+    std::this_thread::yield();
+  }
+  CHECK_FALSE(entered);
   lock.unlock();
-  Lock other(mutex);
+  other.join();
+  CHECK(entered);
 }
 
 TEST_CASE("Threads that wait for each other take turns") {
@@ -216,29 +231,29 @@ TEST_CASE("A ring wakes the owner, and what was written before it is seen") {
 
 TEST_CASE("Resetting, looking and waiting loses no ring") {
   const Ref<Doorbell> bell = make_ref<Doorbell>();
-  constexpr int last = 20'000;
+  constexpr int last = 50'000;
   std::atomic<int> posted = 0;
-  std::vector<std::thread> ringers;
-  for (int i = 0; i < 2; ++i) {
-    ringers.emplace_back([bell, &posted] {
-      for (int n = 0; n < last / 2; ++n) {
-        posted.fetch_add(1, std::memory_order_relaxed);
-        bell->ring();
+  std::atomic<int> seen = 0;
+  std::thread ringer([bell, &posted, &seen] {
+    for (int n = 1; n <= last; ++n) {
+      posted.store(n, std::memory_order_relaxed);
+      bell->ring();
+      while (seen.load() != n) {
+        std::this_thread::yield();
       }
-    });
-  }
-  // A lost ring would leave this waiting for ever: the last one has nobody behind it.
-  int seen = 0;
-  while (seen < last) {
+    }
+  });
+  // Nobody rings again before the owner has seen the last ring: a lost one would hang this.
+  while (seen.load() < last) {
     bell->reset();
-    seen = posted.load(std::memory_order_relaxed);
-    if (seen < last) {
+    const int found = posted.load(std::memory_order_relaxed);
+    if (found != seen.load()) {
+      seen.store(found);
+    } else {
       bell->wait_until(never);
     }
   }
-  for (std::thread& ringer : ringers) {
-    ringer.join();
-  }
+  ringer.join();
   CHECK(seen == last);
 }
 
@@ -250,8 +265,10 @@ TEST_CASE("A nudge ends one wait, this one or the next, and is no ring") {
   CHECK_FALSE(bell->wait_until(never));
   other.join();
   CHECK_FALSE(bell->rung());
+  std::thread ringer([bell] { bell->ring(); });
+  CHECK(bell->wait_until(never));
+  ringer.join();
   bell->nudge();
-  bell->ring();
   CHECK(bell->wait_until(never));
 }
 

@@ -54,6 +54,7 @@ TEST_CASE("A text that no uuid has is refused") {
   CHECK_FALSE(Uuid::parse("AAAAAAAAAAAAAAAAAAAAA "));
   // The last character has four bits that must be zero.
   CHECK_FALSE(Uuid::parse("AAAAAAAAAAAAAAAAAAAAAB"));
+  CHECK_FALSE(Uuid::parse("AAAAAAAAAAAAAAAAAAAAAI"));
   CHECK_FALSE(Uuid::parse("AAAAAAAAAAAAAAAAAAAAAP"));
   CHECK(Uuid::parse("AAAAAAAAAAAAAAAAAAAAAg"));
 }

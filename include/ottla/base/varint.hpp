@@ -61,10 +61,10 @@ inline std::size_t write_varlong(std::byte* to, std::int64_t n) {
   return write_base_128(to, zigzag(n));
 }
 
-/// Reads from [at, end) into `value` and returns where it ended; null when it does not fit or is
-/// malformed.
+/// Any form, byte by byte.
 template <class Unsigned, std::size_t max_size>
-inline const std::byte* read_base_128(const std::byte* at, const std::byte* end, Unsigned& value) {
+inline const std::byte* read_long_base_128(const std::byte* at, const std::byte* end,
+                                           Unsigned& value) {
   Unsigned result = 0;
   for (std::size_t i = 0; i < max_size && at != end; ++i) {
     const auto byte = static_cast<std::uint8_t>(*at++);
@@ -79,6 +79,25 @@ inline const std::byte* read_base_128(const std::byte* at, const std::byte* end,
     }
   }
   return nullptr;
+}
+
+/// Reads from [at, end) into `value` and returns where it ended; null when it does not fit or is
+/// malformed. Forms of one and two bytes, nearly all there are, come first.
+template <class Unsigned, std::size_t max_size>
+inline const std::byte* read_base_128(const std::byte* at, const std::byte* end, Unsigned& value) {
+  if (end - at >= 2) [[likely]] {
+    const auto first = static_cast<Unsigned>(at[0]);
+    if (first < 0x80) {
+      value = first;
+      return at + 1;
+    }
+    const auto second = static_cast<Unsigned>(at[1]);
+    if (second < 0x80) {
+      value = (first & 0x7f) | second << 7;
+      return at + 2;
+    }
+  }
+  return read_long_base_128<Unsigned, max_size>(at, end, value);
 }
 inline const std::byte* read_unsigned_varint(const std::byte* at, const std::byte* end,
                                              std::uint32_t& value) {
