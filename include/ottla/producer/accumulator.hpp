@@ -90,7 +90,7 @@ class PartitionQueue {
   bool has_room(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
   std::int64_t estimated_size() const OTTLA_REQUIRES(mutex_);
   void close() OTTLA_REQUIRES(mutex_);
-  void drop_empty() OTTLA_REQUIRES(mutex_);
+  std::optional<ClosedBatch> drop_empty() OTTLA_REQUIRES(mutex_);
   absl::Status open(const RecordFields& record, SteadyTime now, std::int64_t granted)
       OTTLA_REQUIRES(mutex_);
 
@@ -135,7 +135,12 @@ absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(RecordFields rec
   }
   const std::size_t before = open_->builder.size();
   if (absl::Status refused = open_->builder.append(record); !refused.ok()) [[unlikely]] {
-    drop_empty();
+    const std::optional<ClosedBatch> empty = drop_empty();
+    lock.unlock();
+    if (empty) {
+      budget_.give_back(empty->charged);
+      outcomes_.complete(empty->number, {});
+    }
     return refused;
   }
   if (options_.keep_tags) {
@@ -151,6 +156,7 @@ absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(RecordFields rec
     close();
     appended.closed = true;
   }
+  lock.unlock();
   if (granted != 0) {
     budget_.give_back(granted);  // somebody else opened the batch meanwhile
   }

@@ -15,15 +15,15 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-inline constexpr Timestamp latest_timestamp{-1};    ///< the visible end
-inline constexpr Timestamp earliest_timestamp{-2};  ///< the log's start
-inline constexpr Timestamp max_timestamp{
+inline constexpr Timestamp at_latest{-1};    ///< the visible end
+inline constexpr Timestamp at_earliest{-2};  ///< the log's start
+inline constexpr Timestamp at_max_timestamp{
     -3};  ///< the first record with the partition's largest timestamp
 
 struct ListOffsetsRequest {
   struct Partition {
     TopicPartition partition;
-    Timestamp timestamp = latest_timestamp;
+    Timestamp timestamp = at_latest;
     LeaderEpoch current_leader_epoch = no_leader_epoch;
   };
   IsolationLevel isolation = IsolationLevel::read_uncommitted;

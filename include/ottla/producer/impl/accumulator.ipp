@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include <ottla/base/status.hpp>
 #include <ottla/producer/accumulator.hpp>
@@ -32,12 +33,8 @@ OTTLA_INLINE void PartitionQueue::close() {
   open_.reset();
 }
 
-OTTLA_INLINE void PartitionQueue::drop_empty() {
-  if (open_->builder.empty()) {
-    budget_.give_back(open_->charged);
-    outcomes_.complete(open_->number, {});
-    open_.reset();
-  }
+OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::drop_empty() {
+  return open_->builder.empty() ? std::exchange(open_, std::nullopt) : std::nullopt;
 }
 
 OTTLA_INLINE absl::Status PartitionQueue::open(const RecordFields& record, SteadyTime now,
