@@ -33,6 +33,8 @@ struct ConsumerPosition {
 /// Not thread-safe.
 class TrackedPartition {
  public:
+  explicit TrackedPartition(std::uint64_t first_turn = 0) : turn_(first_turn) {}
+
   /// Nothing until it was told: what was committed, else where to reset to, has to be found out.
   const std::optional<ConsumerPosition>& position() const { return position_; }
   /// Where it wants to be, asked for as of a time (see latest_timestamp, earliest_timestamp); then
@@ -41,7 +43,8 @@ class TrackedPartition {
   /// Has a position, and is not paused.
   bool is_fetchable() const { return position_.has_value() && !paused_; }
 
-  /// Changes with every seek and reset: what was fetched for an earlier one is dropped.
+  /// Changes with every seek and reset, and is another when the partition was unassigned meanwhile:
+  /// what was fetched for an earlier one is dropped.
   std::uint64_t turn() const { return turn_; }
 
   void seek(ConsumerPosition position) {
@@ -89,7 +92,7 @@ class TrackedPartition {
   std::optional<Timestamp> wanted_;
   std::optional<ConsumerPosition> committed_;
   std::optional<Offset> end_;
-  std::uint64_t turn_ = 0;
+  std::uint64_t turn_;
   bool paused_ = false;
 };
 
@@ -101,10 +104,11 @@ class OffsetTracker {
   /// Those that were tracked already keep their state, others begin without a position.
   void assign(const std::vector<TopicPartition>& partitions) {
     Partitions assigned;
+    ++assignments_;
     for (const TopicPartition& partition : partitions) {
       auto known = partitions_.extract(partition);
       if (known.empty()) {
-        assigned.try_emplace(partition);
+        assigned.try_emplace(partition, assignments_ << 32U);
       } else {
         assigned.insert(std::move(known));
       }
@@ -134,6 +138,7 @@ class OffsetTracker {
 
  private:
   Partitions partitions_;
+  std::uint64_t assignments_ = 0;
 };
 
 }  // namespace ottla::inline OTTLA_ABI

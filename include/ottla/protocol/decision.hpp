@@ -35,17 +35,17 @@ using RequestId = StrongInt<struct RequestIdTag, std::uint64_t>;
 
 /// A record to write.
 struct MachineRecord {
-  std::optional<std::vector<std::byte>> key;
-  std::optional<std::vector<std::byte>> value;  ///< nothing: a tombstone
+  std::optional<std::vector<std::byte>> key = {};
+  std::optional<std::vector<std::byte>> value = {};  ///< nothing: a tombstone
 
   bool operator==(const MachineRecord&) const = default;
 };
 
 /// A record that is written: just now, or found in the log when the machine is rebuilt from it.
 struct WrittenRecord {
-  std::optional<Bytes> key;
-  std::optional<Bytes> value;
-  Offset offset;
+  std::optional<Bytes> key = {};
+  std::optional<Bytes> value = {};
+  Offset offset = {};
   ProducerId producer = no_producer_id;  ///< of the transaction that it belongs to
 };
 

@@ -22,23 +22,23 @@ inline constexpr Timestamp at_max_timestamp{
 
 struct ListOffsetsRequest {
   struct Partition {
-    TopicPartition partition;
+    TopicPartition partition = {};
     Timestamp timestamp = at_latest;
     LeaderEpoch current_leader_epoch = no_leader_epoch;
   };
   IsolationLevel isolation = IsolationLevel::read_uncommitted;
-  std::vector<Partition> partitions;
+  std::vector<Partition> partitions = {};
 };
 
 struct ListOffsetsResponse {
   struct Partition {
-    TopicPartition partition;
+    TopicPartition partition = {};
     ErrorCode error = ErrorCode::none;
     Offset offset{-1};  ///< -1: nothing found
     Timestamp timestamp = no_timestamp;
     LeaderEpoch leader_epoch = no_leader_epoch;
   };
-  std::vector<Partition> partitions;
+  std::vector<Partition> partitions = {};
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -15,28 +15,28 @@ namespace ottla::inline OTTLA_ABI {
 
 struct MetadataRequest {
   /// By name; nothing = all topics.
-  std::optional<std::vector<std::string>> topics;
+  std::optional<std::vector<std::string>> topics = {};
 };
 
 struct MetadataResponse {
   struct Partition {
-    PartitionId partition;
+    PartitionId partition = {};
     ErrorCode error = ErrorCode::none;
     BrokerId leader{-1};
     LeaderEpoch leader_epoch = no_leader_epoch;
-    std::vector<BrokerId> replicas;
-    std::vector<BrokerId> in_sync_replicas;
+    std::vector<BrokerId> replicas = {};
+    std::vector<BrokerId> in_sync_replicas = {};
   };
   struct Topic {
-    std::string name;
-    TopicId id;
+    std::string name = {};
+    TopicId id = {};
     ErrorCode error = ErrorCode::none;
     bool internal = false;
-    std::vector<Partition> partitions;  ///< ascending
+    std::vector<Partition> partitions = {};  ///< ascending
   };
-  std::string cluster_id;
+  std::string cluster_id = {};
   BrokerId controller{-1};
-  std::vector<Topic> topics;  ///< ascending by name
+  std::vector<Topic> topics = {};  ///< ascending by name
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -39,12 +39,12 @@ class ProduceReply : public Counted {
 };
 
 struct ProduceRequest {
-  TopicId topic_id;
-  PartitionId partition;
+  TopicId topic_id = {};
+  PartitionId partition = {};
   Acks acks = Acks::all;
   Durability durability = Durability::written;
-  SealedBatch batch;
-  Ref<ProduceReply> reply;  ///< none with Acks::none
+  SealedBatch batch = {};
+  Ref<ProduceReply> reply = {};  ///< none with Acks::none
 };
 
 }  // namespace ottla::inline OTTLA_ABI
