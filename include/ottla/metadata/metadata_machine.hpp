@@ -102,6 +102,10 @@ class MetadataMachine {
   /// Ascending by name.
   const std::map<std::string, MetadataTopic, std::less<>>& topics() const { return topics_; }
   std::int32_t partition_count() const { return partition_count_; }
+  /// Its deletion is written: whatever of it is still on disk must go, and is never adopted.
+  bool was_removed(const TopicId& id) const { return removed_.contains(id); }
+  /// Nothing of the removed topics is on disk any more.
+  void forget_removed() { removed_.clear(); }
 
  private:
   class Planned;
@@ -126,6 +130,7 @@ class MetadataMachine {
   std::map<std::string, MetadataTopic, std::less<>> topics_;
   absl::flat_hash_map<TopicId, std::string> names_;
   std::set<std::string, std::less<>> plain_names_;  // with "_" for each "."
+  std::set<TopicId> removed_;
   std::int32_t partition_count_ = 0;
 };
 

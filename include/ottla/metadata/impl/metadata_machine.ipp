@@ -309,6 +309,7 @@ OTTLA_INLINE absl::Status MetadataMachine::take(const PartitionChangeRecord& rec
 }
 
 OTTLA_INLINE void MetadataMachine::take(const RemoveTopicRecord& record) {
+  removed_.insert(record.topic);
   const auto name = names_.find(record.topic);
   if (name == names_.end()) {
     return;
@@ -322,6 +323,9 @@ OTTLA_INLINE void MetadataMachine::take(const RemoveTopicRecord& record) {
 
 OTTLA_INLINE std::vector<MachineRecord> MetadataMachine::snapshot() const {
   Decision all;
+  for (const TopicId& id : removed_) {
+    metadata_impl::write<MetadataMachine>(all, RemoveTopicRecord{id});
+  }
   for (const auto& [name, topic] : topics_) {
     metadata_impl::write<MetadataMachine>(all, TopicRecord{name, topic.id});
     for (const auto& [key, value] : topic.configs) {
