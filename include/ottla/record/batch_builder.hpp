@@ -98,7 +98,7 @@ class BatchBuilder {
   bool empty() const { return count_ == 0; }
   std::int32_t record_count() const { return count_; }
   /// Of the batch when not compressed, in bytes.
-  std::size_t size() const { return batch_header_size + records_size_; }
+  std::size_t size() const { return used_; }
   /// `size` after one more record at the next offset.
   std::size_t size_with(const RecordFields& record) const {
     return size() +
@@ -141,8 +141,8 @@ class BatchBuilder {
 
   BatchFields fields_;
   Buffer buffer_;
-  std::size_t room_ = 0;  // bytes of the buffer that may be used
-  std::size_t records_size_ = 0;
+  std::size_t room_ = batch_header_size;  // bytes of the buffer that may be used
+  std::size_t used_ = batch_header_size;
   std::int64_t next_delta_ = 0;
   Timestamp first_timestamp_ = no_timestamp;
   Timestamp max_timestamp_ = no_timestamp;

@@ -81,40 +81,52 @@ class RecordHeaders {
 /// One record. Nothing is decoded that is not asked for.
 class RecordView {
  public:
-  Offset offset() const { return Offset(offset_); }
+  Offset offset() const { return Offset(wrapping_add(base_offset_, unzigzag(offset_delta_))); }
   /// The record's own, or the batch's where that has LogAppendTime.
-  Timestamp timestamp() const { return Timestamp(timestamp_); }
+  Timestamp timestamp() const {
+    return Timestamp(wrapping_add(base_timestamp_, unzigzag(timestamp_delta_) & timestamp_mask_));
+  }
   /// `no_sequence` where the batch has no base sequence.
-  std::int32_t sequence() const { return sequence_; }
+  std::int32_t sequence() const { return sequence_after(base_sequence_, unzigzag(offset_delta_)); }
   /// Null differs from empty.
-  std::optional<Bytes> key() const { return optional(key_, key_size_); }
-  std::optional<Bytes> value() const { return optional(value_, value_size_); }
-  RecordHeaders headers() const { return RecordHeaders(headers_, header_count_); }
+  std::optional<Bytes> key() const { return nullable(key_, key_size_); }
+  std::optional<Bytes> value() const { return nullable(value_, value_size_); }
+  RecordHeaders headers() const {
+    return header_count_ == 0 ? RecordHeaders() : RecordHeaders(headers_, header_count_);
+  }
   /// Of the record in the batch, its length field included.
   std::size_t encoded_size() const { return encoded_size_; }
   /// Sizes in bytes of key and value; null counts 0.
-  std::size_t payload_size() const {
-    return static_cast<std::size_t>(key_size_ < 0 ? 0 : key_size_) +
-           static_cast<std::size_t>(value_size_ < 0 ? 0 : value_size_);
-  }
+  std::size_t payload_size() const { return size_of(key_size_) + size_of(value_size_); }
 
  private:
   friend class RecordCursor;
-  static std::optional<Bytes> optional(const std::byte* data, std::int32_t size) {
-    return size < 0 ? std::nullopt
-                    : std::optional<Bytes>(Bytes(data, static_cast<std::size_t>(size)));
+  static bool is_null(std::uint32_t zigzagged) { return (zigzagged & 1) != 0; }
+  static std::size_t size_of(std::uint32_t zigzagged) {
+    return is_null(zigzagged) ? 0 : zigzagged >> 1;
+  }
+  static std::optional<Bytes> nullable(const std::byte* data, std::uint32_t zigzagged) {
+    return is_null(zigzagged) ? std::nullopt : std::optional(Bytes(data, zigzagged >> 1));
+  }
+  static std::int64_t wrapping_add(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
   }
 
-  std::int64_t offset_ = 0;
-  std::int64_t timestamp_ = -1;
-  std::int32_t sequence_ = no_sequence;
-  std::int32_t key_size_ = -1;  // negative: null
-  std::int32_t value_size_ = -1;
-  std::uint32_t encoded_size_ = 0;
+  // Of the batch.
+  std::int64_t base_offset_ = 0;
+  std::int64_t base_timestamp_ = 0;   // the append time, where all records have that
+  std::int64_t timestamp_mask_ = -1;  // 0 there
+  std::int32_t base_sequence_ = no_sequence;
+  // Of the record; deltas and sizes in zigzag form, as they are stored.
+  std::uint32_t offset_delta_ = 0;
+  std::uint64_t timestamp_delta_ = 0;
   const std::byte* key_ = nullptr;
   const std::byte* value_ = nullptr;
-  Bytes headers_;
-  std::size_t header_count_ = 0;
+  std::uint32_t key_size_ = 1;
+  std::uint32_t value_size_ = 1;
+  std::uint32_t encoded_size_ = 0;
+  std::uint32_t header_count_ = 0;
+  Bytes headers_;  // of this record only where there are any
 };
 
 /// Walks the records of one batch. Not thread-safe. Verdicts are Kafka's: a malformed record, one
@@ -137,19 +149,15 @@ class RecordCursor {
   const absl::Status& status() const { return status_; }
 
  private:
+  const RecordView* next_of_any_form();
+  const RecordView* last();
   static bool headers_fit(const std::byte* at, const std::byte* end, std::int32_t count);
   const RecordView* fail(std::string_view what);
-  const RecordView* fail_behind_last();
 
   RecordView record_;
   const std::byte* at_ = nullptr;
   const std::byte* end_ = nullptr;
-  std::int64_t base_offset_ = 0;
-  std::int64_t base_timestamp_ = 0;
-  std::int64_t append_time_ = 0;
-  std::int32_t base_sequence_ = no_sequence;
   std::int32_t remaining_ = 0;
-  bool is_append_time_ = false;
   absl::Status ending_;
   absl::Status status_;
 };

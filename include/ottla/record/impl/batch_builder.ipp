@@ -12,6 +12,10 @@
 namespace ottla::inline OTTLA_ABI {
 namespace record_impl {
 
+OTTLA_INLINE std::byte* put_long(std::byte* to, std::uint64_t n) {
+  return to + write_base_128(to, n);
+}
+
 OTTLA_INLINE std::size_t headers_size(std::span<const RecordHeader> headers) {
   std::size_t size = varint_size(static_cast<std::int32_t>(headers.size()));
   for (const RecordHeader& header : headers) {
@@ -20,11 +24,11 @@ OTTLA_INLINE std::size_t headers_size(std::span<const RecordHeader> headers) {
   return size;
 }
 
-OTTLA_INLINE std::byte* write_headers(std::byte* to, std::span<const RecordHeader> headers) {
-  to += write_varint(to, static_cast<std::int32_t>(headers.size()));
+OTTLA_INLINE std::byte* put_headers(std::byte* to, std::span<const RecordHeader> headers) {
+  to = put(to, 2 * std::uint64_t{headers.size()});
   for (const RecordHeader& header : headers) {
-    to = write_nullable(to, as_bytes(header.key));
-    to = write_nullable(to, header.value);
+    to = put_nullable(to, as_bytes(header.key));
+    to = put_nullable(to, header.value);
   }
   return to;
 }
@@ -47,7 +51,7 @@ OTTLA_INLINE absl::Status BatchBuilder::bad_offset(std::int64_t delta) const {
 
 OTTLA_INLINE void BatchBuilder::take(Buffer buffer) {
   buffer_ = std::move(buffer);
-  room_ = std::min(buffer_.capacity(), record_impl::max_batch_size);
+  room_ = std::clamp(buffer_.capacity(), batch_header_size, record_impl::max_batch_size);
 }
 
 OTTLA_INLINE absl::Status BatchBuilder::make_room(std::size_t record_size) {
@@ -129,7 +133,7 @@ OTTLA_INLINE void BatchBuilder::write_header(std::byte* to, std::size_t payload_
 }
 
 OTTLA_INLINE void BatchBuilder::clear() {
-  records_size_ = 0;
+  used_ = batch_header_size;
   next_delta_ = 0;
   first_timestamp_ = no_timestamp;
   max_timestamp_ = no_timestamp;
@@ -143,10 +147,10 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> BatchBuilder::seal() {
   }
   OTTLA_TRY(check_fields());
   const std::size_t size = this->size();
-  write_header(buffer_.data(), records_size_);
+  write_header(buffer_.data(), size - batch_header_size);
   stamp_checksum(MutableBytes(buffer_.data(), size));
   clear();
-  room_ = 0;
+  room_ = batch_header_size;
   return SealedBatch(std::move(buffer_), size);
 }
 
@@ -155,7 +159,7 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> BatchBuilder::seal(Compressor& compress
     return seal();
   }
   OTTLA_TRY(check_fields());
-  const Bytes records(buffer_.data() + batch_header_size, records_size_);
+  const Bytes records(buffer_.data() + batch_header_size, used_ - batch_header_size);
   OTTLA_ASSIGN(const Bytes blob,
                compressor.compress(fields_.compression, records, fields_.compression_level));
   const std::size_t size = batch_header_size + blob.size();

@@ -42,9 +42,6 @@ class Lz4Codec {
   Buffer high_state_;
 };
 
-inline std::uint32_t load_little_endian(const std::byte* from) {
-  return swap_bytes(load_big_endian<std::uint32_t>(from));
-}
 inline void store_little_endian(std::byte* to, std::uint32_t value) {
   store_big_endian(to, swap_bytes(value));
 }
@@ -52,7 +49,7 @@ inline absl::Status bad_lz4(std::string_view what) { return malformed(Compressio
 
 OTTLA_INLINE absl::StatusOr<Lz4Codec::Frame> Lz4Codec::read_descriptor(Bytes blob) {
   constexpr std::uint32_t magic = 0x184D2204;
-  if (blob.size() < 7 || load_little_endian(blob.data()) != magic) {
+  if (blob.size() < 7 || load_little_endian<std::uint32_t>(blob.data()) != magic) {
     return bad_lz4("no frame header");
   }
   const auto flags = static_cast<unsigned>(blob[4]);
@@ -109,7 +106,7 @@ OTTLA_INLINE absl::Status Lz4Codec::decompress(Bytes blob, CappedOutput& out) {
     if (rest.size() < 4) {
       return bad_lz4("the end mark is missing");
     }
-    const std::uint32_t word = load_little_endian(rest.data());
+    const std::uint32_t word = load_little_endian<std::uint32_t>(rest.data());
     const std::size_t size = word & ~stored_bit;
     rest = rest.subspan(4);
     if (size == 0) {
@@ -121,7 +118,8 @@ OTTLA_INLINE absl::Status Lz4Codec::decompress(Bytes blob, CappedOutput& out) {
       return bad_lz4("a block is longer than allowed, or than what is left");
     }
     const Bytes block = rest.first(size);
-    if (frame.block_checksums && load_little_endian(rest.data() + size) != xxh32(block)) {
+    if (frame.block_checksums &&
+        load_little_endian<std::uint32_t>(rest.data() + size) != xxh32(block)) {
       return bad_lz4("a block's checksum does not match");
     }
     OTTLA_TRY(read_block(block, (word & stored_bit) != 0, frame.max_block, out));

@@ -22,16 +22,56 @@ OTTLA_INLINE RecordCursor::RecordCursor(const BatchHeader& header, Bytes payload
                                         absl::Status ending)
     : at_(payload.data()),
       end_(payload.data() + payload.size()),
-      base_offset_(header.base_offset.value()),
-      base_timestamp_(header.base_timestamp.value()),
-      append_time_(header.max_timestamp.value()),
-      base_sequence_(header.base_sequence),
       remaining_(header.record_count),
-      is_append_time_(header.timestamp_type() == TimestampType::log_append_time),
       ending_(std::move(ending)) {
+  record_.base_offset_ = header.base_offset.value();
+  record_.base_timestamp_ = header.base_timestamp.value();
+  record_.base_sequence_ = header.base_sequence;
+  if (header.timestamp_type() == TimestampType::log_append_time) {
+    record_.base_timestamp_ = header.max_timestamp.value();
+    record_.timestamp_mask_ = 0;
+  }
   if (remaining_ < 0) {
     fail("the batch declares a negative number of records");
   }
+}
+
+OTTLA_INLINE const RecordView* RecordCursor::next_of_any_form() {
+  using namespace record_impl;
+  const std::byte* at = at_;
+  std::int32_t length = 0;
+  at = read_varint(at, end_, length);
+  if (at == nullptr || length < 1 || length > end_ - at) {
+    return fail("its length is malformed, or more than the bytes that are left");
+  }
+  const std::byte* const end = at + length;
+  record_.encoded_size_ = static_cast<std::uint32_t>(end - at_);
+  ++at;  // attributes
+  std::int32_t header_count = 0;
+  if ((at = read_base_128<std::uint64_t, max_varlong_size>(at, end, record_.timestamp_delta_)) ==
+          nullptr ||
+      (at = read_unsigned_varint(at, end, record_.offset_delta_)) == nullptr ||
+      (at = read_nullable(at, end, record_.key_, record_.key_size_)) == nullptr ||
+      (at = read_nullable(at, end, record_.value_, record_.value_size_)) == nullptr ||
+      (at = read_varint(at, end, header_count)) == nullptr) {
+    return fail("a field is malformed, or longer than the record");
+  }
+  if (!headers_fit(at, end, header_count)) {
+    return fail("its headers do not end where the record does");
+  }
+  record_.headers_ = Bytes(at, static_cast<std::size_t>(end - at));
+  record_.header_count_ = static_cast<std::uint32_t>(header_count);
+  at_ = end;
+  --remaining_;
+  return &record_;
+}
+
+OTTLA_INLINE const RecordView* RecordCursor::last() {
+  const RecordView* const record = next_of_any_form();
+  if (record != nullptr && remaining_ == 0 && (at_ != end_ || !ending_.ok())) {
+    return fail("bytes are left over behind the last record");
+  }
+  return record;
 }
 
 OTTLA_INLINE bool RecordCursor::headers_fit(const std::byte* at, const std::byte* end,
@@ -42,13 +82,13 @@ OTTLA_INLINE bool RecordCursor::headers_fit(const std::byte* at, const std::byte
   }
   for (; count > 0; --count) {
     const std::byte* data = nullptr;
-    std::int32_t key_size = 0;
-    std::int32_t value_size = 0;
-    at = record_impl::walk_nullable(at, end, data, key_size);
-    if (at == nullptr || key_size < 0) {
+    std::uint32_t key_size = 0;
+    std::uint32_t value_size = 0;
+    at = record_impl::read_nullable(at, end, data, key_size);
+    if (at == nullptr || (key_size & 1) != 0) {
       return false;
     }
-    at = record_impl::walk_nullable(at, end, data, value_size);
+    at = record_impl::read_nullable(at, end, data, value_size);
     if (at == nullptr) {
       return false;
     }
@@ -57,16 +97,13 @@ OTTLA_INLINE bool RecordCursor::headers_fit(const std::byte* at, const std::byte
 }
 
 OTTLA_INLINE const RecordView* RecordCursor::fail(std::string_view what) {
-  status_ = !ending_.ok() ? ending_
-                          : error(ErrorCode::invalid_record, Fault::corrupt,
-                                  absl::StrCat("record batch at offset ", base_offset_, ", with ",
-                                               remaining_, " records still to come: ", av(what)));
+  status_ = !ending_.ok()
+                ? ending_
+                : error(ErrorCode::invalid_record, Fault::corrupt,
+                        absl::StrCat("record batch at offset ", record_.base_offset_, ", with ",
+                                     remaining_, " records still to come: ", av(what)));
   remaining_ = 0;
   return nullptr;
-}
-
-OTTLA_INLINE const RecordView* RecordCursor::fail_behind_last() {
-  return fail("bytes are left over behind the last record");
 }
 
 }  // namespace ottla::inline OTTLA_ABI
