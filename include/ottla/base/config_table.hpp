@@ -15,6 +15,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -94,9 +95,16 @@ template <class Duration>
 using ConfigUnit = std::conditional_t<std::ratio_greater_v<typename Duration::period, std::milli>,
                                       Duration, std::chrono::milliseconds>;
 
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
 template <class Value>
 constexpr std::string_view config_type() {
-  if constexpr (std::same_as<Value, bool>) {
+  if constexpr (is_optional<Value>) {
+    return config_type<typename Value::value_type>();
+  } else if constexpr (std::same_as<Value, bool>) {
     return "boolean";
   } else if constexpr (std::floating_point<Value>) {
     return "double";
@@ -146,7 +154,9 @@ absl::StatusOr<Value> parse_config(std::string_view key, std::string_view text, 
 
 template <class Value>
 std::string print_config(const Value& value) {
-  if constexpr (std::same_as<Value, bool>) {
+  if constexpr (is_optional<Value>) {
+    return value ? print_config(*value) : "-1";
+  } else if constexpr (std::same_as<Value, bool>) {
     return value ? "true" : "false";
   } else if constexpr (std::floating_point<Value>) {
     return print_config_double(value);
@@ -170,28 +180,49 @@ std::string print_config(const Value& value) {
 
 }  // namespace base_impl
 
-/// A row: `member` under Kafka's `name`.
-template <auto member>
+namespace base_impl {
+
+/// `config.*first.*...last`.
+template <auto first, auto... rest>
+constexpr auto& member_in(auto& config) {
+  if constexpr (sizeof...(rest) == 0) {
+    return config.*first;
+  } else {
+    return member_in<rest...>(config.*first);
+  }
+}
+
+}  // namespace base_impl
+
+/// A row: a member, or a member of a member, under Kafka's `name`.
+template <auto first, auto... rest>
 constexpr auto config_key(std::string_view name, ConfigRange range, std::string_view meaning) {
-  using Config = typename base_impl::MemberOf<decltype(member)>::Class;
-  using Value = typename base_impl::MemberOf<decltype(member)>::Type;
+  using Config = typename base_impl::MemberOf<decltype(first)>::Class;
+  using Value =
+      std::remove_cvref_t<decltype(base_impl::member_in<first, rest...>(std::declval<Config&>()))>;
   using Key = ConfigKey<Config>;
-  return Key{.name = name,
-             .type = base_impl::config_type<Value>(),
-             .range = range,
-             .meaning = meaning,
-             .parse = [](const Key& key, std::string_view text, Config& into) -> absl::Status {
-               auto value = base_impl::parse_config<Value>(key.name, text, key.range);
-               if (value.ok()) {
-                 into.*member = *std::move(value);
-               }
-               return std::move(value).status();
-             },
-             .print = [](const Config& from) { return base_impl::print_config(from.*member); },
-             .check = [](const Key& key, const Config& config) -> absl::Status {
-               const std::string text = base_impl::print_config(config.*member);
-               return base_impl::parse_config<Value>(key.name, text, key.range).status();
-             }};
+  return Key{
+      .name = name,
+      .type = base_impl::config_type<Value>(),
+      .range = range,
+      .meaning = meaning,
+      .parse = [](const Key& key, std::string_view text, Config& into) -> absl::Status {
+        auto value = base_impl::parse_config<Value>(key.name, text, key.range);
+        if (value.ok()) {
+          base_impl::member_in<first, rest...>(into) = *std::move(value);
+        }
+        return std::move(value).status();
+      },
+      .print =
+          [](const Config& from) {
+            return base_impl::print_config<Value>(base_impl::member_in<first, rest...>(from));
+          },
+      .check = [](const Key& key, const Config& config) -> absl::Status {
+        const Value& value = base_impl::member_in<first, rest...>(config);
+        return base_impl::parse_config<Value>(key.name, base_impl::print_config<Value>(value),
+                                              key.range)
+            .status();
+      }};
 }
 
 /// Sets one key. The config is unchanged when it fails.
