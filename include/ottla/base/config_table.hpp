@@ -119,7 +119,14 @@ constexpr std::string_view config_type() {
 
 template <class Value>
 absl::StatusOr<Value> parse_config(std::string_view key, std::string_view text, ConfigRange range) {
-  if constexpr (std::same_as<Value, bool>) {
+  if constexpr (is_optional<Value>) {
+    auto given = parse_config<typename Value::value_type>(key, text, range);
+    if (!given.ok()) {
+      return std::move(given).status();
+    }
+    constexpr typename Value::value_type none(-1);
+    return *given == none ? Value() : Value(*given);
+  } else if constexpr (std::same_as<Value, bool>) {
     return parse_config_boolean(key, text);
   } else if constexpr (std::floating_point<Value>) {
     return parse_config_double(key, text);
