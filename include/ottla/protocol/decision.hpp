@@ -41,12 +41,15 @@ struct MachineRecord {
   bool operator==(const MachineRecord&) const = default;
 };
 
+enum class TransactionMarker : std::uint8_t { none, commit, abort };
+
 /// A record that is written: just now, or found in the log when the machine is rebuilt from it.
 struct WrittenRecord {
   std::optional<Bytes> key = {};
   std::optional<Bytes> value = {};
   Offset offset = {};
-  ProducerId producer = no_producer_id;  ///< of the transaction that it belongs to
+  ProducerId producer = no_producer_id;                ///< of the transaction that it belongs to
+  TransactionMarker marker = TransactionMarker::none;  ///< ends that; has no key and no value
 };
 
 template <class Response>
@@ -74,7 +77,7 @@ struct Decision {
   std::vector<MachineRecord> records;  ///< written together or not at all
   std::vector<SoftChange> soft_changes;
   std::vector<Answer<Response>> answers;
-  /// Requests left without an answer earlier, whose sender has asked anew since: nobody waits for
+  /// Requests left without an answer earlier, whose sender asked anew or left: nobody waits for
   /// them.
   std::vector<RequestId> superseded;
   std::vector<TimerChange<Timer>> timers;
