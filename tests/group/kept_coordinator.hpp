@@ -83,6 +83,20 @@ class KeptCoordinator {
     superseded_.insert(superseded_.end(), decision.superseded.begin(), decision.superseded.end());
   }
 
+  /// Written by somebody else: a transaction, or another program.
+  void write(const std::vector<ottla::MachineRecord>& records,
+             ottla::ProducerId producer = ottla::no_producer_id) {
+    for (const ottla::MachineRecord& record : records) {
+      log_.push_back(record);
+      ottla::WrittenRecord written = as_written(log_.size() - 1);
+      written.producer = producer;
+      REQUIRE(coordinator_.apply(written).ok());
+    }
+  }
+  void end_transaction(ottla::ProducerId producer, ottla::TransactionMarker marker) {
+    REQUIRE(coordinator_.apply({.producer = producer, .marker = marker}).ok());
+  }
+
   /// What is written next fails.
   void fail_next(ottla::ErrorCode why) { failure_ = why; }
 
@@ -93,6 +107,7 @@ class KeptCoordinator {
       run_due();
     }
   }
+  void move_clock(std::int64_t ms) { now_ms_ += ms; }
   void run_due() {
     while (true) {
       auto due = timers_.end();
