@@ -6,8 +6,9 @@
 // Kafka was here meanwhile. Both are removed before anything else is written.
 //   ottla clean 1 / boot <id> / device <n> / run <32 hex> / partitions <n> / then one line each:
 //   <directory> <end offset> <last segment> <its size> <position of its last batch> <digest, 8 hex>
-//   and sum <8 hex>. The digest is the CRC-32C of the last batch's 61-byte header; where the segment
-//   is empty the position is -1. A log without a segment has -1 for segment, size and position.
+//   and sum <8 hex>. The digest is the CRC-32C of the last batch's 61-byte header; where the
+//   segment is empty the position is -1. A log without a segment has -1 for segment, size and
+//   position.
 #pragma once
 
 #include <cstdint>

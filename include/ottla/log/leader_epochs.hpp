@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which leader epoch begins at which offset: Kafka's leader-epoch cache (spec storage.md section 21).
-// Epochs and starts strictly increase. No file is touched: whoever changes it writes
+// Which leader epoch begins at which offset: Kafka's leader-epoch cache (spec storage.md section
+// 21). Epochs and starts strictly increase. No file is touched: whoever changes it writes
 // leader-epoch-checkpoint. Not thread-safe.
 #pragma once
 
@@ -27,8 +27,8 @@ class LeaderEpochs {
   /// Of the newest entry.
   std::optional<LeaderEpoch> latest() const;
 
-  /// `epoch` begins at `start`. Nothing happens when it is the latest one, from before `start`. What
-  /// disagrees (later epochs, later starts) is removed. Whether anything changed.
+  /// `epoch` begins at `start`. Nothing happens when it is the latest one, from before `start`.
+  /// What disagrees (later epochs, later starts) is removed. Whether anything changed.
   bool assign(LeaderEpoch epoch, Offset start);
   /// Removes the epochs that begin at or above `end`. Whether anything changed.
   bool truncate_from_end(Offset end);

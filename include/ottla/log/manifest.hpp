@@ -7,9 +7,12 @@
 //   ottla 1 <topic id> <partition>     whose it is; the first line
 //   segment <base> <last> <size> <largest timestamp> <digest>
 //                                      written once that segment is on the device, complete and
-//                                      closed; the digest is the CRC-32C of all its batch headers one
-//                                      after the other, `-` where it is not known
+//                                      closed; the digest is the CRC-32C of all its batch headers
+//                                      one after the other, `-` where it is not known
 //   synced <offset>                    all below is on the device
+//   gap <offset> <base>                a segment ends at <offset>, and the next one begins at
+//   <base>
+//                                      without that anything was lost; written before the next one
 //   epochs <crc>                       written before leader-epoch-checkpoint gets that CRC-32C
 //   cut <offset>                       written, and synced, before the log is cut back to there
 // Lines are lost with the machine, never wrong: nothing is synced for them, but `cut`.
@@ -32,7 +35,7 @@ inline constexpr std::string_view manifest_file = "ottla_manifest";
 
 struct SealedSegment {
   Offset base;
-  Offset last{-1};  ///< offset; -1 where it has no batch
+  Offset last{-1};        ///< offset; -1 where it has no batch
   std::int64_t size = 0;  ///< bytes
   Timestamp largest = no_timestamp;
   std::optional<std::uint32_t> digest = {};
@@ -55,6 +58,11 @@ class Manifest {
   const Owner& owner() const { return owner_; }
   const std::map<Offset, SealedSegment>& segments() const { return segments_; }
   std::optional<Offset> synced() const { return synced_; }
+  /// Whether a segment that begins at `next` may follow one that ends at `end`.
+  bool has_gap(Offset end, Offset next) const {
+    const auto found = gaps_.find(next);
+    return found != gaps_.end() && found->second == end;
+  }
   /// The greatest offset below which all is known to be on the device.
   std::optional<Offset> durable_end() const;
   /// Whether leader-epoch-checkpoint may have that CRC-32C; true where nothing is known of it.
@@ -65,8 +73,10 @@ class Manifest {
   // Each changes this, and answers the line to append to the file.
   std::string add(const SealedSegment& segment);
   std::string set_synced(Offset end);
-  std::string set_epochs(std::uint32_t crc);
+  /// leader-epoch-checkpoint, which has the CRC-32C `current`, is about to get `next`.
+  std::string set_epochs(std::optional<std::uint32_t> current, std::uint32_t next);
   std::string cut(Offset end);
+  std::string add_gap(Offset end, Offset next);
   /// Forgets segments below `start`, at the next `whole_text`.
   void drop_below(Offset start);
 
@@ -75,9 +85,11 @@ class Manifest {
 
  private:
   bool apply(std::string_view line);
+  std::string add_epochs(std::uint32_t crc);
 
   Owner owner_;
   std::map<Offset, SealedSegment> segments_;
+  std::map<Offset, Offset> gaps_;  // by where they end
   std::optional<Offset> synced_;
   std::array<std::optional<std::uint32_t>, 2> epochs_;  // the last two
 };

@@ -22,8 +22,8 @@ struct MetaProperties {
 };
 
 std::string format_meta_properties(const MetaProperties& properties);
-/// Versions 0 and 1 (in 0 the node's id is called broker.id). `corrupt` when malformed, `unsupported`
-/// for another version. `where`: what errors call the file.
+/// Versions 0 and 1 (in 0 the node's id is called broker.id). `corrupt` when malformed,
+/// `unsupported` for another version. `where`: what errors call the file.
 absl::StatusOr<MetaProperties> parse_meta_properties(std::string_view text, std::string_view where);
 
 }  // namespace ottla::inline OTTLA_ABI

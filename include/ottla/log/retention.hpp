@@ -16,8 +16,8 @@ namespace ottla::inline OTTLA_ABI {
 
 struct SegmentFacts {
   Offset base;
-  std::int64_t size = 0;               ///< bytes
-  Timestamp largest = no_timestamp;    ///< or the modification time of a segment without timestamps
+  std::int64_t size = 0;             ///< bytes
+  Timestamp largest = no_timestamp;  ///< or the modification time of a segment without timestamps
 };
 
 struct LogBounds {
@@ -26,8 +26,8 @@ struct LogBounds {
   Offset end;
 };
 
-/// How many of `segments`, all of a log in their order. May be all of them: then a new one is rolled
-/// first. An empty last one never goes.
+/// How many of `segments`, all of a log in their order. May be all of them: then a new one is
+/// rolled first. An empty last one never goes.
 std::size_t expired_segments(std::span<const SegmentFacts> segments, const LogBounds& bounds,
                              const LogConfig& config, Timestamp now);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `.ottla_run`: who opened the log directory for writing, and when this machine was started. Written
-// at each open. A later open that finds the same boot and device knows that the kernel kept all that
-// was written: the process died, not the machine. Also names the holder of a locked directory.
+// `.ottla_run`: who opened the log directory for writing, and when this machine was started.
+// Written at each open. A later open that finds the same boot and device knows that the kernel kept
+// all that was written: the process died, not the machine. Also names the holder of a locked
+// directory.
 //   ottla run 1 / pid 4711 / boot <id> / device 2049 / run <32 hex> / sum <8 hex>, a line each
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Batches that have their offsets and are not written yet: pushed under the partition's lock, taken by
-// whoever holds the write baton, written without the lock, and dropped under it again. In memory
+// Batches that have their offsets and are not written yet: pushed under the partition's lock, taken
+// by whoever holds the write baton, written without the lock, and dropped under it again. In memory
 // only. Not thread-safe: the partition's lock guards it, but what `take` answered may be read
 // without it until `written` or `drop`.
 //   staged.push(frozen, facts);                              // lock

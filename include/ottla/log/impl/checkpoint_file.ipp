@@ -20,7 +20,8 @@ absl::Status parse_checkpoint(std::string_view text, std::string_view where, std
                               Entry entry) {
   TextLines lines(text);
   const auto malformed = [&](std::string_view what) {
-    return error(Fault::corrupt, absl::StrCat(av(where), ", line ", lines.number(), ": ", av(what)));
+    return error(Fault::corrupt,
+                 absl::StrCat(av(where), ", line ", lines.number(), ": ", av(what)));
   };
   if (text.empty()) {
     return absl::OkStatus();

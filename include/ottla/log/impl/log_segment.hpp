@@ -26,9 +26,33 @@ struct LogPlace final : Counted {
   LogPlace(Fs its_files, std::string its_directory)
       : files(std::move(its_files)), directory(std::move(its_directory)) {}
 
+  std::string path(std::string_view name) const { return absl::StrCat(directory, "/", av(name)); }
+  /// The directory that holds it.
+  std::string_view parent() const {
+    const std::size_t slash = directory.rfind('/');
+    return slash == std::string::npos ? std::string_view(".")
+           : slash == 0               ? std::string_view("/")
+                                      : std::string_view(directory).substr(0, slash);
+  }
+
   Fs files;
   const std::string directory;
 };
+
+/// An existing segment. Of an index that is damaged the good entries are used.
+template <FileSystem Fs>
+absl::StatusOr<BasicSegment<typename Fs::File>> open_log_segment(LogPlace<Fs>& place, Offset base,
+                                                                 const SegmentOptions& options,
+                                                                 Timestamp now) {
+  auto opened = open_segment(place.files, place.directory, base, options, now);
+  if (opened.ok() || fault(opened.status()) != Fault::corrupt) {
+    return opened;
+  }
+  OTTLA_ASSIGN(auto cut,
+               open_segment(place.files, place.directory, base, options, now, IndexLoad::prefix));
+  cut.distrust_indexes();
+  return cut;
+}
 
 template <FileSystem Fs>
 class LogSegment final : public Counted {
@@ -50,11 +74,10 @@ class LogSegment final : public Counted {
   ~LogSegment() override { delete segment_.load(std::memory_order_acquire); }
 
   Offset base() const { return base_; }
-  std::string path() const {
-    return offset_file_path(place_->directory, base_, log_suffix);
-  }
+  std::string path() const { return offset_file_path(place_->directory, base_, log_suffix); }
 
-  /// Any thread. `corrupt` where the end of its file is not that of a segment, or not the one it had.
+  /// Any thread. `corrupt` where the end of its file is not that of a segment, or not the one it
+  /// had.
   absl::StatusOr<Segment*> segment() {
     Segment* segment = if_open();
     return segment != nullptr ? absl::StatusOr<Segment*>(segment) : open();
@@ -87,8 +110,7 @@ class LogSegment final : public Counted {
 
  private:
   absl::StatusOr<Segment*> open() {
-    OTTLA_ASSIGN(auto opened, open_segment(place_->files, place_->directory, base_, options_,
-                                           no_timestamp, IndexLoad::prefix));
+    OTTLA_ASSIGN(auto opened, open_log_segment(*place_, base_, options_, no_timestamp));
     if (expected_size_ && opened.size() != *expected_size_) {
       return error(ErrorCode::corrupt_message, Fault::corrupt,
                    absl::StrCat(path(), " has ", opened.size(), " bytes; it was closed with ",
@@ -117,7 +139,8 @@ template <FileSystem Fs>
 struct SegmentList final : Counted {
   std::vector<Ref<LogSegment<Fs>>> segments;
 
-  /// The last one whose base is at most `offset`, the first one where there is none; size() when empty.
+  /// The last one whose base is at most `offset`, the first one where there is none; size() when
+  /// empty.
   std::size_t find(Offset offset) const {
     std::size_t begin = 0;
     std::size_t end = segments.size();

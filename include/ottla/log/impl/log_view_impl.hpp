@@ -41,6 +41,19 @@ absl::Status BasicLogView<Fs>::gone(const LogSegment& segment, Offset offset) co
 }
 
 template <FileSystem Fs>
+auto BasicLogView<Fs>::open(const log_impl::Pin<Fs>& pin, LogSegment& entry, Offset offset) const
+    -> absl::StatusOr<const Segment*> {
+  if (!pin) {
+    return gone(entry, offset);
+  }
+  auto segment = entry.segment();
+  if (!segment.ok() && entry.gone() != LogSegment::Gone::no) {
+    return gone(entry, offset);  // renamed before it was opened
+  }
+  return segment;
+}
+
+template <FileSystem Fs>
 absl::StatusOr<LogRead> BasicLogView<Fs>::read(const LogReadRequest& request,
                                                ReadBuffers& buffers) const {
   OTTLA_TRY(check_range(request.offset));
@@ -55,63 +68,67 @@ absl::StatusOr<LogRead> BasicLogView<Fs>::read(const LogReadRequest& request,
       break;
     }
     const log_impl::Pin<Fs> pin(segment);
-    if (!pin) {
-      return gone(segment, request.offset);
-    }
-    const std::size_t before = read.pieces.size();
-    OTTLA_TRY(read_segment(i, request, buffers, read));
-    if (read.pieces.size() > before) {
+    OTTLA_ASSIGN(const auto* opened, open(pin, segment, request.offset));
+    OTTLA_ASSIGN(const bool found, read_segment(*opened, i, request, buffers, read));
+    if (found) {
       break;
     }
   }
   return read;
 }
 
+/// False where the segment ends below the offset.
 template <FileSystem Fs>
-absl::Status BasicLogView<Fs>::read_segment(std::size_t index, const LogReadRequest& request,
-                                            ReadBuffers& buffers, LogRead& into) const {
+absl::StatusOr<bool> BasicLogView<Fs>::read_segment(const Segment& segment, std::size_t index,
+                                                    const LogReadRequest& request,
+                                                    ReadBuffers& buffers, LogRead& into) const {
   const bool last = index + 1 == list_->segments.size();
-  OTTLA_ASSIGN(const auto* segment, list_->segments[index]->segment());
-  OTTLA_ASSIGN(const auto place, segment->find(request.offset));
+  OTTLA_ASSIGN(const auto place, segment.find(request.offset));
   const Offset limit = std::min(request.limit, end_);
-  if (!place || place->header.last_offset() >= limit ||
+  if (!place) {
+    return false;
+  }
+  if (place->header.last_offset() >= limit ||
       (!request.at_least_one && place->header.size() > request.max_bytes)) {
-    return absl::OkStatus();
+    return true;
   }
   // Behind it batches may reach the limit: the last segment may have more than this view knows.
-  std::int64_t sure_end = segment->size();
+  std::int64_t sure_end = segment.size();
   if (last) {
     sure_end = limit == end_ ? end_position_ : 0;
   } else if (limit < list_->segments[index + 1]->base()) {
     sure_end = 0;
   }
   std::int64_t position = place->position;
-  while (into.bytes < request.max_bytes || into.pieces.empty()) {
-    std::size_t wanted = request.max_bytes - std::min(request.max_bytes, into.bytes);
-    wanted = std::min(wanted, ReadBuffers::block_size);
+  std::size_t left = request.max_bytes;
+  do {
+    std::size_t wanted = std::min(left, ReadBuffers::block_size);
     if (sure_end > position) {
       wanted = std::min(wanted, static_cast<std::size_t>(sure_end - position));
     }
-    auto piece = segment->read_batches(position, wanted, buffers.take());
+    auto piece = segment.read_batches(position, wanted, buffers.take());
+    if (!piece.ok() && into.pieces.empty()) {
+      return piece.status();
+    }
     if (!piece.ok()) {
-      return into.pieces.empty() ? piece.status() : absl::OkStatus();
+      break;  // what is before it is good
     }
     const std::size_t whole = piece->size();
-    const bool sure = position + static_cast<std::int64_t>(whole) <= sure_end;
-    SharedBytes kept = sure ? *std::move(piece) : below_limit(*std::move(piece), limit);
-    if (kept.empty() ||
-        (!into.pieces.empty() && into.bytes + kept.size() > request.max_bytes)) {
+    position += static_cast<std::int64_t>(whole);
+    SharedBytes kept =
+        position <= sure_end ? *std::move(piece) : below_limit(*std::move(piece), limit);
+    if (kept.empty() || (!into.pieces.empty() && kept.size() > left)) {
       break;  // the first batch of a later piece comes whole, however large
     }
+    const bool ended = kept.size() < whole || position == segment.size() || position == sure_end;
+    left -= std::min(left, kept.size());
     into.bytes += kept.size();
-    position += static_cast<std::int64_t>(kept.size());
-    const bool ended = kept.size() < whole || position == segment->size() || position == sure_end;
     into.pieces.push_back(std::move(kept));
     if (ended) {
       break;
     }
-  }
-  return absl::OkStatus();
+  } while (left >= least_piece);
+  return true;
 }
 
 /// The batches whose last offset is below `limit`.
@@ -129,40 +146,79 @@ SharedBytes BasicLogView<Fs>::below_limit(SharedBytes piece, Offset limit) const
 }
 
 template <FileSystem Fs>
-absl::StatusOr<std::optional<TimestampOffset>> BasicLogView<Fs>::find_timestamp(
+absl::StatusOr<std::optional<FoundOffset>> BasicLogView<Fs>::find_in(
+    const Segment& segment, Timestamp target, Offset from, Offset limit,
+    Decompressor& decompressor) const {
+  OTTLA_ASSIGN(const auto found, segment.find_timestamp(target, from, decompressor));
+  if (!found || found->offset >= limit) {
+    return std::nullopt;
+  }
+  OTTLA_ASSIGN(const auto place, segment.find(found->offset));
+  return FoundOffset{found->timestamp, found->offset,
+                     place ? place->header.leader_epoch : no_leader_epoch};
+}
+
+template <FileSystem Fs>
+absl::StatusOr<std::optional<FoundOffset>> BasicLogView<Fs>::find_timestamp(
     Timestamp target, Offset limit, Decompressor& decompressor) const {
+  // As in Kafka, a segment below the start ends the search, too, where it has the timestamp.
   const auto& segments = list_->segments;
-  for (std::size_t i = list_->find(start_); i < segments.size(); ++i) {
+  for (std::size_t i = 0; i < segments.size(); ++i) {
     const log_impl::Pin<Fs> pin(*segments[i]);
-    if (!pin) {
-      if (segments[i]->gone() == LogSegment::Gone::deleted) {
-        continue;
-      }
-      return gone(*segments[i], segments[i]->base());
-    }
-    OTTLA_ASSIGN(const auto* segment, segments[i]->segment());
-    if (segment->largest_timestamp() < target || segment->size() == 0) {
+    if (!pin && segments[i]->gone() == LogSegment::Gone::deleted) {
       continue;
     }
-    OTTLA_ASSIGN(const auto found, segment->find_timestamp(target, start_, decompressor));
-    return found && found->offset < std::min(limit, end_) ? found : std::nullopt;
+    OTTLA_ASSIGN(const auto* segment, open(pin, *segments[i], segments[i]->base()));
+    if (segment->largest_timestamp() < target) {
+      continue;
+    }
+    return find_in(*segment, target, start_, std::min(limit, end_), decompressor);
   }
   return std::nullopt;
 }
 
+/// The largest timestamp of the batches of `segment` below `limit`.
 template <FileSystem Fs>
-absl::StatusOr<std::optional<TimestampOffset>> BasicLogView<Fs>::find_max_timestamp(
+absl::StatusOr<TimestampOffset> BasicLogView<Fs>::largest_below(const Segment& segment,
+                                                                Offset limit) const {
+  const SegmentEnd end = segment.end();
+  if (end.next_offset <= limit) {
+    return end.largest;
+  }
+  TimestampOffset largest{no_timestamp, segment.base_offset()};
+  const absl::Status at_limit = absl::CancelledError();  // ends the walk
+  const absl::Status walked = segment.each_batch(
+      segment.base_offset(), [&](const BatchHeader& header, std::int64_t) -> absl::Status {
+        if (header.last_offset() >= limit) {
+          return at_limit;
+        }
+        if (header.max_timestamp > largest.timestamp) {
+          largest = {header.max_timestamp, header.last_offset()};
+        }
+        return absl::OkStatus();
+      });
+  if (!walked.ok() && walked != at_limit) {
+    return walked;
+  }
+  return largest;
+}
+
+template <FileSystem Fs>
+absl::StatusOr<std::optional<FoundOffset>> BasicLogView<Fs>::find_max_timestamp(
     Offset limit, Decompressor& decompressor) const {
   TimestampOffset largest{no_timestamp, start_};
   std::optional<std::size_t> where;
-  for (std::size_t i = list_->find(start_); i < list_->segments.size(); ++i) {
-    const log_impl::Pin<Fs> pin(*list_->segments[i]);
-    if (pin) {
-      OTTLA_ASSIGN(const auto* segment, list_->segments[i]->segment());
-      if (segment->end().largest.timestamp > largest.timestamp) {
-        largest = segment->end().largest;
-        where = i;
-      }
+  for (std::size_t i = 0; i < list_->segments.size(); ++i) {
+    LogSegment& entry = *list_->segments[i];
+    const log_impl::Pin<Fs> pin(entry);
+    if (!pin || entry.base() >= limit) {
+      continue;
+    }
+    OTTLA_ASSIGN(const auto* segment, open(pin, entry, entry.base()));
+    OTTLA_ASSIGN(const TimestampOffset its, largest_below(*segment, std::min(limit, end_)));
+    if (its.timestamp > largest.timestamp) {
+      largest = its;
+      where = i;
     }
   }
   if (!where) {
@@ -170,12 +226,8 @@ absl::StatusOr<std::optional<TimestampOffset>> BasicLogView<Fs>::find_max_timest
   }
   LogSegment& entry = *list_->segments[*where];
   const log_impl::Pin<Fs> pin(entry);
-  if (!pin) {
-    return gone(entry, largest.offset);
-  }
-  OTTLA_ASSIGN(const auto* segment, entry.segment());
-  OTTLA_ASSIGN(const auto found, segment->find_timestamp(largest.timestamp, start_, decompressor));
-  return found && found->offset < std::min(limit, end_) ? found : std::nullopt;
+  OTTLA_ASSIGN(const auto* segment, open(pin, entry, largest.offset));
+  return find_in(*segment, largest.timestamp, entry.base(), end_, decompressor);
 }
 
 template <FileSystem Fs>
@@ -184,7 +236,7 @@ auto BasicLogView<Fs>::segments() const -> absl::StatusOr<std::vector<SegmentSiz
   for (const auto& entry : list_->segments) {
     const log_impl::Pin<Fs> pin(*entry);
     if (pin) {
-      OTTLA_ASSIGN(const auto* segment, entry->segment());
+      OTTLA_ASSIGN(const auto* segment, open(pin, *entry, entry->base()));
       sizes.push_back({entry->base(), segment->size()});
     }
   }

@@ -28,8 +28,8 @@ inline std::optional<std::string_view> verified_line(std::string_view line) {
 }
 
 inline std::string owner_line(const Manifest::Owner& owner) {
-  return signed_line(absl::StrCat("ottla 1 ", owner.topic_id.to_string(), " ",
-                                  owner.partition.value()));
+  return signed_line(
+      absl::StrCat("ottla 1 ", owner.topic_id.to_string(), " ", owner.partition.value()));
 }
 
 inline std::string segment_line(const SealedSegment& segment) {
@@ -55,7 +55,8 @@ inline std::optional<SealedSegment> parse_segment_line(std::string_view line) {
 
 OTTLA_INLINE std::optional<Manifest> Manifest::parse(std::string_view text) {
   log_impl::TextLines lines(text.substr(0, text.rfind('\n') + 1));  // without a torn last line
-  const auto owner = log_impl::split<4>(log_impl::verified_line(lines.next().value_or("")).value_or(""));
+  const auto owner =
+      log_impl::split<4>(log_impl::verified_line(lines.next().value_or("")).value_or(""));
   const auto topic_id = Uuid::parse(owner[2]);
   const auto partition = log_impl::number<std::int32_t>(owner[3]);
   if (owner[0] != "ottla" || owner[1] != "1" || !topic_id || !partition) {
@@ -78,6 +79,15 @@ OTTLA_INLINE bool Manifest::apply(std::string_view line) {
       segments_.insert_or_assign(segment->base, *segment);
     }
     return segment.has_value();
+  }
+  if (line.starts_with("gap ")) {
+    const auto fields = log_impl::split<3>(line);
+    const auto end = log_impl::decimal(fields[1]);
+    const auto next = log_impl::decimal(fields[2]);
+    if (end && next) {
+      add_gap(Offset(*end), Offset(*next));
+    }
+    return end && next;
   }
   const auto fields = log_impl::split<2>(line);
   if (fields[0] == "epochs") {
@@ -109,12 +119,27 @@ OTTLA_INLINE std::string Manifest::add(const SealedSegment& segment) {
   return log_impl::segment_line(segment);
 }
 
+OTTLA_INLINE std::string Manifest::add_gap(Offset end, Offset next) {
+  gaps_.insert_or_assign(next, end);
+  return log_impl::signed_line(absl::StrCat("gap ", end.value(), " ", next.value()));
+}
+
 OTTLA_INLINE std::string Manifest::set_synced(Offset end) {
   synced_ = end;
   return log_impl::signed_line(absl::StrCat("synced ", end.value()));
 }
 
-OTTLA_INLINE std::string Manifest::set_epochs(std::uint32_t crc) {
+OTTLA_INLINE std::string Manifest::set_epochs(std::optional<std::uint32_t> current,
+                                              std::uint32_t next) {
+  // The last two lines have to be these two: an earlier change may have failed in between.
+  std::string lines;
+  if (current && epochs_[1] != current) {
+    lines = add_epochs(*current);
+  }
+  return lines + add_epochs(next);
+}
+
+OTTLA_INLINE std::string Manifest::add_epochs(std::uint32_t crc) {
   epochs_ = {epochs_[1], crc};
   return log_impl::signed_line(absl::StrCat("epochs ", log_impl::hex8(crc)));
 }
@@ -123,6 +148,7 @@ OTTLA_INLINE std::string Manifest::cut(Offset end) {
   std::erase_if(segments_, [&](const auto& entry) {
     return entry.second.base >= end || entry.second.last >= end;
   });
+  std::erase_if(gaps_, [&](const auto& gap) { return gap.first >= end; });
   if (synced_ > end) {
     synced_ = end;
   }
@@ -131,12 +157,16 @@ OTTLA_INLINE std::string Manifest::cut(Offset end) {
 
 OTTLA_INLINE void Manifest::drop_below(Offset start) {
   std::erase_if(segments_, [&](const auto& entry) { return entry.second.base < start; });
+  std::erase_if(gaps_, [&](const auto& gap) { return gap.first <= start; });
 }
 
 OTTLA_INLINE std::string Manifest::whole_text() const {
   std::string text = log_impl::owner_line(owner_);
   for (const auto& [base, segment] : segments_) {
     text += log_impl::segment_line(segment);
+  }
+  for (const auto& [next, end] : gaps_) {
+    text += log_impl::signed_line(absl::StrCat("gap ", end.value(), " ", next.value()));
   }
   if (synced_) {
     text += log_impl::signed_line(absl::StrCat("synced ", synced_->value()));

@@ -46,8 +46,8 @@ OTTLA_INLINE absl::StatusOr<MetaProperties> parse_meta_properties(std::string_vi
   }
   MetaProperties properties;
   properties.cluster_id = value("cluster.id").value_or("");
-  const auto id = log_impl::number<std::int32_t>(
-      value(version == "0" ? "broker.id" : "node.id").value_or(""));
+  const auto id =
+      log_impl::number<std::int32_t>(value(version == "0" ? "broker.id" : "node.id").value_or(""));
   if (!id || (version == "1" && properties.cluster_id.empty())) {
     return malformed("node.id or cluster.id is missing");
   }

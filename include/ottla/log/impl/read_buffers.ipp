@@ -44,7 +44,8 @@ OTTLA_INLINE Buffer ReadBuffers::take() {
   return Buffer(block);
 }
 
-/// Behind the bytes of a block: a block that is out keeps its pool alive, one that is kept does not.
+/// Behind the bytes of a block: a block that is out keeps its pool alive, one that is kept does
+/// not.
 OTTLA_INLINE Ref<ReadBuffers>& ReadBuffers::pool_of(BufferBlock* block) {
   return *std::launder(reinterpret_cast<Ref<ReadBuffers>*>(block->data() + block_size));
 }

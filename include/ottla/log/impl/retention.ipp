@@ -12,8 +12,7 @@ OTTLA_INLINE std::size_t expired_segments(std::span<const SegmentFacts> segments
     return i + 1 < segments.size() ? segments[i + 1].base : bounds.end;
   };
   const auto deletable = [&](std::size_t i) {
-    return bounds.high_watermark >= end_of(i) &&
-           (i + 1 < segments.size() || segments[i].size > 0);
+    return bounds.high_watermark >= end_of(i) && (i + 1 < segments.size() || segments[i].size > 0);
   };
   std::size_t n = 0;
   while (n < segments.size() && deletable(n) && end_of(n) <= bounds.start) {

@@ -65,8 +65,7 @@ std::array<std::string_view, N> split(std::string_view line) {
 template <class Int>
 std::optional<Int> number(std::string_view text, int base = 10) {
   Int value = 0;
-  const auto [end, failure] =
-      std::from_chars(text.data(), text.data() + text.size(), value, base);
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   if (text.empty() || text.front() == '-' || failure != std::errc() ||
       end != text.data() + text.size()) {
     return std::nullopt;
