@@ -28,7 +28,8 @@ class Countdown {
   explicit Countdown(int count) : left_(count) {}
   void operator()() {
     if (left_.fetch_sub(1) == 1) {
-      bell_->ring();
+      const Ref<Doorbell> bell = bell_;  // the owner goes on once it is rung
+      bell->ring();
     }
   }
   bool wait(PosixExecutor& executor) { return executor.await(*bell_, in(60s)); }
@@ -47,8 +48,8 @@ int threads_of_this_process() {
 
 TEST_CASE("posts from four threads all run", "[env]") {
   for (const int threads : {0, 1, 3}) {
-    const auto pool = executor(threads);
     Countdown all(4000);
+    const auto pool = executor(threads);
     std::vector<std::thread> posters;
     for (int i = 0; i < 4; ++i) {
       posters.emplace_back([&] {
@@ -66,9 +67,9 @@ TEST_CASE("posts from four threads all run", "[env]") {
 
 TEST_CASE("one thread runs posts in order, and timers by their time", "[env]") {
   for (const int threads : {0, 1}) {
-    const auto pool = executor(threads);
     std::string ran;
     Countdown all(5);
+    const auto pool = executor(threads);
     const SteadyTime soon = in(20ms);
     const auto note = [&](char name) {
       return [&, name] {
@@ -88,8 +89,8 @@ TEST_CASE("one thread runs posts in order, and timers by their time", "[env]") {
 }
 
 TEST_CASE("an earlier timer goes first though it came later", "[env]") {
-  const auto pool = executor(2);
   Countdown early(1);
+  const auto pool = executor(2);
   const TimerId late = pool->post_at(in(1h), [] {});
   pool->post_at(in(1ms), [&] { early(); });
   CHECK(early.wait(*pool));
@@ -97,10 +98,10 @@ TEST_CASE("an earlier timer goes first though it came later", "[env]") {
 }
 
 TEST_CASE("timers run while a task keeps a thread busy", "[env]") {
-  const auto pool = executor(2);
   Countdown ran(1);
   Countdown started(1);
   std::atomic<bool> release{false};
+  const auto pool = executor(2);
   pool->post_at(in(5ms), [&] { ran(); });
   pool->post([&] {
     started();
@@ -114,11 +115,11 @@ TEST_CASE("timers run while a task keeps a thread busy", "[env]") {
 }
 
 TEST_CASE("a timer either runs or is cancelled", "[env]") {
-  const auto pool = executor(3);
   constexpr int timers = 2000;
   std::atomic<int> ran{0};
   std::atomic<int> cancelled{0};
   Countdown all(timers);
+  const auto pool = executor(3);
   std::vector<TimerId> ids;
   for (int i = 0; i < timers; ++i) {
     ids.push_back(pool->post_at(in(std::chrono::microseconds(i)), [&] {
@@ -138,9 +139,9 @@ TEST_CASE("a timer either runs or is cancelled", "[env]") {
 }
 
 TEST_CASE("a spawned body waits on a stack of its own until the executor ends", "[env]") {
-  auto pool = executor(1);
   Countdown started(2);
   std::atomic<int> ended{0};
+  auto pool = executor(1);
   for (const char* name : {"fetcher", "a name longer than the system takes"}) {
     REQUIRE(pool->spawn(name,
                         [&, pool = pool.get()] {
@@ -173,12 +174,12 @@ TEST_CASE("tasks never run are destroyed with the pool", "[env]") {
 }
 
 TEST_CASE("what runs when the executor ends is waited for, and may still post", "[env]") {
-  auto pool = executor(2);
-  PosixExecutor* raw = pool.get();
   Countdown started(1);
   std::atomic<bool> finished{false};
   std::atomic<bool> posted_ran{false};
   std::atomic<bool> refused{false};
+  auto pool = executor(2);
+  PosixExecutor* raw = pool.get();
   pool->post([&] {
     started();
     while (!raw->stopping()) {
@@ -233,8 +234,8 @@ TEST_CASE("a task may hold the last handle of its executor", "[env]") {
 }
 
 TEST_CASE("a task that throws is counted, and the thread lives", "[env]") {
-  const auto pool = executor(1);
   Countdown next(1);
+  const auto pool = executor(1);
   pool->post([] { throw std::runtime_error("no"); });
   pool->post([] { throw 1; });
   pool->post([&] { next(); });

@@ -10,6 +10,7 @@
 #include "tests/record/random_batch.hpp"
 #include "tests/record/reference_decoder.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/golden.hpp"
 
 using namespace ottla;
 
@@ -205,6 +206,30 @@ TEST_CASE("payloads with bytes changed, added and taken out are read as the refe
   }
   CHECK(good > 1000);
   CHECK(good < 19000);
+}
+
+TEST_CASE(
+    "integers of more bytes than needed are read, with excess bits dropped as Kafka drops them") {
+  // A timestamp delta of 10 bytes with 6 bits too many, an offset delta 0 of 5 bytes with 3, an
+  // empty value's size of 2.
+  const auto payload = golden::from_hex(
+      "28"
+      "00"
+      "ffffffffffffffffff7f"
+      "8080808070"
+      "01"
+      "8000"
+      "00");
+  const BatchHeader header{
+      .base_offset = Offset(7), .base_timestamp = Timestamp(100), .record_count = 1};
+  Exact exact(payload);
+  RecordCursor records(header, exact.bytes());
+  const RecordView* record = records.next();
+  INFO(records.status());
+  REQUIRE(record != nullptr);
+  CHECK(record->timestamp() == Timestamp(100 + INT64_MIN));
+  CHECK(record->offset() == Offset(7));
+  CHECK(record->value().value().empty());
 }
 
 TEST_CASE("a declared number of records is not believed, whatever it is") {

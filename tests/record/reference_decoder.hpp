@@ -55,12 +55,9 @@ class Decoder {
   }
   std::uint64_t base128(int most) {
     std::uint64_t value = 0;
-    const int bits = most == 5 ? 32 : 64;
     for (int i = 0; i < most; ++i) {
       const std::uint8_t b = byte();
-      const int left = bits - 7 * i;
-      if (left < 7 && (b & 0x7f) >> left != 0) throw Stop{};
-      value |= static_cast<std::uint64_t>(b & 0x7f) << (7 * i);
+      value |= static_cast<std::uint64_t>(b & 0x7f) << (7 * i);  // excess bits are dropped
       if ((b & 0x80) == 0) return value;
     }
     throw Stop{};

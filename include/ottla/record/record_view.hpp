@@ -151,7 +151,8 @@ class RecordCursor {
  private:
   const RecordView* next_of_any_form();
   const RecordView* last();
-  static bool headers_fit(const std::byte* at, const std::byte* end, std::int32_t count);
+  /// `count` in zigzag form.
+  static bool headers_fit(const std::byte* at, const std::byte* end, std::uint32_t count);
   const RecordView* fail(std::string_view what);
 
   RecordView record_;

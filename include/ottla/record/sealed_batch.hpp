@@ -9,9 +9,9 @@
 #include <cstring>
 #include <utility>
 
-#include <ottla/base/endian.hpp>
 #include <ottla/base/ids.hpp>
 #include <ottla/base/shared_bytes.hpp>
+#include <ottla/record/batch_header.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -39,8 +39,7 @@ class SealedBatch {
 
   /// Bytes 0 to 7 and 12 to 15. Before: not empty.
   void stamp(Offset base_offset, LeaderEpoch leader_epoch) {
-    store_big_endian(buffer_.data(), base_offset.value());
-    store_big_endian(buffer_.data() + 12, leader_epoch.value());
+    stamp_offset_and_epoch(mutable_bytes(), base_offset, leader_epoch);
   }
 
   /// Nobody changes it from now on. After: this is empty.

@@ -27,7 +27,7 @@ struct RecoveryOptions {
   bool trust_indexes = false;
   /// Offsets below it were on the device before the crash: headers are checked there, checksums are
   /// not computed.
-  std::optional<Offset> durable_end;
+  std::optional<Offset> durable_end = std::nullopt;
 };
 
 struct SegmentRecovery {

@@ -39,28 +39,27 @@ OTTLA_INLINE RecordCursor::RecordCursor(const BatchHeader& header, Bytes payload
 OTTLA_INLINE const RecordView* RecordCursor::next_of_any_form() {
   using namespace record_impl;
   const std::byte* at = at_;
-  std::int32_t length = 0;
-  at = read_varint(at, end_, length);
-  if (at == nullptr || length < 1 || length > end_ - at) {
+  std::uint32_t length = 0;
+  at = read_any(at, end_, length);
+  if (at == nullptr || (length & 1) != 0 || length / 2 > end_ - at || length == 0) {
     return fail("its length is malformed, or more than the bytes that are left");
   }
-  const std::byte* const end = at + length;
+  const std::byte* const end = at + length / 2;
   record_.encoded_size_ = static_cast<std::uint32_t>(end - at_);
   ++at;  // attributes
-  std::int32_t header_count = 0;
-  if ((at = read_base_128<std::uint64_t, max_varlong_size>(at, end, record_.timestamp_delta_)) ==
-          nullptr ||
-      (at = read_unsigned_varint(at, end, record_.offset_delta_)) == nullptr ||
+  std::uint32_t header_count = 0;
+  if ((at = read_any(at, end, record_.timestamp_delta_)) == nullptr ||
+      (at = read_any(at, end, record_.offset_delta_)) == nullptr ||
       (at = read_nullable(at, end, record_.key_, record_.key_size_)) == nullptr ||
       (at = read_nullable(at, end, record_.value_, record_.value_size_)) == nullptr ||
-      (at = read_varint(at, end, header_count)) == nullptr) {
+      (at = read_any(at, end, header_count)) == nullptr) {
     return fail("a field is malformed, or longer than the record");
   }
   if (!headers_fit(at, end, header_count)) {
     return fail("its headers do not end where the record does");
   }
   record_.headers_ = Bytes(at, static_cast<std::size_t>(end - at));
-  record_.header_count_ = static_cast<std::uint32_t>(header_count);
+  record_.header_count_ = header_count / 2;
   at_ = end;
   --remaining_;
   return &record_;
@@ -75,12 +74,12 @@ OTTLA_INLINE const RecordView* RecordCursor::last() {
 }
 
 OTTLA_INLINE bool RecordCursor::headers_fit(const std::byte* at, const std::byte* end,
-                                            std::int32_t count) {
+                                            std::uint32_t count) {
   constexpr std::ptrdiff_t least_size = 2;  // an empty key and a null value
-  if (count < 0 || count > (end - at) / least_size) {
+  if ((count & 1) != 0 || count / 2 > (end - at) / least_size) {
     return false;
   }
-  for (; count > 0; --count) {
+  for (count /= 2; count > 0; --count) {
     const std::byte* data = nullptr;
     std::uint32_t key_size = 0;
     std::uint32_t value_size = 0;

@@ -27,11 +27,27 @@ inline bool read_short(const std::byte*& at, Unsigned& value) {
   return second < 0x80;
 }
 
+/// An integer of any form. Unlike the readers of base it drops excess bits of the last byte, as
+/// Kafka does when it reads a record. Null when it does not end.
+template <class Unsigned>
+const std::byte* read_any(const std::byte* at, const std::byte* end, Unsigned& value) {
+  constexpr unsigned most = sizeof(Unsigned) == 4 ? max_varint_size : max_varlong_size;
+  value = 0;
+  for (unsigned i = 0; i < most && at != end; ++i) {
+    const auto byte = static_cast<Unsigned>(*at++);
+    value |= (byte & 0x7f) << 7 * i;
+    if (byte < 0x80) {
+      return at;
+    }
+  }
+  return nullptr;
+}
+
 /// A size, in zigzag form, and that many bytes; any negative size is null, as in Kafka. Null when
 /// it does not fit.
 inline const std::byte* read_nullable(const std::byte* at, const std::byte* end,
                                       const std::byte*& data, std::uint32_t& size) {
-  at = read_unsigned_varint(at, end, size);
+  at = read_any(at, end, size);
   if (at == nullptr || (size & 1) != 0) {
     return at;
   }

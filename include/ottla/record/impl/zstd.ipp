@@ -30,7 +30,11 @@ class ZstdCodec {
 
  private:
   static std::size_t content_bound(Bytes frame);
+  static absl::Status damaged(std::size_t result) {
+    return malformed(CompressionType::zstd, ZSTD_getErrorName(result));
+  }
   absl::Status read_frame(Bytes frame, CappedOutput& out);
+  void read_damaged_frame(Bytes frame, CappedOutput& out);
 
   ZSTD_DCtx* reader_ = nullptr;
   ZSTD_CCtx* writer_ = nullptr;
@@ -76,12 +80,38 @@ OTTLA_INLINE absl::Status ZstdCodec::read_frame(Bytes frame, CappedOutput& out) 
   const std::size_t size =
       ZSTD_decompressDCtx(reader_, room.data(), room.size(), frame.data(), frame.size());
   if (ZSTD_isError(size)) {
-    return ZSTD_getErrorCode(size) == ZSTD_error_dstSize_tooSmall
-               ? out.too_large()
-               : malformed(CompressionType::zstd, ZSTD_getErrorName(size));
+    return ZSTD_getErrorCode(size) == ZSTD_error_dstSize_tooSmall ? out.too_large() : damaged(size);
   }
   out.wrote(size);
   return out.beyond_limit() ? out.too_large() : absl::OkStatus();
+}
+
+/// What can be had of a frame that is damaged or cut, piece by piece as Kafka reads it.
+OTTLA_INLINE void ZstdCodec::read_damaged_frame(Bytes frame, CappedOutput& out) {
+  constexpr std::size_t kafka_piece = 16 * 1024;
+  constexpr int max_window_log = 23;  // 8 MiB
+  ZSTD_DCtx_reset(reader_, ZSTD_reset_session_only);
+  ZSTD_DCtx_setParameter(reader_, ZSTD_d_windowLogMax, max_window_log);
+  ZSTD_inBuffer in{frame.data(), frame.size(), 0};
+  for (;;) {
+    const MutableBytes room = out.room(kafka_piece);
+    ZSTD_outBuffer piece{room.data(), std::min(room.size(), kafka_piece), 0};
+    while (piece.pos < piece.size) {
+      const std::size_t before = in.pos + piece.pos;
+      const std::size_t result = ZSTD_decompressStream(reader_, &piece, &in);
+      if (ZSTD_isError(result)) {
+        return;
+      }
+      if (in.pos + piece.pos == before || result == 0) {  // cut, or after all complete
+        out.wrote(piece.pos);
+        return;
+      }
+    }
+    out.wrote(piece.pos);
+    if (piece.pos == 0 || out.beyond_limit()) {
+      return;
+    }
+  }
 }
 
 OTTLA_INLINE absl::Status ZstdCodec::decompress(Bytes blob, CappedOutput& out) {
@@ -90,10 +120,11 @@ OTTLA_INLINE absl::Status ZstdCodec::decompress(Bytes blob, CappedOutput& out) {
   }
   while (!blob.empty()) {
     const std::size_t size = ZSTD_findFrameCompressedSize(blob.data(), blob.size());
-    if (ZSTD_isError(size)) {
-      return malformed(CompressionType::zstd, ZSTD_getErrorName(size));
+    absl::Status status = ZSTD_isError(size) ? damaged(size) : read_frame(blob.first(size), out);
+    if (fault(status) == Fault::corrupt) {
+      read_damaged_frame(blob, out);
     }
-    OTTLA_TRY(read_frame(blob.first(size), out));
+    OTTLA_TRY(std::move(status));
     blob = blob.subspan(size);
   }
   return absl::OkStatus();

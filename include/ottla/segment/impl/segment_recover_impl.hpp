@@ -89,7 +89,8 @@ absl::StatusOr<std::optional<OffsetPosition>> BasicSegment<FileT>::trusted_start
     OTTLA_ASSIGN(entry, offset_index_.lookup(time_index_.last().offset));
   }
   OTTLA_ASSIGN(const TimestampOffset time, time_index_.last_up_to(entry->offset));
-  OTTLA_ASSIGN(bool holds, offset_entry_holds(*entry, window));
+  // Looking at a header must not read a whole window.
+  OTTLA_ASSIGN(bool holds, offset_entry_holds(*entry, window.first(segment_impl::header_window)));
   if (holds && time.timestamp != no_timestamp) {
     OTTLA_ASSIGN(holds, time_entry_holds(time));
   }
