@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <charconv>
+
 #include <absl/strings/ascii.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
-#include <charconv>
 #include <ottla/base/config_table.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -52,7 +53,8 @@ inline std::vector<std::string> logical_lines(std::string_view text) {
   return lines;
 }
 
-/// Resolves `\t \n \r \f \\ \uXXXX` (below U+0080 only; others are refused) and `\x` for any other x.
+/// Resolves `\t \n \r \f \\ \uXXXX` (below U+0080 only; others are refused) and `\x` for any other
+/// x.
 inline absl::StatusOr<std::string> unescape(std::string_view text) {
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -10,12 +10,15 @@
 namespace ottla::inline OTTLA_ABI {
 namespace group_impl {
 
+inline bool precedes(std::string_view a, std::string_view b) { return a < b; }
+
 /// Where a member with that id stands, or would.
 template <class Members>
 auto place_of(Members& members, std::string_view id) {
-  return std::lower_bound(
-      members.begin(), members.end(), id,
-      [](const ClassicMember& member, std::string_view wanted) { return member.id() < wanted; });
+  return std::lower_bound(members.begin(), members.end(), id,
+                          [](const ClassicMember& member, std::string_view wanted) {
+                            return precedes(member.id(), wanted);
+                          });
 }
 
 inline std::vector<std::byte> metadata_of(const ClassicMember& member,
@@ -106,7 +109,7 @@ OTTLA_INLINE const ClassicMember* ClassicGroup::find(std::string_view member_id)
 }
 
 OTTLA_INLINE bool ClassicGroup::is_pending(std::string_view member_id) const {
-  return std::binary_search(pending_.begin(), pending_.end(), member_id);
+  return std::binary_search(pending_.begin(), pending_.end(), member_id, &group_impl::precedes);
 }
 
 OTTLA_INLINE std::chrono::milliseconds ClassicGroup::rebalance_timeout() const {
@@ -159,7 +162,8 @@ OTTLA_INLINE ErrorCode ClassicGroup::check_commit(std::string_view member_id,
 }
 
 OTTLA_INLINE bool ClassicGroup::is_subscribed(std::string_view topic) const {
-  return subscribed_ ? std::binary_search(subscribed_->begin(), subscribed_->end(), topic)
+  return subscribed_ ? std::binary_search(subscribed_->begin(), subscribed_->end(), topic,
+                                          &group_impl::precedes)
                      : has_consumers();
 }
 

@@ -109,7 +109,8 @@ inline void GroupDraft::join_new(const JoinGroupRequest& request, RequestId id,
     add_member(request, member_id, id);
   } else {
     group_.pending_.insert(
-        std::lower_bound(group_.pending_.begin(), group_.pending_.end(), member_id), member_id);
+        std::lower_bound(group_.pending_.begin(), group_.pending_.end(), member_id, &precedes),
+        member_id);
     arm(GroupTimer::Kind::session, request.session_timeout, member_id);
     refuse_join(id, ErrorCode::member_id_required, member_id);
   }

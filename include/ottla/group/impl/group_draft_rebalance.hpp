@@ -47,7 +47,8 @@ inline void GroupDraft::remove(Members::iterator member) {
 }
 
 inline void GroupDraft::remove_pending(std::string_view member_id) {
-  const auto place = std::lower_bound(group_.pending_.begin(), group_.pending_.end(), member_id);
+  const auto place =
+      std::lower_bound(group_.pending_.begin(), group_.pending_.end(), member_id, &precedes);
   if (place != group_.pending_.end() && *place == member_id) {
     disarm(GroupTimer::Kind::session, *place);
     group_.pending_.erase(place);
