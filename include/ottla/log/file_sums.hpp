@@ -2,7 +2,7 @@
 //
 // `.ottla_sums`: checksums of Kafka's small files in a log directory, so that a file from elsewhere
 // is noticed. Written before a file is replaced, with its CRC-32C now and then; either will do.
-//   ottla sums 1 / then a line each: <file name> <crc, 8 hex, or -> <crc> / sum <8 hex>
+//   ottla sums 1 / then a line each: <file name> <crc, 8 hex> <crc> / sum <8 hex>
 #pragma once
 
 #include <cstdint>
@@ -26,16 +26,14 @@ class FileSums {
   static std::optional<FileSums> parse(std::string_view text);
   std::string format() const;
 
-  /// The file is about to get `crc`.
-  void replace(std::string_view file, std::uint32_t crc);
+  /// The file, of CRC-32C `current` (0 where it is missing), is about to get `next`.
+  void replace(std::string_view file, std::uint32_t current, std::uint32_t next);
   /// True where nothing is known of the file.
   bool may_be(std::string_view file, std::uint32_t crc) const;
-  bool knows(std::string_view file) const { return sums_.find(file) != sums_.end(); }
-
   bool operator==(const FileSums&) const = default;
 
  private:
-  std::map<std::string, std::pair<std::optional<std::uint32_t>, std::uint32_t>, std::less<>> sums_;
+  std::map<std::string, std::pair<std::uint32_t, std::uint32_t>, std::less<>> sums_;
 };
 
 }  // namespace ottla::inline OTTLA_ABI

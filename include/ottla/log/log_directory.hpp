@@ -35,7 +35,7 @@ struct LogDirectoryOptions {
   /// What a new directory gets; an existing one keeps its own.
   MetaProperties properties = {};
   std::uint64_t process = 0;  ///< pid, for those who find the directory locked
-  Uuid run;                   ///< random, of this opening
+  Uuid run = {};              ///< random, of this opening
   /// The last opening ended with a failed sync (W5).
   bool rewrite_tail = false;
 };
@@ -142,6 +142,7 @@ class BasicLogDirectory {
 
   // Serial.
   FileSums sums_;
+  std::array<std::optional<std::uint32_t>, checkpoint_files.size()> checkpoint_crcs_;
   std::vector<std::string> deleted_;  // names of directories
 };
 

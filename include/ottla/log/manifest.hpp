@@ -73,8 +73,8 @@ class Manifest {
   // Each changes this, and answers the line to append to the file.
   std::string add(const SealedSegment& segment);
   std::string set_synced(Offset end);
-  /// leader-epoch-checkpoint, which has the CRC-32C `current`, is about to get `next`.
-  std::string set_epochs(std::optional<std::uint32_t> current, std::uint32_t next);
+  /// leader-epoch-checkpoint, of CRC-32C `current` (0 where it is missing), is about to get `next`.
+  std::string set_epochs(std::uint32_t current, std::uint32_t next);
   std::string cut(Offset end);
   std::string add_gap(Offset end, Offset next);
   /// Forgets segments below `start`, at the next `whole_text`.

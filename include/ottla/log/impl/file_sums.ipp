@@ -19,10 +19,10 @@ OTTLA_INLINE std::optional<FileSums> FileSums::parse(std::string_view text) {
     const auto fields = log_impl::split<3>(*line);
     const auto before = log_impl::number<std::uint32_t>(fields[1], 16);
     const auto next = log_impl::number<std::uint32_t>(fields[2], 16);
-    if (fields[0].empty() || (!before && fields[1] != "-") || !next) {
+    if (fields[0].empty() || !before || !next) {
       return std::nullopt;
     }
-    sums.sums_.insert_or_assign(std::string(fields[0]), std::pair(before, *next));
+    sums.sums_.insert_or_assign(std::string(fields[0]), std::pair(*before, *next));
   }
   return sums;
 }
@@ -30,19 +30,15 @@ OTTLA_INLINE std::optional<FileSums> FileSums::parse(std::string_view text) {
 OTTLA_INLINE std::string FileSums::format() const {
   std::string text = "ottla sums 1\n";
   for (const auto& [file, sums] : sums_) {
-    absl::StrAppend(&text, file, " ", sums.first ? log_impl::hex8(*sums.first) : "-", " ",
-                    log_impl::hex8(sums.second), "\n");
+    absl::StrAppend(&text, file, " ", log_impl::hex8(sums.first), " ", log_impl::hex8(sums.second),
+                    "\n");
   }
   return log_impl::sign_text(std::move(text));
 }
 
-OTTLA_INLINE void FileSums::replace(std::string_view file, std::uint32_t crc) {
-  const auto found = sums_.find(file);
-  if (found == sums_.end()) {
-    sums_.emplace(file, std::pair(std::optional<std::uint32_t>(), crc));
-  } else if (found->second.second != crc) {
-    found->second = {found->second.second, crc};
-  }
+OTTLA_INLINE void FileSums::replace(std::string_view file, std::uint32_t current,
+                                    std::uint32_t next) {
+  sums_.insert_or_assign(std::string(file), std::pair(current, next));
 }
 
 OTTLA_INLINE bool FileSums::may_be(std::string_view file, std::uint32_t crc) const {

@@ -19,6 +19,8 @@ namespace log_impl {
 /// Of a manifest that is written anew when most of its lines are of the past.
 inline constexpr std::int64_t long_manifest = 64 << 10;
 
+inline constexpr std::size_t max_epoch_file = std::size_t{256} << 20;
+
 inline LeaderEpoch leader_epoch_of(Bytes batch) {
   return LeaderEpoch(load_big_endian<std::int32_t>(batch.data() + batch_position::leader_epoch));
 }
@@ -188,13 +190,22 @@ absl::Status BasicLog<Fs>::note_epochs(std::span<const Bytes> batches,
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::save_epochs(Durability durability) {
   const std::string text = format_epoch_checkpoint(epochs_.entries());
-  const std::uint32_t crc = crc32c(as_bytes(text));
-  OTTLA_TRY(write_manifest(manifest_.set_epochs(epochs_crc_, crc), durability));
+  const std::string path = place_->path(epoch_checkpoint_file);
+  const std::uint32_t next = crc32c(as_bytes(text));
+  if (!epochs_crc_) {
+    const auto current = read_small_file(place_->files, path, log_impl::max_epoch_file);
+    if (!current.ok() && fault(current.status()) != Fault::not_found) {
+      return current.status();
+    }
+    epochs_crc_ = crc32c(as_bytes(current.ok() ? std::string_view(*current) : ""));
+  }
+  OTTLA_TRY(write_manifest(manifest_.set_epochs(*epochs_crc_, next), durability));
   ++changes_;
   ++epoch_changes_;
-  OTTLA_TRY(replace_small_file(place_->files, place_->path(epoch_checkpoint_file), as_bytes(text),
-                               durability, IoReason::checkpoint));
-  epochs_crc_ = crc;
+  epochs_crc_.reset();  // not known until the file is there
+  OTTLA_TRY(
+      replace_small_file(place_->files, path, as_bytes(text), durability, IoReason::checkpoint));
+  epochs_crc_ = next;
   epochs_saved_ = true;
   return absl::OkStatus();
 }

@@ -271,9 +271,20 @@ absl::Status BasicLogDirectory<Fs>::write_checkpoint(CheckpointKind kind,
   constexpr IoReason why = IoReason::checkpoint;
   const std::string_view name = checkpoint_files[static_cast<std::size_t>(kind)];
   const std::string text = format_offset_checkpoint(offsets);
-  sums_.replace(name, crc32c(as_bytes(text)));
+  std::optional<std::uint32_t>& crc = checkpoint_crcs_[static_cast<std::size_t>(kind)];
+  if (!crc) {
+    const auto current = read_small_file(files_, in(name), log_impl::max_small_file);
+    if (!current.ok() && fault(current.status()) != Fault::not_found) {
+      return current.status();
+    }
+    crc = crc32c(as_bytes(current.ok() ? std::string_view(*current) : ""));
+  }
+  const std::uint32_t next = crc32c(as_bytes(text));
+  sums_.replace(name, *crc, next);
+  crc.reset();  // not known until the file is there
   OTTLA_TRY(replace(file_sums_file, sums_.format(), durability, why));
   OTTLA_TRY(replace(name, text, durability, why));
+  crc = next;
   return make_reserve();
 }
 

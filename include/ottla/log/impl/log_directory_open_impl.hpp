@@ -93,7 +93,10 @@ class BasicLogDirectory<Fs>::Opener {
     new_ = !text.has_value();
     if (new_) {
       directory_.properties_ = options_.properties;
-      return absl::OkStatus();
+      return options_.properties.cluster_id.empty()
+                 ? error(Fault::invalid_argument,
+                         absl::StrCat(directory_.path_, " is new and needs a cluster id"))
+                 : absl::OkStatus();
     }
     OTTLA_ASSIGN(directory_.properties_,
                  parse_meta_properties(*text, directory_.in(log_impl::meta_properties_file)));

@@ -157,7 +157,7 @@ absl::Status BasicLog<Fs>::Opener::read_manifest() {
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::read_epochs() {
   const std::string path = place_.path(epoch_checkpoint_file);
-  const auto text = read_small_file(place_.files, path, std::size_t{256} << 20);
+  const auto text = read_small_file(place_.files, path, log_impl::max_epoch_file);
   if (fault(text.status()) == Fault::not_found) {
     return absl::OkStatus();  // rebuilt where there are batches
   }

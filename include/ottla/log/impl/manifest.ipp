@@ -129,13 +129,9 @@ OTTLA_INLINE std::string Manifest::set_synced(Offset end) {
   return log_impl::signed_line(absl::StrCat("synced ", end.value()));
 }
 
-OTTLA_INLINE std::string Manifest::set_epochs(std::optional<std::uint32_t> current,
-                                              std::uint32_t next) {
+OTTLA_INLINE std::string Manifest::set_epochs(std::uint32_t current, std::uint32_t next) {
   // The last two lines have to be these two: an earlier change may have failed in between.
-  std::string lines;
-  if (current && epochs_[1] != current) {
-    lines = add_epochs(*current);
-  }
+  std::string lines = epochs_[1] == current ? std::string() : add_epochs(current);
   return lines + add_epochs(next);
 }
 
