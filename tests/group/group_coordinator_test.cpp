@@ -97,16 +97,6 @@ TEST_CASE("a commit that cannot be written is not seen, and its client is told")
   CHECK(offset_of(kept) == 3);
 }
 
-TEST_CASE("clients are told an append error in the words of their protocol") {
-  using enum ErrorCode;
-  CHECK(coordinator_error(not_enough_replicas) == coordinator_not_available);
-  CHECK(coordinator_error(request_timed_out) == coordinator_not_available);
-  CHECK(coordinator_error(kafka_storage_error) == not_coordinator);
-  CHECK(coordinator_error(message_too_large) == unknown_server_error);
-  CHECK(coordinator_error(network_exception) == coordinator_load_in_progress);
-  CHECK(coordinator_error(invalid_request) == invalid_request);
-}
-
 TEST_CASE("after a restart members go on in their sessions, or are known to be gone") {
   KeptCoordinator kept;
   const auto joined = stable_group(kept, 2);
