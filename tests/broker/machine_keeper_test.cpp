@@ -190,6 +190,18 @@ TEST_CASE("a timer that is armed anew fires once, at the later time") {
   CHECK(kept.answers == std::vector<std::string>{"first=-1", "second=-1"});
 }
 
+TEST_CASE("a due timer that is armed anew before its turn does not count") {
+  Kept kept;
+  kept.submit<Counter::Wait>("first");
+  kept.submit<Counter::Add>("add", 1);  // under way, so everything else queues up
+  kept.submit<Counter::Wait>("second");
+  kept.env.advance(std::chrono::seconds(5));
+  kept.journal->answer(Offset(0));
+  CHECK(kept.answers == std::vector<std::string>{"add=1"});
+  kept.env.advance(std::chrono::seconds(5));
+  CHECK(kept.answers == std::vector<std::string>{"add=1", "first=-1", "second=-1"});
+}
+
 TEST_CASE("closing answers everybody, and nothing happens afterwards") {
   Kept kept;
   kept.submit<Counter::Add>("under way", 1);

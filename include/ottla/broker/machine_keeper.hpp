@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <absl/container/flat_hash_map.h>
@@ -114,6 +115,12 @@ class MachineKeeper final : public Counted {
   }
 
  private:
+  /// Counts only if it was not armed anew or disarmed before its turn.
+  struct DueTimer {
+    Timer timer;
+    std::uint64_t generation = 0;
+  };
+
   static absl::Status closed_error() {
     return error(Fault::closed, "the broker was closed", Outcome::unknown);
   }
@@ -135,7 +142,7 @@ class MachineKeeper final : public Counted {
   const Hooks hooks_;
   mutable Mutex mutex_;
   M machine_;  // changed under mutex_ by whoever is busy; that thread may read it without
-  std::deque<Event> queue_ OTTLA_GUARDED_BY(mutex_);
+  std::deque<std::variant<Event, DueTimer>> queue_ OTTLA_GUARDED_BY(mutex_);
   bool busy_ OTTLA_GUARDED_BY(mutex_) = false;
   bool closed_ OTTLA_GUARDED_BY(mutex_) = false;
   std::uint64_t last_request_ OTTLA_GUARDED_BY(mutex_) = 0;

@@ -11,13 +11,21 @@ namespace ottla::inline OTTLA_ABI {
 template <RuleMachine M>
 std::optional<typename MachineKeeper<M>::Event> MachineKeeper<M>::next() {
   Lock lock(mutex_);
-  if (queue_.empty()) {
-    busy_ = false;
-    return std::nullopt;
+  while (!queue_.empty()) {
+    std::variant<Event, DueTimer> next = std::move(queue_.front());
+    queue_.pop_front();
+    const auto* due = std::get_if<1>(&next);
+    if (due == nullptr) {
+      return std::get<0>(std::move(next));
+    }
+    const auto current = generations_.find(due->timer);
+    if (current != generations_.end() && current->second == due->generation) {
+      generations_.erase(current);
+      return hooks_.timer_due(due->timer);
+    }
   }
-  std::optional<Event> event(std::move(queue_.front()));
-  queue_.pop_front();
-  return event;
+  busy_ = false;
+  return std::nullopt;
 }
 
 template <RuleMachine M>
@@ -175,9 +183,8 @@ void MachineKeeper<M>::fire(const Timer& timer, std::uint64_t generation) {
     if (closed_ || current == generations_.end() || current->second != generation) {
       return;  // armed anew or disarmed meanwhile
     }
-    generations_.erase(current);
     timers_.erase(timer);
-    queue_.push_back(hooks_.timer_due(timer));
+    queue_.push_back(DueTimer{timer, generation});
     if (std::exchange(busy_, true)) {
       return;
     }
