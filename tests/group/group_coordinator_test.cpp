@@ -119,6 +119,22 @@ TEST_CASE("after a restart members go on in their sessions, or are known to be g
   }
 }
 
+TEST_CASE("a member that comes before the news of the load is not taken for gone") {
+  KeptCoordinator before;
+  stable_group(before, 1);
+  KeptCoordinator kept({}, 1);
+  kept.write(before.log());
+  JoinGroupRequest request = join();
+  request.version = 3;
+  const RequestId joining = kept.ask(request);
+  kept.decide(GroupCoordinator::Loaded{.members_gone = true});
+  kept.run_due();
+  const auto joined = kept.take<JoinGroupResponse>(joining);
+  REQUIRE(joined);
+  CHECK(joined->error == ErrorCode::none);
+  CHECK(joined->members.size() == 1);
+}
+
 TEST_CASE("a group that is larger after a restart than it may be joins anew") {
   KeptCoordinator large;
   const auto joined = stable_group(large, 3);

@@ -17,8 +17,9 @@ class KeptCoordinator {
  public:
   using Coordinator = ottla::GroupCoordinator;
 
-  explicit KeptCoordinator(const ottla::GroupConfig& config = {})
-      : config_(config), coordinator_(config) {}
+  /// `life`: of a program; members of another one have other ids.
+  explicit KeptCoordinator(const ottla::GroupConfig& config = {}, int life = 0)
+      : config_(config), coordinator_(config), life_(life) {}
 
   const Coordinator& coordinator() const { return coordinator_; }
   const ottla::ClassicGroup& group() const { return *coordinator_.find("g"); }
@@ -33,6 +34,7 @@ class KeptCoordinator {
     ottla::Uuid unique;
     unique.bytes[15] = static_cast<std::byte>(id.value());
     unique.bytes[14] = static_cast<std::byte>(id.value() >> 8);
+    unique.bytes[13] = static_cast<std::byte>(life_);
     decide(Coordinator::Asked{.id = id, .request = std::move(request), .unique = unique});
     return id;
   }
@@ -161,6 +163,7 @@ class KeptCoordinator {
 
   ottla::GroupConfig config_;
   Coordinator coordinator_;
+  int life_;
   std::int64_t now_ms_ = 1000;
   std::uint64_t last_request_ = 0;
   std::optional<ottla::ErrorCode> failure_;

@@ -248,6 +248,9 @@ inline void GroupDraft::sync_time_over() {
 
 inline void GroupDraft::start_sessions(bool ended) {
   for (const ClassicMember& member : group_.members_) {
+    if (member.is_new || member.joining || member.syncing) {
+      continue;  // has come since
+    }
     arm(GroupTimer::Kind::session,
         ended ? std::chrono::milliseconds(0) : member.details->session_timeout, member.id());
   }
