@@ -374,3 +374,13 @@ TEST_CASE("when the leader does not join again the first member that did leads")
   CHECK(kept.take<JoinGroupResponse>(third)->leader == joined[1].member_id);
   CHECK(kept.take<JoinGroupResponse>(second)->members.size() == 2);
 }
+
+TEST_CASE("a member that asks for all the time in the world gets Kafka's 24 days") {
+  KeptCoordinator kept;
+  JoinGroupRequest patient = join(ask_for_id(kept));
+  patient.rebalance_timeout = std::chrono::milliseconds::max();
+  kept.ask(patient);
+  CHECK(kept.group().rebalance_timeout() == std::chrono::milliseconds(INT32_MAX));
+  kept.run_due();
+  CHECK(kept.group().state() == GroupState::completing_rebalance);
+}

@@ -26,12 +26,14 @@ struct GroupConfig {
 
 template <>
 inline constexpr auto config_table<GroupConfig> = std::array{
-    config_key<&GroupConfig::min_session_timeout>("group.min.session.timeout.ms", at_least(0),
+    config_key<&GroupConfig::min_session_timeout>("group.min.session.timeout.ms",
+                                                  between(0, INT32_MAX),
                                                   "The shortest session a member may ask for."),
-    config_key<&GroupConfig::max_session_timeout>("group.max.session.timeout.ms", at_least(0),
+    config_key<&GroupConfig::max_session_timeout>("group.max.session.timeout.ms",
+                                                  between(0, INT32_MAX),
                                                   "The longest session a member may ask for."),
     config_key<&GroupConfig::initial_rebalance_delay>(
-        "group.initial.rebalance.delay.ms", at_least(0),
+        "group.initial.rebalance.delay.ms", between(0, INT32_MAX),
         "How long a new group waits for more members before its first assignment."),
     config_key<&GroupConfig::max_size>("group.max.size", at_least(1), "Members of one group."),
 };

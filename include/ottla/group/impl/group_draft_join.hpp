@@ -15,6 +15,11 @@ namespace ottla::inline OTTLA_ABI::group_impl {
 inline constexpr std::int16_t version_requiring_member_id = 4;
 inline constexpr std::int16_t version_skipping_assignment = 9;
 
+/// What Kafka's INT32 can say; keeps deadlines from overflowing.
+inline std::chrono::milliseconds bounded(std::chrono::milliseconds time) {
+  return std::clamp(time, std::chrono::milliseconds(0), std::chrono::milliseconds(INT32_MAX));
+}
+
 /// "prefix-8f14e45f-ceea-467f-a8a3-d2f3c5d6b1e0"
 inline std::string new_member_id(std::string_view prefix, const Uuid& unique) {
   const std::string hex = unique.to_hex();
@@ -161,7 +166,7 @@ inline void GroupDraft::add_member(const JoinGroupRequest& request, const std::s
                         .client_id = request.client.id,
                         .client_host = request.client.host,
                         .session_timeout = request.session_timeout,
-                        .rebalance_timeout = request.rebalance_timeout,
+                        .rebalance_timeout = bounded(request.rebalance_timeout),
                         .protocols = request.protocols};
   group_.members_.insert(place_of(group_.members_, member_id),
                          {.details = std::make_shared<const MemberDetails>(std::move(details)),
@@ -176,7 +181,7 @@ inline void GroupDraft::update_member(ClassicMember& member, const JoinGroupRequ
                                       RequestId id) {
   MemberDetails details = *member.details;
   details.protocols = request.protocols;
-  details.rebalance_timeout = request.rebalance_timeout;
+  details.rebalance_timeout = bounded(request.rebalance_timeout);
   details.session_timeout = request.session_timeout;
   member.details = std::make_shared<const MemberDetails>(std::move(details));
   if (member.joining) {
