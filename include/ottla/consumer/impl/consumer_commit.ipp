@@ -10,6 +10,7 @@
 #include <ottla/base/callback_scope.hpp>
 #include <ottla/base/guard.hpp>
 #include <ottla/consumer/impl/consumer_inside.hpp>
+#include <ottla/consumer/impl/partition_lists.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 namespace consumer_impl {
