@@ -131,6 +131,7 @@ class BasicPartition final : public Counted {
     Wakeups wakeups;
     HotTail::Dropped dropped;
     std::vector<SharedBytes> failed;
+    std::int64_t bytes = 0;  // written by the last append
   };
 
   absl::Status refusal() const OTTLA_REQUIRES(mutex_);

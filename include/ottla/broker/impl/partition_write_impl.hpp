@@ -147,8 +147,12 @@ void BasicPartition<Fs>::write_staged() {
     mutex_.unlock();
     const Appended appended = log_.append(range.pieces, range.facts, world_.wall_now());
     mutex_.lock();
+    const Offset before = visible();
     log_.publish();
     publish_written(range, appended, done);
+    if (visible() > before) {
+      wake_waiters(done.bytes, false, done);
+    }
   }
   give_write_baton(done);
   mutex_.unlock();
@@ -161,10 +165,9 @@ void BasicPartition<Fs>::write_staged() {
 template <FileSystem Fs>
 void BasicPartition<Fs>::publish_written(const StagedRange& range, const Appended& appended,
                                          After& after) {
-  const Offset before = visible();
-  std::int64_t bytes = 0;
+  after.bytes = 0;
   for (std::size_t i = 0; i < appended.batches; ++i) {
-    bytes += range.facts[i].size;
+    after.bytes += range.facts[i].size;
     push_tail(range.batches[i], range.facts[i], after);
   }
   if (appended.status.ok()) {
@@ -173,9 +176,6 @@ void BasicPartition<Fs>::publish_written(const StagedRange& range, const Appende
     fail_staged(appended.status, after);
   }
   finish_up_to(log_.end(), log_.durable_end());
-  if (visible() > before) {
-    wake_waiters(bytes, false, after);
-  }
 }
 
 template <FileSystem Fs>
