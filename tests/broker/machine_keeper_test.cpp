@@ -114,7 +114,7 @@ struct Kept {
   template <class Event>
   void submit(std::string name, int n = 0) {
     keeper->submit(
-        [n](RequestId id) {
+        [&](RequestId id) {
           if constexpr (std::is_same_v<Event, Counter::Add>) {
             return Counter::Event(Event{id, n});
           } else {

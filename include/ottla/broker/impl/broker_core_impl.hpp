@@ -152,7 +152,8 @@ absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
       topic.partitions = std::max(topic.partitions, each.partition.partition.value() + 1);
     }
   }
-  for (auto& [id, topic] : unknown) {
+  for (auto& each : unknown) {
+    MetadataMachine::AdoptTopic& topic = each.second;
     absl::Status adopted;
     metadata_->submit(
         [&topic](RequestId request) {

@@ -116,10 +116,10 @@ OTTLA_INLINE void ConsumerCore::run_commit_callbacks() {
     Lock lock(commits_done_->mutex);
     done.swap(commits_done_->done);
   }
-  for (const auto& [callback, outcome] : done) {
-    if (callback) {
+  for (const auto& each : done) {
+    if (each.first) {
       CallbackScope scope;
-      guarded([&] { callback(outcome); }).IgnoreError();
+      guarded([&] { each.first(each.second); }).IgnoreError();
     }
   }
 }
