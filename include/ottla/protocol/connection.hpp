@@ -13,6 +13,7 @@
 
 #include <ottla/base/doorbell.hpp>
 #include <ottla/base/ref.hpp>
+#include <ottla/base/status.hpp>
 #include <ottla/env/world.hpp>
 #include <ottla/protocol/classic_group.hpp>
 #include <ottla/protocol/fetch.hpp>

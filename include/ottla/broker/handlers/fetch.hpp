@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include <ottla/base/status.hpp>
+#include <ottla/base/wakeups.hpp>
 #include <ottla/protocol/fetch.hpp>
 
 namespace ottla::inline OTTLA_ABI::handlers {
