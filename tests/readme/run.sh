@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs the README's program ($1) in an empty folder and compares its output with three literal lines.
+# Runs the README's program ($1) in an empty folder and compares its output with three lines.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
