@@ -27,9 +27,7 @@ TEST_CASE("a hook sees each call before and after, with its reason and path", "[
   MemoryFileSystem memory = with_directory();
   std::vector<std::string> calls;
   FaultFileSystem fs(memory, [&](IoCall& call) {
-    constexpr const char* names[] = {"open", "read", "write", "size", "truncate", "sync"};
-    const auto operation = static_cast<std::size_t>(call.operation);
-    calls.push_back(std::string(operation < 6 ? names[operation] : "other") +
+    calls.push_back(std::string(name(call.operation)) +
                     (call.done ? (call.result.ok() ? " ok" : " failed") : "") + ' ' +
                     std::string(name(call.reason)) + ' ' + std::string(call.path) + ' ' +
                     std::to_string(call.bytes));

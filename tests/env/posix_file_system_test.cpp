@@ -142,6 +142,22 @@ TEST_CASE("a file that somebody else replaced is not taken for the one that was 
   CHECK(fault(append(file, 4, "x")) == Fault::not_found);
 }
 
+TEST_CASE("a file that somebody else removed is not found any more", "[env]") {
+  const TemporaryDirectory directory;
+  PosixFileSystem fs({.max_descriptors = 1});
+  PosixFile file = make_file(fs, directory / "f", "mine");
+  make_file(fs, directory / "evict");
+  std::filesystem::rename(directory / "f", directory / "moved");
+  CHECK(content(file) == "!not_found");
+  // Nor when the name goes once more, now by our own hand.
+  const PosixFile other = make_file(fs, directory / "f", "other");
+  REQUIRE(fs.remove(directory / "f", why).ok());
+  CHECK(content(other) == "other");
+  CHECK(content(file) == "!not_found");
+  CHECK(fault(file.sync(why)) == Fault::not_found);
+  CHECK(file.close().ok());
+}
+
 TEST_CASE("the limit of the process on descriptors is lived with", "[env]") {
   const TemporaryDirectory directory;
   PosixFileSystem fs({.max_descriptors = 1000});

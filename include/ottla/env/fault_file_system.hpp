@@ -42,6 +42,29 @@ enum class IoOperation : std::uint8_t {
   volume,
 };
 
+constexpr std::string_view name(IoOperation operation) {
+  constexpr std::string_view names[] = {"open",
+                                        "read",
+                                        "write",
+                                        "size",
+                                        "truncate",
+                                        "sync",
+                                        "reserve",
+                                        "close",
+                                        "status",
+                                        "list",
+                                        "create_directory",
+                                        "rename",
+                                        "remove",
+                                        "remove_directory",
+                                        "sync_directory",
+                                        "set_modified",
+                                        "lock",
+                                        "volume"};
+  return names[static_cast<std::size_t>(operation)];
+}
+static_assert(name(IoOperation::volume) == "volume");
+
 struct IoCall {
   IoOperation operation;
   IoReason reason = IoReason::other;  ///< `other` for calls that have none

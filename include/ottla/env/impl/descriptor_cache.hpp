@@ -101,11 +101,15 @@ class DescriptorCache final : public Counted {
 
   absl::StatusOr<std::unique_ptr<OpenFile>> open(std::string_view path, int flags);
   absl::StatusOr<Pin> pin(OpenFile& file);
+  /// Closes, and answers what that or an earlier sync failed with. Before: `pin` is not called any
+  /// more.
   absl::Status close(OpenFile& file);
+  /// Closes unless it was, in any process, for a destructor: needs no memory.
+  void drop(OpenFile& file) noexcept;
   /// What an earlier sync of it failed with, an eviction's too.
   absl::Status sync_failure(const OpenFile& file);
-  /// Returns `failure`, which from now on every sync of it fails with.
-  absl::Status remember(OpenFile& file, absl::Status failure);
+  /// Returns the failure that from now on every sync of it answers.
+  absl::Status sync_failed(OpenFile& file, int failure);
   std::string path_of(const OpenFile& file);
 
   absl::Status rename(std::string_view path, std::string_view to);
@@ -126,7 +130,10 @@ class DescriptorCache final : public Counted {
   static std::optional<Pin> try_pin(OpenFile& file);
   bool evict_one();
   OpenFile* take_victim(int& descriptor) OTTLA_REQUIRES(mutex_);
-  void enter_ring(OpenFile& file, int descriptor, std::uint64_t pins) OTTLA_REQUIRES(mutex_);
+  int take_out(OpenFile& file);
+  void note_failure(OpenFile& file, int failure) OTTLA_REQUIRES(mutex_);
+  void enter_ring(OpenFile& file, OwnedDescriptor& opened, std::uint64_t pins)
+      OTTLA_REQUIRES(mutex_);
   void leave_ring(OpenFile& file) OTTLA_REQUIRES(mutex_);
   void attach(OpenFile& file, std::string_view directory) OTTLA_REQUIRES(mutex_);
   void detach(OpenFile& file) OTTLA_REQUIRES(mutex_);

@@ -49,9 +49,7 @@ inline std::string current_directory() {
   return ::getcwd(buffer, sizeof buffer) == nullptr ? std::string() : std::string(buffer);
 }
 
-OTTLA_INLINE OpenFile::~OpenFile() {
-  cache->close(*this).IgnoreError();  // who wants to know calls close first
-}
+OTTLA_INLINE OpenFile::~OpenFile() { cache->drop(*this); }
 
 OTTLA_INLINE DescriptorCache::DescriptorCache(std::size_t max_descriptors)
     : max_descriptors_(max_descriptors == 0 ? default_max_descriptors() : max_descriptors),
@@ -119,7 +117,7 @@ OTTLA_INLINE absl::StatusOr<std::unique_ptr<OpenFile>> DescriptorCache::open(std
   OTTLA_ASSIGN(OwnedDescriptor opened, open_file(full, flags, file->identity));
   Lock lock(mutex_);
   attach(*file, parent_of(full));
-  enter_ring(*file, opened.release(), 0);
+  enter_ring(*file, opened, 0);
   return file;
 }
 
@@ -149,6 +147,12 @@ OTTLA_INLINE absl::StatusOr<Pin> DescriptorCache::pin(OpenFile& file) {
   if (auto pinned = try_pin(file)) {  // another thread was first
     return *std::move(pinned);
   }
+  if (!claim.path().starts_with('/')) {
+    return error(Fault::not_found, absl::StrCat(claim.path(),
+                                                " was removed by another program "
+                                                "while it was open here; leave the directory to "
+                                                "this one"));
+  }
   return reopen_claimed(file, claim.path());
 }
 
@@ -164,34 +168,45 @@ OTTLA_INLINE absl::StatusOr<Pin> DescriptorCache::reopen_claimed(OpenFile& file,
                               " was replaced by another program while it was open here; "
                               "leave the directory to this one"));
   }
-  const int descriptor = opened.release();
-  enter_ring(file, descriptor, 1);
-  return Pin(file, descriptor);
+  enter_ring(file, opened, 1);
+  return Pin(file, descriptor_in(file.state.load(std::memory_order_relaxed)));
 }
 
 OTTLA_INLINE absl::Status DescriptorCache::close(OpenFile& file) {
+  Mutex::expect_none_held();
   if (!made_in_.here()) {
-    return absl::OkStatus();  // memory only: locks and descriptors are the parent's
+    return in_child("a file of the parent");
   }
+  const std::string path = path_of(file);
+  const int descriptor = take_out(file);
+  if (descriptor >= 0 && ::close(descriptor) != 0 && errno != EINTR && file.sync_failure.ok()) {
+    return system_error(errno, "close", path, Access::writing, Outcome::unknown);
+  }
+  return file.sync_failure;
+}
+
+OTTLA_INLINE void DescriptorCache::drop(OpenFile& file) noexcept {
+  if (made_in_.here()) {  // else memory only: locks and descriptors are the parent's
+    if (const int descriptor = take_out(file); descriptor >= 0) {
+      ::close(descriptor);
+    }
+  }
+}
+
+// After: the cache does not know the file any more. Answers the descriptor that it had, or -1.
+OTTLA_INLINE int DescriptorCache::take_out(OpenFile& file) {
   Lock lock(mutex_);
   while (file.evicting || file.held > 0) {
     changed_.wait(lock);
   }
-  const std::string path = path_under_lock(file);
   if (file.directory != nullptr) {
     detach(file);
   }
   const int descriptor = descriptor_in(file.state.load(std::memory_order_acquire));
-  if (descriptor < 0) {
-    return file.sync_failure;
+  if (descriptor >= 0) {
+    leave_ring(file);
   }
-  leave_ring(file);
-  const absl::Status failed_before = file.sync_failure;
-  lock.unlock();
-  if (::close(descriptor) != 0 && errno != EINTR && failed_before.ok()) {
-    return system_error(errno, "close", path, Access::writing, Outcome::unknown);
-  }
-  return failed_before;
+  return descriptor;
 }
 
 OTTLA_INLINE bool DescriptorCache::evict_one() {
@@ -201,25 +216,24 @@ OTTLA_INLINE bool DescriptorCache::evict_one() {
   if (file == nullptr) {
     return false;
   }
-  const std::string path = path_under_lock(*file);
   lock.unlock();
-  absl::Status failure;
   const bool dirty = file->dirty.load(std::memory_order_relaxed);
+  int failure = 0;
   if (dirty && file->sync_asked.load(std::memory_order_relaxed)) {
     if (uninterrupted([&] { return ::fdatasync(descriptor); }) != 0) {
-      failure = system_error(errno, "sync", path, Access::writing, Outcome::unknown);
+      failure = errno;
     } else {
       file->dirty.store(false, std::memory_order_relaxed);
     }
   }
-  if (::close(descriptor) != 0 && errno != EINTR && dirty && failure.ok()) {
-    failure = system_error(errno, "close", path, Access::writing, Outcome::unknown);
+  if (::close(descriptor) != 0 && errno != EINTR && dirty && failure == 0) {
+    failure = errno;
   }
   lock.lock();
-  if (file->sync_failure.ok()) {
-    file->sync_failure = std::move(failure);
-  }
   file->evicting = false;
+  if (failure != 0) {
+    note_failure(*file, failure);
+  }
   lock.unlock();
   changed_.notify_all();
   return true;
@@ -252,10 +266,11 @@ OTTLA_INLINE OpenFile* DescriptorCache::take_victim(int& descriptor) {
   return nullptr;
 }
 
-OTTLA_INLINE void DescriptorCache::enter_ring(OpenFile& file, int descriptor, std::uint64_t pins) {
+OTTLA_INLINE void DescriptorCache::enter_ring(OpenFile& file, OwnedDescriptor& opened,
+                                              std::uint64_t pins) {
   file.ring_index = ring_.size();
   ring_.push_back(&file);
-  file.state.store(state_of(descriptor, pins), std::memory_order_release);
+  file.state.store(state_of(opened.release(), pins), std::memory_order_release);
 }
 
 OTTLA_INLINE void DescriptorCache::leave_ring(OpenFile& file) {
@@ -281,12 +296,17 @@ OTTLA_INLINE absl::Status DescriptorCache::sync_failure(const OpenFile& file) {
   return file.sync_failure;
 }
 
-OTTLA_INLINE absl::Status DescriptorCache::remember(OpenFile& file, absl::Status failure) {
+OTTLA_INLINE absl::Status DescriptorCache::sync_failed(OpenFile& file, int failure) {
   Lock lock(mutex_);
+  note_failure(file, failure);
+  return file.sync_failure;
+}
+
+OTTLA_INLINE void DescriptorCache::note_failure(OpenFile& file, int failure) {
   if (file.sync_failure.ok()) {
-    file.sync_failure = failure;
+    file.sync_failure =
+        system_error(failure, "sync", path_under_lock(file), Access::writing, Outcome::unknown);
   }
-  return failure;
 }
 
 OTTLA_INLINE std::size_t DescriptorCache::descriptors() {

@@ -45,6 +45,7 @@ class ExecutorState final : public Counted {
     pthread_t id{};
     bool started = false;  // id is known
     bool ended = false;
+    bool left_behind = false;
   };
   struct Start {
     Ref<ExecutorState> state;
@@ -54,6 +55,7 @@ class ExecutorState final : public Counted {
   absl::Status start_thread(std::string_view name, Task body);
   static void* thread_main(void* start);
   void join_ended();
+  bool drop_task();
   void work();
   void run(Task task);
   std::optional<Task> next_task() OTTLA_REQUIRES(mutex_);

@@ -12,13 +12,26 @@
 namespace ottla::inline OTTLA_ABI {
 
 OTTLA_INLINE MemoryExecutor::~MemoryExecutor() {
-  std::deque<Task> dropped;  // destroyed after the lock: what they hold may call us
-  TimerQueue dropped_timers;
+  {
+    Lock lock(mutex_);
+    stopping_.store(true, std::memory_order_release);
+  }
+  while (drop_task()) {
+  }
+}
+
+// Whether there was one. What its destruction calls finds that the end has begun.
+OTTLA_INLINE bool MemoryExecutor::drop_task() {
+  std::optional<Task> dropped;  // destroyed after the lock
   Lock lock(mutex_);
-  stopping_.store(true, std::memory_order_release);
-  dropped.swap(ready_);
-  std::swap(dropped_timers, timers_);
+  if (ready_.empty()) {
+    dropped = timers_.take_due(never);
+  } else {
+    dropped = std::move(ready_.front());
+    ready_.pop_front();
+  }
   lock.unlock();
+  return dropped.has_value();
 }
 
 OTTLA_INLINE void MemoryExecutor::post(Task task) {

@@ -26,6 +26,7 @@ struct MemoryEntry {
 struct MemoryDirectory {
   std::map<std::string, MemoryEntry, std::less<>> entries;
   Timestamp modified = no_timestamp;
+  std::unique_ptr<MemoryDirectory> next_to_destroy = nullptr;
 };
 
 /// The names. All methods answer 0, or the number that the system would give the error.
@@ -59,21 +60,23 @@ class MemoryTree final : public Counted {
   MemoryDirectory root_ OTTLA_GUARDED_BY(mutex_);
 };
 
-// Not by recursion: how deep the tree is was decided by others.
+// Not by recursion, since others decided how deep the tree is; and without memory: those that are
+// left to be destroyed form a list.
 OTTLA_INLINE MemoryTree::~MemoryTree() {
-  std::vector<std::unique_ptr<MemoryDirectory>> left;
+  std::unique_ptr<MemoryDirectory> left;
   const auto empty = [&](MemoryDirectory& directory) {
     for (auto& [name, entry] : directory.entries) {
       if (entry.directory != nullptr) {
-        left.push_back(std::move(entry.directory));
+        entry.directory->next_to_destroy = std::move(left);
+        left = std::move(entry.directory);
       }
     }
   };
   Lock lock(mutex_);
   empty(root_);
-  while (!left.empty()) {
-    const std::unique_ptr<MemoryDirectory> next = std::move(left.back());
-    left.pop_back();
+  while (left != nullptr) {
+    const std::unique_ptr<MemoryDirectory> next = std::move(left);
+    left = std::move(next->next_to_destroy);
     empty(*next);
   }
 }

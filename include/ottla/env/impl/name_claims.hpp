@@ -74,8 +74,10 @@ class DescriptorCache::Held {
     for (OpenFile* file : found->second) {
       if (file->name == name_of(path)) {
         files_.push_back(file);
-        ++file->held;
       }
+    }
+    for (OpenFile* file : files_) {
+      ++file->held;
     }
   }
   Held(const Held&) = delete;

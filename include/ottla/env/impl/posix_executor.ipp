@@ -91,7 +91,7 @@ OTTLA_INLINE void ExecutorState::join_ended() {
   Lock lock(mutex_);
   for (auto thread = threads_.begin(); thread != threads_.end();) {
     const auto next = std::next(thread);
-    if (thread->started && thread->ended) {
+    if (thread->started && thread->ended && !thread->left_behind) {
       ended.splice(ended.end(), threads_, thread);
     }
     thread = next;
@@ -103,16 +103,14 @@ OTTLA_INLINE void ExecutorState::join_ended() {
 }
 
 OTTLA_INLINE void ExecutorState::stop() {
-  std::deque<Task> dropped;
-  TimerQueue dropped_timers;
   Lock lock(mutex_);
   stopping_.store(true, std::memory_order_release);
-  dropped.swap(ready_);
-  std::swap(dropped_timers, timers_);
   awaiting_.nudge_all(lock);
   lock.unlock();
   work_.notify_all();
   timer_.notify_all();
+  while (drop_task()) {
+  }
 
   // Not for this thread, where a task of ours holds the last handle.
   const pthread_t self = ::pthread_self();
@@ -126,17 +124,28 @@ OTTLA_INLINE void ExecutorState::stop() {
       break;
     }
   }
-  std::vector<pthread_t> stuck;
-  for (const Thread& thread : threads_) {
+  for (Thread& thread : threads_) {
     if (thread.started && !thread.ended) {
-      stuck.push_back(thread.id);
+      thread.left_behind = true;
+      ::pthread_detach(thread.id);  // no system call: the thread lives
     }
   }
   lock.unlock();
-  for (const pthread_t id : stuck) {
-    ::pthread_detach(id);
-  }
   join_ended();
+}
+
+// Whether there was one. What its destruction calls finds that the end has begun.
+OTTLA_INLINE bool ExecutorState::drop_task() {
+  std::optional<Task> dropped;  // destroyed after the lock
+  Lock lock(mutex_);
+  if (ready_.empty()) {
+    dropped = timers_.take_due(never);
+  } else {
+    dropped = std::move(ready_.front());
+    ready_.pop_front();
+  }
+  lock.unlock();
+  return dropped.has_value();
 }
 
 OTTLA_INLINE void ExecutorState::run(Task task) {

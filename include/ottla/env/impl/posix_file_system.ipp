@@ -193,10 +193,7 @@ OTTLA_INLINE absl::Status PosixFile::sync(IoReason) {
   OTTLA_TRY(file_->cache->sync_failure(*file_));
   file_->dirty.store(false, std::memory_order_relaxed);
   if (env_impl::uninterrupted([&] { return ::fdatasync(pin.descriptor()); }) != 0) {
-    const int failure = errno;
-    return file_->cache->remember(
-        *file_, env_impl::system_error(failure, "sync", file_->cache->path_of(*file_),
-                                       env_impl::Access::writing, Outcome::unknown));
+    return file_->cache->sync_failed(*file_, errno);
   }
   return absl::OkStatus();
 }
@@ -223,9 +220,8 @@ OTTLA_INLINE absl::Status PosixFile::close() {
   if (file_ == nullptr) {
     return env_impl::file_closed();
   }
-  const absl::Status closed = file_->cache->close(*file_);
-  file_.reset();
-  return closed;
+  const std::unique_ptr<env_impl::OpenFile> file = std::move(file_);
+  return file->cache->close(*file);
 }
 
 OTTLA_INLINE PosixLock::~PosixLock() {

@@ -47,6 +47,7 @@ class MemoryExecutor {
  private:
   std::optional<Task> next_task() OTTLA_REQUIRES(mutex_);
   bool run_next();
+  bool drop_task();
   void run(Task task);
   bool move_to_timer(SteadyTime latest);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Random numbers from a key that the system gave: one atomic addition each. Good for ids and
-// jitter, not for secrets.
+// jitter, not for secrets; in a child of fork, a new one has to be made.
 #pragma once
 
 #include <atomic>
