@@ -13,7 +13,7 @@ set(OTTLA_LAYERS
     "log: segment"
     "protocol: env record"
     "offsets: protocol"
-    "group: protocol"
+    "group: offsets"
     "transaction: protocol"
     "metadata: protocol"
     "producer: protocol"
@@ -39,3 +39,4 @@ set(OTTLA_LIBRARIES_base
     Threads::Threads ottla::with_isal)
 set(OTTLA_LIBRARIES_record
     ottla::xxhash ottla::with_lz4 ottla::with_snappy ottla::with_zlib ottla::with_zstd)
+set(OTTLA_LIBRARIES_offsets absl::btree)

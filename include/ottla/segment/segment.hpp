@@ -188,6 +188,7 @@ class BasicSegment {
   absl::Status damaged(std::int64_t position, std::string_view what) const;
   absl::Status damaged(const Scan& scan) const;
   absl::Status ready_to_write();
+  absl::Status find_end(bool with_timestamps);
   absl::Status undo(const absl::Status& problem);
   void add_index_entries(std::span<const BatchFacts> batches, SegmentEnd at);
   absl::Status add_index_entry(Offset offset, std::int64_t position,

@@ -59,6 +59,8 @@ inline GenerationPage& generation_page() {
 
 }  // namespace env_impl
 
+OTTLA_INLINE std::uint64_t process_id() { return static_cast<std::uint64_t>(::getpid()); }
+
 OTTLA_INLINE std::uint64_t process_generation() { return env_impl::generation_page().generation(); }
 
 OTTLA_INLINE ProcessMark::ProcessMark()

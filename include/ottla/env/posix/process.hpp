@@ -16,6 +16,9 @@ namespace ottla::inline OTTLA_ABI {
 /// Differs between a process and its children. Never 0. Thread-safe.
 std::uint64_t process_generation();
 
+/// As the system numbers it, for those who look for who holds a lock.
+std::uint64_t process_id();
+
 /// The process that an object was made in. Thread-safe.
 class ProcessMark {
  public:

@@ -23,8 +23,15 @@ struct RecoveredEntries {
 };
 }  // namespace segment_impl
 
+/// An empty time index beside a log, both whole, is one that Kafka's cleaning left: it goes by the
+/// modification time then.
 template <File FileT>
 absl::Status BasicSegment<FileT>::find_end() {
+  return find_end(time_index_.last().timestamp != no_timestamp || indexes_damaged());
+}
+
+template <File FileT>
+absl::Status BasicSegment<FileT>::find_end(bool with_timestamps) {
   SegmentEnd end{size(), base_offset_, time_index_.last()};
   std::byte window[segment_impl::header_window];
   std::int64_t start = 0;
@@ -46,7 +53,7 @@ absl::Status BasicSegment<FileT>::find_end() {
       return damaged(scan);
     }
     before = scan.header().last_offset();
-    if (scan.header().max_timestamp > end.largest.timestamp) {
+    if (with_timestamps && scan.header().max_timestamp > end.largest.timestamp) {
       end.largest = {scan.header().max_timestamp, before};
     }
   }
@@ -256,7 +263,7 @@ absl::StatusOr<std::int64_t> BasicSegment<FileT>::truncate_to(Offset target, IoR
       damage_index();
     }
   }
-  OTTLA_TRY(find_end());
+  OTTLA_TRY(find_end(true));
   const auto last = offset_index_.last();
   since_last_entry_ = end.size - (last ? last->position : 0);
   return cut;

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a broker behaves, and what its topics are like unless they say otherwise: one aggregate with
+// a table of Kafka's keys (spec configs.md section 7). The defaults are Kafka's, but where being in
+// one process makes another one right.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <ottla/base/config_table.hpp>
+#include <ottla/base/units.hpp>
+#include <ottla/broker/events.hpp>
+#include <ottla/broker/log_dirs.hpp>
+#include <ottla/log/log_config.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+struct BrokerConfig {
+  LogDirs log_dirs = {};                       ///< needed
+  LogConfig log = {};                          ///< of topics that say nothing else
+  std::int32_t partitions = 1;                 ///< of topics that are created without a number
+  std::int32_t message_max_bytes = 1'048'588;  ///< of one batch
+  /// Threads for background work. 0: none is ever started, the program calls `run_once`.
+  std::int32_t threads = 2;
+  std::int32_t node_id = 0;
+  std::string cluster_id = {};  ///< of a new directory; drawn where empty
+  /// How long staged records may wait to be written when nobody waits for them.
+  std::chrono::microseconds write_out_delay{1'000};
+  /// Bytes of newest batches that are kept in memory for consumers that keep up; of all partitions
+  /// together.
+  std::int64_t hot_tail_bytes = std::int64_t{64} << 20;
+  /// Of one partition.
+  std::int64_t hot_tail_partition_bytes = std::int64_t{1} << 20;
+  /// Bytes of records that are staged and not written yet, of one partition; beyond it producers
+  /// wait.
+  std::int64_t staged_bytes = std::int64_t{8} << 20;
+  std::chrono::milliseconds retention_check_interval{300'000};
+  std::chrono::milliseconds checkpoint_interval{60'000};
+  /// How long after opening background work begins that deletes something.
+  std::chrono::milliseconds initial_task_delay{30'000};
+  std::int32_t offsets_topic_partitions = 50;
+  std::chrono::milliseconds group_initial_rebalance_delay{
+      0};  ///< Kafka's is 3 s: in process nobody is far away
+  std::chrono::milliseconds group_min_session_timeout{6'000};
+  std::chrono::milliseconds group_max_session_timeout{1'800'000};
+  std::int32_t group_max_size = 1'000;
+  std::chrono::minutes offsets_retention{10'080};
+  EventSink on_event = {};
+  std::chrono::milliseconds close_timeout{30'000};  ///< how long the destructor may take
+};
+
+template <>
+inline constexpr auto config_table<BrokerConfig> = std::array{
+    config_key<&BrokerConfig::partitions>("num.partitions", at_least(1),
+                                          "Partitions of topics created without a number."),
+    config_key<&BrokerConfig::message_max_bytes>("message.max.bytes", at_least(0),
+                                                 "Bytes of the largest batch."),
+    config_key<&BrokerConfig::threads>("background.threads", between(0, 1024),
+                                       "Threads for background work; 0: the program's own."),
+    config_key<&BrokerConfig::node_id>("node.id", at_least(0), "This broker's number."),
+    config_key<&BrokerConfig::retention_check_interval>(
+        "log.retention.check.interval.ms", at_least(1), "How often retention is applied."),
+    config_key<&BrokerConfig::checkpoint_interval>("log.flush.offset.checkpoint.interval.ms",
+                                                   at_least(0),
+                                                   "How often checkpoints are written."),
+    config_key<&BrokerConfig::initial_task_delay>("log.initial.task.delay.ms", at_least(0),
+                                                  "When background work begins after opening."),
+    config_key<&BrokerConfig::offsets_topic_partitions>("offsets.topic.num.partitions", at_least(1),
+                                                        "Partitions of __consumer_offsets."),
+    config_key<&BrokerConfig::group_initial_rebalance_delay>(
+        "group.initial.rebalance.delay.ms", at_least(0), "How long a new group waits for members."),
+    config_key<&BrokerConfig::group_min_session_timeout>("group.min.session.timeout.ms",
+                                                         at_least(1), "The least session timeout."),
+    config_key<&BrokerConfig::group_max_session_timeout>(
+        "group.max.session.timeout.ms", at_least(1), "The longest session timeout."),
+    config_key<&BrokerConfig::group_max_size>("group.max.size", at_least(1),
+                                              "Members of a group.")};
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a Broker handle and its connections share: the world, log directories, the metadata machine,
+// open partitions and group coordinators. Requests come in through handlers/, one header per API;
+// background work is posted to the executor. Lives until the last handle, connection and task let
+// go; after `close` everybody is answered `closed`.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include <ottla/base/murmur2.hpp>
+#include <ottla/broker/broker_config.hpp>
+#include <ottla/broker/broker_directory.hpp>
+#include <ottla/broker/machine_keeper.hpp>
+#include <ottla/broker/metadata_file.hpp>
+#include <ottla/broker/partition.hpp>
+#include <ottla/broker/partition_journal.hpp>
+#include <ottla/broker/topic_registry.hpp>
+#include <ottla/env/env.hpp>
+#include <ottla/env/posix/process.hpp>
+#include <ottla/group/group_coordinator.hpp>
+#include <ottla/metadata/metadata_machine.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+inline constexpr std::string_view offsets_topic = "__consumer_offsets";
+
+/// Thread-safe.
+template <Env E>
+class BasicBrokerCore final : public Counted {
+ public:
+  using Fs = typename E::FileSystem;
+  using Partition = BasicPartition<Fs>;
+  using Registry = TopicRegistry<Partition>;
+  using Topic = typename Registry::Topic;
+  using MetadataKeeper = MachineKeeper<MetadataMachine>;
+  using GroupKeeper = MachineKeeper<GroupCoordinator>;
+
+  /// `owned` may be empty where somebody else keeps `env`, which then outlives all handles.
+  static absl::StatusOr<Ref<BasicBrokerCore>> open(E& env, std::unique_ptr<E> owned,
+                                                   BrokerConfig config);
+
+  World& world() { return world_; }
+  E& env() { return env_; }
+  const BrokerConfig& config() const { return config_; }
+  const std::string& cluster_id() const { return cluster_id_; }
+  const TopicConfig& topic_defaults() const { return topic_defaults_; }
+  Registry& topics() { return topics_; }
+  MetadataKeeper& metadata() { return *metadata_; }
+  Events& events() { return *events_; }
+  Uuid fresh_uuid() { return random_uuid(env_.random()); }
+
+  /// Ok while requests are taken: else `closed` or `forked`.
+  absl::Status usable() const;
+
+  /// Opens the partitions of a topic that the metadata machine knows and that are not open yet.
+  absl::Status open_topic(std::string_view name);
+  /// Closes the topic's partitions and takes their directories away.
+  absl::Status drop_topic(const TopicId& id);
+  /// The coordinator of a group; makes the topic of committed offsets at first, and loads at first
+  /// use.
+  absl::StatusOr<Ref<GroupKeeper>> coordinator(std::string_view group);
+  /// Of every partition of the offsets topic that is in use.
+  absl::StatusOr<std::vector<Ref<GroupKeeper>>> all_coordinators();
+
+  absl::Status close(SteadyTime deadline);
+
+ private:
+  template <class T, class... Args>
+  friend Ref<T> make_ref(Args&&... args);
+  using Directory = BrokerDirectory<Fs>;
+  struct Found {
+    TopicPartition partition;
+    TopicId id;
+    std::size_t directory = 0;
+  };
+
+  BasicBrokerCore(E& env, std::unique_ptr<E> owned, BrokerConfig config);
+
+  absl::Status open_directories();
+  absl::Status open_metadata();
+  absl::Status adopt(const std::vector<Found>& found);
+  absl::StatusOr<std::vector<Found>> find_partitions();
+  absl::Status settle(const std::vector<Found>& found);
+  absl::StatusOr<Ref<Partition>> open_partition(const MetadataTopic& topic, PartitionId partition);
+  absl::StatusOr<std::size_t> place(const TopicPartition& partition, const TopicId& id);
+  void report(const TopicPartition& partition, const RecoveryReport& report);
+  absl::Status make_offsets_topic();
+  SteadyTime file_deadline() const;
+
+  void schedule(std::chrono::nanoseconds delay, void (BasicBrokerCore::*work)());
+  void retention();
+  void checkpoints();
+  void remove_files();
+  void note_offsets(const Ref<Partition>& partition, std::size_t directory);
+  absl::Status close_partitions(SteadyTime deadline);
+
+  // In the order of building; ended in the reverse.
+  std::unique_ptr<E> owned_;
+  E& env_;
+  WorldOf<E> world_;
+  const BrokerConfig config_;
+  TopicConfig topic_defaults_;
+  std::string cluster_id_;
+  const std::uint64_t process_generation_;
+  Ref<Events> events_;
+  Ref<TailBudget> tails_;
+  Ref<ReadBuffers> buffers_;
+  std::vector<Ref<Directory>> directories_;
+  Ref<MetadataFile<Fs>> metadata_file_;
+  Ref<MetadataKeeper> metadata_;
+  Registry topics_;
+  std::atomic<bool> closed_{false};
+  Baton topic_work_;  // opening and dropping topics, one at a time
+
+  Mutex mutex_{Mutex::Kind::leaf};
+  std::map<std::string, std::size_t> places_ OTTLA_GUARDED_BY(mutex_);  // partition to directory
+  std::map<std::int32_t, Ref<GroupKeeper>> groups_ OTTLA_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, TimerId> timers_ OTTLA_GUARDED_BY(mutex_);
+  std::uint64_t last_timer_ OTTLA_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace ottla::inline OTTLA_ABI
+
+#include <ottla/broker/impl/broker_core_impl.hpp>
+#include <ottla/broker/impl/broker_topics_impl.hpp>

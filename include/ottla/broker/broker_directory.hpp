@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A log directory as the broker's threads share it: one lock for what is in memory, one baton for
+// what touches files.
+#pragma once
+
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/mutex.hpp>
+#include <ottla/base/status.hpp>
+#include <ottla/broker/baton.hpp>
+#include <ottla/log/log_directory.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// Thread-safe.
+template <FileSystem Fs>
+class BrokerDirectory final : public Counted {
+ public:
+  BrokerDirectory(World& world, BasicLogDirectory<Fs> directory)
+      : world_(world), directory_(std::move(directory)) {}
+
+  const std::string& path() const { return directory_.path(); }
+
+  /// `look` at, or note, what is in memory.
+  template <class Look>
+  auto locked(Look look) {
+    Lock lock(mutex_);
+    return look(directory_);
+  }
+  /// `work` on files, one at a time; `timed_out` where others are at it until `deadline`.
+  template <class Work>
+  absl::Status serial(SteadyTime deadline, Work work) {
+    if (!baton_.take(world_, deadline)) {
+      return error(Fault::timed_out,
+                   absl::StrCat(directory_.path(), ": the disk is busy; try again"));
+    }
+    absl::Status done = work(directory_);
+    baton_.give();
+    return done;
+  }
+
+  /// Writes what is noted for `kind`, at the written level.
+  absl::Status checkpoint(CheckpointKind kind, SteadyTime deadline) {
+    return serial(deadline, [&](BasicLogDirectory<Fs>& directory) {
+      const auto offsets = locked([&](BasicLogDirectory<Fs>& same) { return same.offsets(kind); });
+      return directory.write_checkpoint(kind, offsets, Durability::written);
+    });
+  }
+
+ private:
+  World& world_;
+  Mutex mutex_{Mutex::Kind::leaf};
+  Baton baton_;
+  BasicLogDirectory<Fs> directory_;
+};
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a broker has to say without being asked: recovery reports, failing disks, records that were
+// lost. One sink, the host's; never called under a lock, and at most `most` times in `window` for
+// each code, so that a fault cannot flood the host's log. Without a sink the library is silent.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <ottla/base/guard.hpp>
+#include <ottla/base/mutex.hpp>
+#include <ottla/base/ref.hpp>
+#include <ottla/env/world.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+enum class EventLevel : std::uint8_t { info, warning, error };
+
+struct BrokerEvent {
+  EventLevel level = EventLevel::info;
+  std::string code;           ///< short and stable, e.g. "recovered_torn_tail"
+  std::string file;           ///< or partition, or directory; may be empty
+  std::string text;           ///< what happened and what to do
+  std::uint64_t dropped = 0;  ///< events of this code that were not told since the last one
+};
+
+using EventSink = std::function<void(const BrokerEvent&)>;
+
+/// Thread-safe.
+class Events final : public Counted {
+ public:
+  static constexpr int most = 20;
+  static constexpr std::chrono::seconds window{10};
+
+  /// Before: the world outlives it.
+  Events(World& world, EventSink sink) : world_(world), sink_(std::move(sink)) {}
+
+  /// Before: the caller holds no lock.
+  void tell(EventLevel level, std::string_view code, std::string_view file, std::string_view text) {
+    std::uint64_t dropped = 0;
+    if (!sink_ || !admit(code, dropped)) {
+      return;
+    }
+    const BrokerEvent event{level, std::string(code), std::string(file), std::string(text),
+                            dropped};
+    guarded([&] { sink_(event); }).IgnoreError();  // a sink that throws has nobody else to tell
+  }
+
+ private:
+  struct Rate {
+    SteadyTime since{};
+    int told = 0;
+    std::uint64_t dropped = 0;
+  };
+
+  bool admit(std::string_view code, std::uint64_t& dropped) {
+    const SteadyTime now = world_.steady_now();
+    Lock lock(mutex_);
+    Rate& rate = rates_.try_emplace(std::string(code), Rate{.since = now}).first->second;
+    if (now - rate.since >= window) {
+      rate.since = now;
+      rate.told = 0;
+    }
+    if (rate.told == most) {
+      ++rate.dropped;
+      return false;
+    }
+    ++rate.told;
+    dropped = std::exchange(rate.dropped, 0);
+    return true;
+  }
+
+  World& world_;
+  const EventSink sink_;
+  Mutex mutex_{Mutex::Kind::leaf};
+  std::map<std::string, Rate, std::less<>> rates_ OTTLA_GUARDED_BY(mutex_);
+};
+
+}  // namespace ottla::inline OTTLA_ABI

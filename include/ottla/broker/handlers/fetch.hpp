@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fetch: partition by partition in the request's order; the waiter stays where nothing came.
+#pragma once
+
+#include <algorithm>
+
+#include <ottla/base/status.hpp>
+#include <ottla/base/wakeups.hpp>
+#include <ottla/protocol/fetch.hpp>
+
+namespace ottla::inline OTTLA_ABI::handlers {
+
+/// One pass; how many bytes. An error counts as something to tell.
+template <class Core>
+std::size_t fetch_once(Core& core, const FetchRequest& request, FetchResponse& into, bool& failed) {
+  std::size_t bytes = 0;
+  into.partitions.resize(request.partitions.size());
+  for (std::size_t i = 0; i < request.partitions.size(); ++i) {
+    const FetchPartition& wanted = request.partitions[i];
+    FetchedPartition& answer = into.partitions[i];
+    answer.topic_id = wanted.topic_id;
+    answer.partition = wanted.partition;
+    answer.status = absl::OkStatus();
+    answer.slices.clear();
+    const auto partition = core.topics().find(wanted.topic_id, wanted.partition);
+    if (!partition) {
+      answer.status = error(ErrorCode::unknown_topic_id, "the topic was deleted");
+      failed = true;
+      continue;
+    }
+    const auto all = static_cast<std::size_t>(std::max(request.max_bytes, 0));
+    bytes += partition->fetch(wanted, all - std::min(all, bytes), bytes == 0, answer);
+    failed = failed || !answer.status.ok();
+  }
+  return bytes;
+}
+
+template <class Core>
+absl::Status handle(Core& core, const FetchRequest& request, FetchResponse& into,
+                    const Ref<Wakeable>& waiter) {
+  for (;;) {
+    OTTLA_TRY(core.usable());
+    bool failed = false;
+    const std::size_t bytes = fetch_once(core, request, into, failed);
+    const auto least = static_cast<std::size_t>(std::max(request.min_bytes, 1));
+    if (failed || bytes >= least || !waiter) {
+      return absl::OkStatus();
+    }
+    bool kept = true;
+    for (const FetchPartition& wanted : request.partitions) {
+      const auto partition = core.topics().find(wanted.topic_id, wanted.partition);
+      kept = kept && partition &&
+             partition->add_waiter(waiter, wanted.offset, static_cast<std::int64_t>(least - bytes));
+    }
+    if (kept || bytes > 0) {
+      return absl::OkStatus();
+    }
+    // Something came between looking and waiting: look again.
+  }
+}
+
+}  // namespace ottla::inline OTTLA_ABI::handlers

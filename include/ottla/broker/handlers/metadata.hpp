@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Metadata: what is open, by name.
+#pragma once
+
+#include <utility>
+
+#include <ottla/metadata/metadata_machine.hpp>
+#include <ottla/protocol/connection.hpp>
+
+namespace ottla::inline OTTLA_ABI::handlers {
+
+template <class Core>
+MetadataResponse::Topic describe(Core& core, const typename Core::Topic& topic) {
+  MetadataResponse::Topic answer{.name = topic.name,
+                                 .id = topic.id,
+                                 .internal = is_internal_topic(topic.name),
+                                 .partitions = {}};
+  const BrokerId self(core.config().node_id);
+  for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+    answer.partitions.push_back({.partition = PartitionId(static_cast<std::int32_t>(i)),
+                                 .leader = self,
+                                 .leader_epoch = topic.partitions[i]->epoch(),
+                                 .replicas = {self},
+                                 .in_sync_replicas = {self}});
+  }
+  return answer;
+}
+
+template <class Core>
+void handle(Core& core, const MetadataRequest& request, Reply<MetadataResponse> reply) {
+  MetadataResponse response{
+      .cluster_id = core.cluster_id(), .controller = BrokerId(core.config().node_id), .topics = {}};
+  if (!request.topics) {
+    for (const auto& topic : core.topics().all()) {
+      response.topics.push_back(describe(core, *topic));
+    }
+  } else {
+    for (const std::string& name : *request.topics) {
+      if (const auto topic = core.topics().find(name)) {
+        response.topics.push_back(describe(core, *topic));
+      } else {
+        response.topics.push_back({.name = name,
+                                   .id = {},
+                                   .error = check_topic_name(name).ok()
+                                                ? ErrorCode::unknown_topic_or_partition
+                                                : ErrorCode::invalid_topic_exception,
+                                   .partitions = {}});
+      }
+    }
+  }
+  reply(std::move(response));
+}
+
+}  // namespace ottla::inline OTTLA_ABI::handlers

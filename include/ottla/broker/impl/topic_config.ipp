@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/status.hpp>
+#include <ottla/broker/topic_config.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+namespace broker_impl {
+
+struct KeyNotThere {
+  std::string_view name;
+  std::string_view harmless;  ///< the value that asks for nothing
+};
+inline constexpr KeyNotThere keys_not_there[] = {{"compression.type", "producer"},
+                                                 {"remote.storage.enable", "false"},
+                                                 {"unclean.leader.election.enable", "false"},
+                                                 {"local.retention.ms", "-2"},
+                                                 {"local.retention.bytes", "-2"},
+                                                 {"remote.log.copy.disable", "false"},
+                                                 {"remote.log.delete.on.disable", "false"},
+                                                 {"flush.ms", "9223372036854775807"},
+                                                 {"compression.gzip.level", "-1"},
+                                                 {"compression.lz4.level", "9"},
+                                                 {"compression.zstd.level", "3"}};
+
+inline absl::Status set_topic_key(TopicConfig& config, const std::string& key,
+                                  const std::string& value) {
+  for (const KeyNotThere& known : keys_not_there) {
+    if (key == known.name) {
+      return value == known.harmless
+                 ? absl::OkStatus()
+                 : error(ErrorCode::invalid_config, Fault::unsupported,
+                         absl::StrCat(key, "=", value, " is not there yet; leave it at ",
+                                      av(known.harmless)));
+    }
+  }
+  return set_config(config, key, value);
+}
+
+}  // namespace broker_impl
+
+OTTLA_INLINE absl::StatusOr<TopicConfig> resolve_topic_config(
+    const TopicConfig& defaults, const std::map<std::string, std::string>& own) {
+  TopicConfig config = defaults;
+  for (const auto& [key, value] : own) {
+    OTTLA_TRY(broker_impl::set_topic_key(config, key, value));
+  }
+  if (config.min_compaction_lag > config.log.max_compaction_lag) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 "min.compaction.lag.ms is above max.compaction.lag.ms; lower it");
+  }
+  if (config.min_cleanable_dirty_ratio < 0 || config.min_cleanable_dirty_ratio > 1) {
+    return bad_config_value("min.cleanable.dirty.ratio",
+                            print_config_double(config.min_cleanable_dirty_ratio),
+                            "must be between 0 and 1");
+  }
+  config.log.delete_old = config.cleanup == CleanupPolicy::remove ||
+                          config.cleanup == CleanupPolicy::compact_and_remove;
+  config.log.compact = config.cleanup == CleanupPolicy::compact ||
+                       config.cleanup == CleanupPolicy::compact_and_remove;
+  return config;
+}
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The metadata log: our own file `ottla_metadata` in the first log directory, Kafka's metadata
+// records in Kafka's record batches, one batch per change, offsets dense from 0. Rewritten as a
+// snapshot of the state when it has grown to several times that, so it never grows without bound.
+// One writer: the keeper of the metadata machine.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include <ottla/base/shared_bytes.hpp>
+#include <ottla/broker/journal.hpp>
+#include <ottla/env/file_system.hpp>
+#include <ottla/env/world.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+inline constexpr std::string_view metadata_file_name = "ottla_metadata";
+
+template <FileSystem Fs>
+class MetadataFile final : public Journal {
+ public:
+  /// Opens `<directory>/ottla_metadata`, making it when missing. An unfinished batch at its end is
+  /// what a kill left of a change nobody was told of: it is cut. Damage before the end is
+  /// `corrupt`, and the file is left as it is.
+  static absl::StatusOr<Ref<MetadataFile>> open(Fs& fs, World& world, std::string directory);
+
+  void append(std::span<const MachineRecord> records, Done done) override;
+  absl::Status load(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) override;
+
+  /// Where the file is to be rewritten from; set once the machine is loaded.
+  void set_snapshot(std::function<std::vector<MachineRecord>()> snapshot) {
+    snapshot_ = std::move(snapshot);
+  }
+  /// Everything appended so far is on the device when this answers ok.
+  absl::Status sync();
+  absl::Status close();
+
+  /// A file is left alone below this size.
+  static constexpr std::int64_t smallest_rewrite = 1 << 20;
+
+ private:
+  template <class T, class... Args>
+  friend Ref<T> make_ref(Args&&... args);
+  MetadataFile(Fs& fs, World& world, std::string path, typename Fs::File file)
+      : fs_(fs), world_(world), path_(std::move(path)), file_(std::move(file)) {}
+
+  absl::StatusOr<Offset> write(std::span<const MachineRecord> records);
+  absl::StatusOr<SharedBytes> batch_of(std::span<const MachineRecord> records, Offset base) const;
+  absl::Status scan(absl::FunctionRef<absl::Status(const WrittenRecord&)> take, bool cut_end);
+  absl::Status rewrite_when_large();
+  absl::Status damaged(std::int64_t position, std::string_view what) const;
+
+  Fs& fs_;
+  World& world_;
+  const std::string path_;
+  std::optional<typename Fs::File> file_;
+  std::int64_t end_ = 0;            // bytes
+  std::int64_t snapshot_size_ = 0;  // of the file when it was rewritten last
+  Offset next_{0};
+  std::function<std::vector<MachineRecord>()> snapshot_;
+  absl::Status failed_;  // an append could not be undone: nothing is written any more
+};
+
+}  // namespace ottla::inline OTTLA_ABI
+
+#include <ottla/broker/impl/metadata_file_impl.hpp>

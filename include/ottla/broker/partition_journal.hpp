@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A journal that is a partition of one of the broker's own topics: a coordinator's records.
+#pragma once
+
+#include <utility>
+
+#include <ottla/base/status.hpp>
+#include <ottla/broker/journal.hpp>
+#include <ottla/broker/partition.hpp>
+#include <ottla/record/batch_builder.hpp>
+#include <ottla/record/batch_view.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+template <FileSystem Fs>
+class PartitionJournal final : public Journal {
+ public:
+  /// Before: the world outlives it.
+  PartitionJournal(World& world, Ref<BasicPartition<Fs>> partition)
+      : world_(world), partition_(std::move(partition)) {}
+
+  void append(std::span<const MachineRecord> records, Done done) override {
+    auto batch = build(records);
+    if (!batch.ok()) {
+      done(std::move(batch).status());
+      return;
+    }
+    partition_->produce({.topic_id = partition_->topic_id(),
+                         .partition = partition_->partition().partition,
+                         .batch = *std::move(batch),
+                         .reply = make_ref<Written>(std::move(done))},
+                        true);
+    // Its own reply tells what became of it; who waits here is the machine.
+    partition_->write_out(Durability::written, never).IgnoreError();
+  }
+
+  absl::Status load(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) override {
+    const auto ends = partition_->ends();
+    Decompressor decompressor;
+    for (Offset next = ends.start; next < ends.end;) {
+      FetchedPartition fetched;
+      partition_->fetch({.topic_id = partition_->topic_id(),
+                         .partition = partition_->partition().partition,
+                         .offset = next},
+                        std::size_t{1} << 20, true, fetched);
+      OTTLA_TRY(fetched.status);
+      const Offset before = next;
+      for (const Slice& slice : fetched.slices) {
+        OTTLA_TRY(load_slice(slice, decompressor, next, take));
+      }
+      if (next == before) {
+        break;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  class Written final : public ProduceReply {
+   public:
+    explicit Written(Done done) : done_(std::move(done)) {}
+    void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch) noexcept override {
+      if (outcome.ok()) {
+        done_(outcome->base_offset);
+      } else {
+        done_(std::move(outcome).status());
+      }
+    }
+
+   private:
+    Done done_;
+  };
+
+  absl::StatusOr<SealedBatch> build(std::span<const MachineRecord> records) const {
+    BatchBuilder builder;
+    const Timestamp now = world_.wall_now();
+    for (const MachineRecord& record : records) {
+      RecordFields fields{.timestamp = now};
+      if (record.key) {
+        fields.key = Bytes(*record.key);
+      }
+      if (record.value) {
+        fields.value = Bytes(*record.value);
+      }
+      OTTLA_TRY(builder.append(fields));
+    }
+    return builder.seal();
+  }
+
+  static absl::Status load_slice(const Slice& slice, Decompressor& decompressor, Offset& next,
+                                 absl::FunctionRef<absl::Status(const WrittenRecord&)> take) {
+    BatchCursor batches(slice.bytes.bytes(), "a coordinator's log", CheckCrc::skip);
+    while (const BatchView* batch = batches.next()) {
+      const bool control = batch->header().is_control();
+      RecordCursor records = batch->records(decompressor);
+      while (const RecordView* record = records.next()) {
+        if (!control && record->offset() >= next) {
+          OTTLA_TRY(take({.key = record->key(),
+                          .value = record->value(),
+                          .offset = record->offset(),
+                          .producer = batch->header().producer_id}));
+        }
+      }
+      OTTLA_TRY(records.status());
+      next = std::max(next, batch->header().next_offset());
+    }
+    return batches.status();
+  }
+
+  World& world_;
+  const Ref<BasicPartition<Fs>> partition_;
+};
+
+}  // namespace ottla::inline OTTLA_ABI

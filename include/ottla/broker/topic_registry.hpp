@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The partitions that a broker has open, by topic id (requests) and by name. An entry is never
+// changed: a topic that grows gets a new one, so whoever holds one may walk it without a lock.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+
+#include <ottla/base/mutex.hpp>
+#include <ottla/base/ref.hpp>
+#include <ottla/base/topic_partition.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// Thread-safe; its lock is a leaf.
+template <class Partition>
+class TopicRegistry {
+ public:
+  struct Topic final : Counted {
+    std::string name;
+    TopicId id;
+    std::vector<Ref<Partition>>
+        partitions;  ///< by number; an empty Ref where one could not be opened
+  };
+
+  /// Empty where there is none.
+  Ref<Topic> find(const TopicId& id) const {
+    Lock lock(mutex_);
+    const auto found = by_id_.find(id);
+    return found == by_id_.end() ? Ref<Topic>() : found->second;
+  }
+  Ref<Topic> find(std::string_view name) const {
+    Lock lock(mutex_);
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? Ref<Topic>() : found->second;
+  }
+  Ref<Partition> find(const TopicId& id, PartitionId partition) const {
+    const Ref<Topic> topic = find(id);
+    const auto index = static_cast<std::size_t>(partition.value());
+    return topic && partition.value() >= 0 && index < topic->partitions.size()
+               ? topic->partitions[index]
+               : Ref<Partition>();
+  }
+
+  /// In the place of an entry with that name or id.
+  void put(Ref<Topic> topic) {
+    Ref<Topic> old;  // let go without the lock
+    Lock lock(mutex_);
+    if (const auto found = by_name_.find(topic->name); found != by_name_.end()) {
+      old = std::move(found->second);
+      by_id_.erase(old->id);
+      by_name_.erase(found);
+    }
+    by_id_[topic->id] = topic;
+    by_name_.emplace(topic->name, std::move(topic));
+    version_.fetch_add(1, std::memory_order_release);
+  }
+  /// What was there, for the caller to close.
+  Ref<Topic> remove(const TopicId& id) {
+    Lock lock(mutex_);
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end()) {
+      return {};
+    }
+    Ref<Topic> old = std::move(found->second);
+    by_id_.erase(found);
+    by_name_.erase(old->name);
+    version_.fetch_add(1, std::memory_order_release);
+    return old;
+  }
+  /// Ascending by name.
+  std::vector<Ref<Topic>> all() const {
+    std::vector<Ref<Topic>> topics;
+    Lock lock(mutex_);
+    topics.reserve(by_name_.size());
+    for (const auto& [name, topic] : by_name_) {
+      topics.push_back(topic);
+    }
+    return topics;
+  }
+  /// Grows with each change.
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
+ private:
+  mutable Mutex mutex_{Mutex::Kind::leaf};
+  absl::flat_hash_map<TopicId, Ref<Topic>> by_id_ OTTLA_GUARDED_BY(mutex_);
+  std::map<std::string, Ref<Topic>, std::less<>> by_name_ OTTLA_GUARDED_BY(mutex_);
+  std::atomic<std::uint64_t> version_{1};
+};
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads typed records from a broker, cluster or remote Kafka: as a member of a group, or from
+// partitions of its own.
+//   auto consumer = ottla::Consumer<std::string, std::string>::open(*broker, {.group = "billing",
+//   .topics = {"orders"}}); auto records = consumer->poll(100ms); for (const auto& record :
+//   *records) use(*record.key(), *record.value()); absl::Status kept = consumer->commit();
+// `Consumer<std::string_view, std::string_view>` copies nothing: its views live as long as the
+// polled records do.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include <ottla/consumer/consumer_core.hpp>
+#include <ottla/consumer/consumer_records.hpp>
+#include <ottla/protocol/host.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// One thread at a time, but for `wakeup`: a second one is told `wrong_thread`. The destructor
+/// commits (with auto commit), leaves the group, and takes `close_timeout` at most.
+template <HasSerde K, HasSerde V>
+class Consumer {
+ public:
+  using Records = ConsumerRecords<K, V>;
+  using Timeout = std::chrono::nanoseconds;
+
+  template <Host H>
+  static absl::StatusOr<Consumer> open(const H& host, ConsumerConfig config = {}) {
+    OTTLA_ASSIGN(Ref<ConsumerCore> core, ConsumerCore::open(host.connect(), std::move(config)));
+    return Consumer(std::move(core));
+  }
+
+  Consumer(Consumer&&) noexcept = default;
+  Consumer& operator=(Consumer&& other) noexcept {
+    if (this != &other) {
+      close_quietly();
+      core_ = std::move(other.core_);
+    }
+    return *this;
+  }
+  ~Consumer() { close_quietly(); }
+
+  /// In the place of what was subscribed before; takes effect in the next poll. An empty list
+  /// unsubscribes.
+  absl::Status subscribe(std::vector<std::string> topics) {
+    OTTLA_TRY(usable());
+    return core_->subscribe(std::move(topics));
+  }
+  /// By hand, without a group's rebalancing; commits still work with a group.
+  absl::Status assign(const std::vector<TopicPartition>& partitions) {
+    OTTLA_TRY(usable());
+    return core_->assign(partitions);
+  }
+  absl::Status unsubscribe() {
+    OTTLA_TRY(usable());
+    return core_->unsubscribe();
+  }
+  /// Ascending; empty until a poll has joined the group.
+  absl::StatusOr<std::vector<TopicPartition>> assignment() {
+    OTTLA_TRY(usable());
+    return core_->assignment();
+  }
+
+  /// Records as soon as there are some, max.poll.records at most, none after `timeout`; 0 never
+  /// waits. Drives the group: listeners are called in here. The position is behind what was
+  /// returned.
+  absl::StatusOr<Records> poll(Timeout timeout) {
+    OTTLA_TRY(usable());
+    OTTLA_ASSIGN(RecordBatches batches, core_->poll(deadline(timeout)));
+    return Records(std::move(batches));
+  }
+  /// Any thread: a poll that waits, or the next one, answers `woken`.
+  void wakeup() {
+    if (core_) {
+      core_->wakeup();
+    }
+  }
+
+  absl::Status seek(const TopicPartition& partition, Offset offset) {
+    OTTLA_TRY(usable());
+    return core_->seek(partition, offset);
+  }
+  /// An empty list: all that are assigned.
+  absl::Status seek_to_beginning(const std::vector<TopicPartition>& partitions = {}) {
+    return seek_to(partitions, at_earliest);
+  }
+  absl::Status seek_to_end(const std::vector<TopicPartition>& partitions = {}) {
+    return seek_to(partitions, at_latest);
+  }
+  /// To the first record with that timestamp or a later one; to the end where there is none.
+  absl::Status seek_to_time(Timestamp time, const std::vector<TopicPartition>& partitions = {}) {
+    return seek_to(partitions, time);
+  }
+  /// Of the next record to be returned.
+  absl::StatusOr<Offset> position(const TopicPartition& partition) {
+    OTTLA_TRY(usable());
+    return core_->position(partition, api_deadline());
+  }
+  absl::StatusOr<std::map<TopicPartition, Offset>> beginning_offsets(
+      const std::vector<TopicPartition>& partitions) {
+    return offsets(partitions, at_earliest);
+  }
+  /// What is visible ends there.
+  absl::StatusOr<std::map<TopicPartition, Offset>> end_offsets(
+      const std::vector<TopicPartition>& partitions) {
+    return offsets(partitions, at_latest);
+  }
+  /// Partitions without a record that new are left out.
+  absl::StatusOr<std::map<TopicPartition, Offset>> offsets_for_time(
+      const std::vector<TopicPartition>& partitions, Timestamp time) {
+    return offsets(partitions, time);
+  }
+  absl::StatusOr<std::vector<TopicPartition>> partitions_of(std::string_view topic) {
+    OTTLA_TRY(usable());
+    return core_->partitions_of(topic, api_deadline());
+  }
+
+  /// Paused partitions stay assigned and return nothing.
+  absl::Status pause(const std::vector<TopicPartition>& partitions) {
+    OTTLA_TRY(usable());
+    return core_->pause(partitions, true);
+  }
+  absl::Status resume(const std::vector<TopicPartition>& partitions) {
+    OTTLA_TRY(usable());
+    return core_->pause(partitions, false);
+  }
+  /// Records between the position and the end, as of the last fetch; nothing where that is not
+  /// known yet.
+  absl::StatusOr<std::optional<std::int64_t>> lag(const TopicPartition& partition) {
+    OTTLA_TRY(usable());
+    return core_->lag(partition);
+  }
+
+  /// Commits what was returned so far, or `offsets`, and waits until that is written.
+  absl::Status commit() {
+    OTTLA_TRY(usable());
+    return core_->commit(std::nullopt, api_deadline());
+  }
+  absl::Status commit(OffsetsToCommit offsets) {
+    OTTLA_TRY(usable());
+    return core_->commit(std::move(offsets), api_deadline());
+  }
+  /// Does not wait. `done` is called by the thread that polls, commits or closes next.
+  absl::Status commit_async(CommitCallback done = {}) {
+    OTTLA_TRY(usable());
+    return core_->commit_async(std::nullopt, std::move(done));
+  }
+  absl::Status commit_async(OffsetsToCommit offsets, CommitCallback done = {}) {
+    OTTLA_TRY(usable());
+    return core_->commit_async(std::move(offsets), std::move(done));
+  }
+  /// Partitions for which nothing was committed are left out.
+  absl::StatusOr<OffsetsToCommit> committed(const std::vector<TopicPartition>& partitions) {
+    OTTLA_TRY(usable());
+    return core_->committed(partitions, api_deadline());
+  }
+
+  /// Commits with auto commit, leaves the group. Closing twice is fine.
+  absl::Status close(Timeout timeout) {
+    OTTLA_TRY(usable());
+    return core_->close(deadline(timeout));
+  }
+  absl::Status close() {
+    OTTLA_TRY(usable());
+    return core_->close(deadline(core_->config().close_timeout));
+  }
+
+ private:
+  explicit Consumer(Ref<ConsumerCore> core) : core_(std::move(core)) {}
+
+  absl::Status usable() const {
+    return core_ ? absl::OkStatus()
+                 : error(Fault::moved_from, "this consumer was moved from; use the one it went to");
+  }
+  SteadyTime deadline(Timeout timeout) const { return after(core_->world().steady_now(), timeout); }
+  SteadyTime api_deadline() const { return deadline(core_->config().api_timeout); }
+  absl::Status seek_to(const std::vector<TopicPartition>& partitions, Timestamp where) {
+    OTTLA_TRY(usable());
+    return core_->seek_to(partitions, where, api_deadline());
+  }
+  absl::StatusOr<std::map<TopicPartition, Offset>> offsets(
+      const std::vector<TopicPartition>& partitions, Timestamp where) {
+    OTTLA_TRY(usable());
+    return core_->offsets(partitions, where, api_deadline());
+  }
+  void close_quietly() {
+    if (core_) {
+      core_->close(deadline(core_->config().close_timeout)).IgnoreError();
+    }
+  }
+
+  Ref<ConsumerCore> core_;
+};
+
+}  // namespace ottla::inline OTTLA_ABI

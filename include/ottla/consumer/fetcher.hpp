@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Positions, and what was fetched ahead of them: one request for all partitions of the leader,
+// answered batch by batch. Checks checksums where nobody did, decompresses a batch once, skips
+// control batches and what lies below the position. Who polls takes at most so many records; the
+// rest waits for the next poll. Not thread-safe; it never waits. Source: spec groups.md section 8.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include <ottla/base/ref.hpp>
+#include <ottla/base/topic_partition.hpp>
+#include <ottla/consumer/consumer_config.hpp>
+#include <ottla/consumer/record_batches.hpp>
+#include <ottla/protocol/connection.hpp>
+#include <ottla/record/batch_view.hpp>
+#include <ottla/record/compression.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+class Fetcher {
+ public:
+  /// Before: `config` and `connection` outlive it.
+  Fetcher(const ConsumerConfig& config, Connection& connection)
+      : config_(config), connection_(connection), pinned_(make_ref<PinnedBytes>()) {}
+
+  /// What is read from now on, with ids; positions of partitions that stay are kept, the rest is
+  /// forgotten.
+  struct Assigned {
+    TopicPartition partition;
+    TopicId topic_id;
+  };
+  void assign(const std::vector<Assigned>& partitions);
+  bool assigned(const TopicPartition& partition) const { return states_.contains(partition); }
+  /// Ascending.
+  std::vector<TopicPartition> assignment() const;
+  /// The topic was deleted and created again, or an id became known.
+  void set_topic_id(const TopicPartition& partition, const TopicId& id);
+
+  /// The next record to be returned; nothing until it is known. Before: assigned.
+  std::optional<Offset> position(const TopicPartition& partition) const;
+  /// The position of everything that `take` returned so far, for commits: like `position`, but
+  /// never behind a damaged record.
+  std::optional<Offset> consumed(const TopicPartition& partition) const;
+  /// The epoch of the last record returned, for commits.
+  LeaderEpoch consumed_epoch(const TopicPartition& partition) const;
+  /// Drops what was fetched; the next record is the one at `offset`.
+  void seek(const TopicPartition& partition, Offset offset);
+  /// The position must be found anew: by a commit, or by the reset policy.
+  void forget_position(const TopicPartition& partition);
+  std::vector<TopicPartition> without_position() const;
+  void pause(const TopicPartition& partition, bool paused);
+  bool paused(const TopicPartition& partition) const;
+  /// The visible end minus the position, as of the last fetch.
+  std::optional<std::int64_t> lag(const TopicPartition& partition) const;
+
+  bool has_data() const;
+  /// Asks the broker once; `waiter` is woken when asking again may bring more. Nothing is asked for
+  /// partitions that have data, are paused, or have no position.
+  absl::Status fetch(const Ref<Wakeable>& waiter);
+  /// At most `max_records`, ascending by partition. An error that concerns a partition's next
+  /// record comes out here when nothing was taken before it; it stays until somebody seeks.
+  absl::StatusOr<RecordBatches> take(std::int64_t max_records);
+  /// Partitions whose position is not in their log any more, with the error; cleared by seek and
+  /// forget_position.
+  std::vector<std::pair<TopicPartition, absl::Status>> out_of_range() const;
+  /// UNKNOWN_TOPIC_ID and the like were answered since the last call: ids have to be asked for
+  /// anew.
+  bool take_metadata_is_old() { return std::exchange(metadata_is_old_, false); }
+
+  std::int64_t pinned_bytes() const { return pinned_->held(); }
+
+ private:
+  struct State {
+    TopicId topic_id;
+    Ref<FetchSource> source;
+    std::optional<Offset> position;
+    Offset fetch_from{0};  // behind everything that is buffered
+    LeaderEpoch epoch = no_leader_epoch;
+    Offset end{-1};  // visible, as of the last fetch
+    bool paused = false;
+    std::deque<PolledBatch> buffered;
+    absl::Status problem;  // behind what is buffered
+    bool out_of_range = false;
+  };
+
+  bool fetchable(const State& state) const;
+  void take_answer(State& state, const FetchedPartition& answer);
+  void take_slice(State& state, const Slice& slice);
+  absl::Status take_batch(State& state, const BatchView& batch, const SharedBytes& memory,
+                          std::size_t position);
+  /// Moves the cursor to the first record at or behind the position; how many are left.
+  static absl::Status skip_below(PolledBatch& batch, Offset position);
+  absl::Status damage_of(State& state);
+  std::int64_t take_from(State& state, std::int64_t max_records, bool may_split,
+                         RecordBatches& into);
+  std::optional<PolledBatch> split(PolledBatch& batch, std::int64_t records, Offset& next);
+
+  const ConsumerConfig& config_;
+  Connection& connection_;
+  Ref<PinnedBytes> pinned_;
+  Decompressor decompressor_;
+  std::map<TopicPartition, State> states_;
+  std::vector<FetchPartition> wanted_;  // reused
+  std::vector<State*> wanted_states_;   // likewise
+  FetchResponse response_;              // likewise
+  std::size_t rotation_ = 0;            // which partition is asked first
+  bool metadata_is_old_ = false;
+};
+
+}  // namespace ottla::inline OTTLA_ABI
+
+#ifndef OTTLA_COMPILED
+#include <ottla/consumer/impl/fetcher.ipp>
+#endif

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <utility>
+
+#include <ottla/consumer/membership.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+OTTLA_INLINE GroupMailbox::News GroupMailbox::take() {
+  Lock lock(mutex_);
+  return std::exchange(news_, News{});
+}
+
+OTTLA_INLINE void GroupMailbox::join(JoinGroupRequest request) {
+  std::uint64_t number = 0;
+  {
+    Lock lock(mutex_);
+    number = ++request_;
+    news_.joined.reset();
+    news_.synced.reset();
+  }
+  connection_->call(std::move(request),
+                    Reply<JoinGroupResponse>([self = Ref<GroupMailbox>(this),
+                                              number](absl::StatusOr<JoinGroupResponse> answer) {
+                      {
+                        Lock lock(self->mutex_);
+                        if (number != self->request_) {
+                          return;
+                        }
+                        self->news_.joined.emplace(std::move(answer));
+                      }
+                      self->bell_->ring();
+                    }));
+}
+
+OTTLA_INLINE void GroupMailbox::sync(SyncGroupRequest request) {
+  std::uint64_t number = 0;
+  {
+    Lock lock(mutex_);
+    number = ++request_;
+  }
+  connection_->call(std::move(request),
+                    Reply<SyncGroupResponse>([self = Ref<GroupMailbox>(this),
+                                              number](absl::StatusOr<SyncGroupResponse> answer) {
+                      {
+                        Lock lock(self->mutex_);
+                        if (number != self->request_) {
+                          return;
+                        }
+                        self->news_.synced.emplace(std::move(answer));
+                      }
+                      self->bell_->ring();
+                    }));
+}
+
+OTTLA_INLINE void GroupMailbox::beat(HeartbeatRequest as, std::chrono::nanoseconds interval,
+                                     std::chrono::nanoseconds max_poll_interval) {
+  std::uint64_t generation = 0;
+  {
+    Lock lock(mutex_);
+    as_ = std::move(as);
+    interval_ = interval;
+    max_poll_interval_ = max_poll_interval;
+    generation = beating_ = ++beats_;
+  }
+  arm(generation);
+}
+
+OTTLA_INLINE void GroupMailbox::stop() {
+  TimerId timer = no_timer;
+  {
+    Lock lock(mutex_);
+    beating_ = 0;
+    ++request_;
+    timer = std::exchange(timer_, no_timer);
+  }
+  if (timer != no_timer) {
+    connection_->world().cancel(timer);
+  }
+}
+
+OTTLA_INLINE void GroupMailbox::polled() {
+  const SteadyTime now = connection_->world().steady_now();
+  Lock lock(mutex_);
+  last_poll_ = now;
+}
+
+OTTLA_INLINE void GroupMailbox::arm(std::uint64_t generation) {
+  std::chrono::nanoseconds interval{0};
+  {
+    Lock lock(mutex_);
+    interval = interval_;
+  }
+  World& world = connection_->world();
+  const TimerId timer =
+      world.post_at(after(world.steady_now(), interval),
+                    [self = Ref<GroupMailbox>(this), generation] { self->tick(generation); });
+  bool stopped = false;
+  {
+    Lock lock(mutex_);
+    stopped = beating_ != generation;
+    if (!stopped) {
+      timer_ = timer;
+    }
+  }
+  if (stopped) {
+    world.cancel(timer);
+  }
+}
+
+OTTLA_INLINE void GroupMailbox::tick(std::uint64_t generation) {
+  const SteadyTime now = connection_->world().steady_now();
+  HeartbeatRequest as;
+  bool too_late = false;
+  {
+    Lock lock(mutex_);
+    if (beating_ != generation) {
+      return;
+    }
+    as = as_;
+    too_late = after(last_poll_, max_poll_interval_) <= now;
+    if (too_late) {
+      beating_ = 0;
+      news_.polled_too_late = true;
+    }
+  }
+  if (too_late) {
+    LeaveGroupRequest leave{.group = as.group, .members = {}};
+    leave.members.push_back({.member_id = as.member_id,
+                             .instance_id = as.instance_id,
+                             .reason = "max.poll.interval.ms passed without a poll"});
+    connection_->call(std::move(leave),
+                      Reply<LeaveGroupResponse>([](absl::StatusOr<LeaveGroupResponse>) {}));
+    bell_->ring();
+    return;
+  }
+  connection_->call(std::move(as),
+                    Reply<HeartbeatResponse>([self = Ref<GroupMailbox>(this), generation](
+                                                 absl::StatusOr<HeartbeatResponse> answer) {
+                      const ErrorCode error = answer.ok() ? answer->error : ErrorCode::none;
+                      if (error == ErrorCode::none) {
+                        return;
+                      }
+                      {
+                        Lock lock(self->mutex_);
+                        if (self->beating_ != generation) {
+                          return;
+                        }
+                        self->news_.heartbeat = error;
+                      }
+                      self->bell_->ring();
+                    }));
+  arm(generation);
+}
+
+}  // namespace ottla::inline OTTLA_ABI

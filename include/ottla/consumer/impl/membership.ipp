@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/status.hpp>
+#include <ottla/consumer/impl/partition_lists.hpp>
+#include <ottla/consumer/membership.hpp>
+#include <ottla/group/assignors.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+OTTLA_INLINE Membership::Membership(const ConsumerConfig& config, Ref<Connection> connection,
+                                    Ref<Doorbell> bell, Owner owner,
+                                    std::vector<Assignor> assignors)
+    : config_(config),
+      connection_(std::move(connection)),
+      mailbox_(make_ref<GroupMailbox>(connection_, std::move(bell))),
+      owner_(std::move(owner)),
+      assignors_(std::move(assignors)),
+      protocol_(rebalance_protocol(assignors_)) {}
+
+OTTLA_INLINE absl::StatusOr<Membership> Membership::open(const ConsumerConfig& config,
+                                                         Ref<Connection> connection,
+                                                         Ref<Doorbell> bell, Owner owner) {
+  std::vector<Assignor> assignors;
+  for (const std::string& name : config.assignors) {
+    OTTLA_ASSIGN(Assignor assignor, assignor_named(name));
+    assignors.push_back(std::move(assignor));
+  }
+  return Membership(config, std::move(connection), std::move(bell), std::move(owner),
+                    std::move(assignors));
+}
+
+OTTLA_INLINE void Membership::subscribe(std::vector<std::string> topics) {
+  std::sort(topics.begin(), topics.end());
+  topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
+  rejoin_ = rejoin_ || topics != topics_;
+  topics_ = std::move(topics);
+}
+
+OTTLA_INLINE void Membership::topics_changed() { rejoin_ = true; }
+
+OTTLA_INLINE std::vector<std::byte> Membership::subscription(const Assignor& assignor) const {
+  ConsumerSubscription subscription{.topics = topics_};
+  if (protocol_ == RebalanceProtocol::cooperative || !owned_.empty()) {
+    subscription.owned = consumer_impl::by_topic(owned_);
+    subscription.generation = owned_since_;
+  }
+  if (assignor.user_data) {
+    subscription.user_data = assignor.user_data(owned_since_);
+  }
+  return encode(subscription);
+}
+
+OTTLA_INLINE void Membership::join() {
+  if (protocol_ == RebalanceProtocol::eager && !owned_.empty()) {
+    owner_.revoke(std::exchange(owned_, {}));
+    owner_.assign({}, {});
+  }
+  rejoin_ = false;
+  retry_at_ = never;
+  state_ = State::joining;
+  JoinGroupRequest request{.client = {.id = config_.client_id},
+                           .group = config_.group,
+                           .member_id = member_id_,
+                           .instance_id = consumer_impl::text_or_none(config_.instance_id),
+                           .session_timeout = config_.session_timeout,
+                           .rebalance_timeout = config_.max_poll_interval,
+                           .protocol_type = std::string(consumer_protocol_type),
+                           .protocols = {}};
+  for (const Assignor& assignor : assignors_) {
+    request.protocols.push_back({assignor.name, subscription(assignor)});
+  }
+  mailbox_->join(std::move(request));
+}
+
+OTTLA_INLINE absl::StatusOr<bool> Membership::step(SteadyTime now) {
+  // Each turn uses up news, or changes the state; a coordinator in this process answers at once.
+  for (;;) {
+    GroupMailbox::News news = mailbox_->take();
+    if (news.polled_too_late) {
+      member_id_.clear();
+      lose_all();
+    } else if (news.heartbeat != ErrorCode::none && state_ == State::stable) {
+      OTTLA_TRY(failed(news.heartbeat, now));
+    }
+    if (news.joined && state_ == State::joining) {
+      OTTLA_TRY(joined(*std::move(news.joined), now));
+      continue;
+    }
+    if (news.synced && state_ == State::syncing) {
+      OTTLA_TRY(synced(*std::move(news.synced), now));
+      continue;
+    }
+    const bool due = retry_at_ == never || retry_at_ <= now;
+    if (due && (state_ == State::outside || (state_ == State::stable && rejoin_))) {
+      join();
+      continue;
+    }
+    return state_ == State::stable;
+  }
+}
+
+OTTLA_INLINE absl::Status Membership::joined(absl::StatusOr<JoinGroupResponse> answer,
+                                             SteadyTime now) {
+  if (!answer.ok()) {
+    state_ = State::outside;
+    return std::move(answer).status();
+  }
+  if (answer->error == ErrorCode::member_id_required) {
+    member_id_ = answer->member_id;
+    state_ = State::outside;
+    return absl::OkStatus();
+  }
+  if (answer->error != ErrorCode::none) {
+    return failed(answer->error, now);
+  }
+  member_id_ = answer->member_id;
+  generation_ = answer->generation;
+  assignor_ = answer->protocol.value_or("");
+  SyncGroupRequest request{.group = config_.group,
+                           .generation = generation_,
+                           .member_id = member_id_,
+                           .instance_id = consumer_impl::text_or_none(config_.instance_id),
+                           .protocol_type = std::string(consumer_protocol_type),
+                           .protocol = assignor_,
+                           .assignments = {}};
+  if (answer->leader == member_id_ && !answer->skip_assignment) {
+    OTTLA_ASSIGN(request.assignments, assign_members(*answer));
+  }
+  state_ = State::syncing;
+  mailbox_->beat({.group = config_.group,
+                  .generation = generation_,
+                  .member_id = member_id_,
+                  .instance_id = consumer_impl::text_or_none(config_.instance_id)},
+                 config_.heartbeat_interval, config_.max_poll_interval);
+  mailbox_->sync(std::move(request));
+  return absl::OkStatus();
+}
+
+OTTLA_INLINE absl::StatusOr<std::vector<SyncGroupRequest::Assignment>> Membership::assign_members(
+    const JoinGroupResponse& answer) const {
+  GroupToAssign group;
+  std::set<std::string> topics;
+  for (const JoinGroupResponse::Member& member : answer.members) {
+    auto told = decode_consumer_subscription(member.metadata);
+    if (!told.ok()) {
+      continue;  // it gets nothing; the others are not to suffer
+    }
+    topics.insert(told->topics.begin(), told->topics.end());
+    group.members.push_back({.id = member.member_id,
+                             .instance_id = member.instance_id,
+                             .rack = told->rack,
+                             .topics = std::move(told->topics),
+                             .owned = std::move(told->owned),
+                             .generation = told->generation,
+                             .user_data = told->user_data.value_or(std::vector<std::byte>())});
+  }
+  OTTLA_ASSIGN(group.topics, owner_.describe({topics.begin(), topics.end()}));
+  const auto chosen =
+      std::find_if(assignors_.begin(), assignors_.end(),
+                   [&](const Assignor& assignor) { return assignor.name == assignor_; });
+  if (chosen == assignors_.end()) {
+    return error(ErrorCode::inconsistent_group_protocol,
+                 absl::StrCat("the group chose assignor '", assignor_, "', which was not offered"));
+  }
+  const GroupAssignment assigned = chosen->assign(group);
+  std::vector<SyncGroupRequest::Assignment> all;
+  for (std::size_t i = 0; i < group.members.size() && i < assigned.size(); ++i) {
+    all.push_back(
+        {group.members[i].id, encode(ConsumerAssignment{.partitions = assigned[i].partitions,
+                                                        .user_data = assigned[i].user_data})});
+  }
+  return all;
+}
+
+OTTLA_INLINE absl::Status Membership::synced(absl::StatusOr<SyncGroupResponse> answer,
+                                             SteadyTime now) {
+  if (!answer.ok()) {
+    state_ = State::outside;
+    return std::move(answer).status();
+  }
+  if (answer->error != ErrorCode::none) {
+    return failed(answer->error, now);
+  }
+  OTTLA_ASSIGN(const ConsumerAssignment assignment, decode_consumer_assignment(answer->assignment));
+  state_ = State::stable;
+  take_assignment(consumer_impl::flatten(assignment.partitions));
+  return absl::OkStatus();
+}
+
+OTTLA_INLINE void Membership::take_assignment(std::vector<TopicPartition> assigned) {
+  const std::vector<TopicPartition> gone = consumer_impl::without(owned_, assigned);
+  const std::vector<TopicPartition> added = consumer_impl::without(assigned, owned_);
+  if (!gone.empty()) {
+    owned_ = consumer_impl::without(owned_, gone);
+    owner_.revoke(gone);
+    rejoin_ = true;  // so that others get them
+  }
+  owned_ = std::move(assigned);
+  owned_since_ = generation_;
+  owner_.assign(owned_, added);
+}
+
+OTTLA_INLINE void Membership::lose_all() {
+  mailbox_->stop();
+  generation_ = Generation(-1);
+  owned_since_ = Generation(-1);
+  state_ = State::outside;
+  if (!owned_.empty()) {
+    owner_.lose(std::exchange(owned_, {}));
+    owner_.assign({}, {});
+  }
+}
+
+OTTLA_INLINE absl::Status Membership::failed(ErrorCode code, SteadyTime now) {
+  constexpr std::chrono::milliseconds pause{100};
+  switch (code) {
+    case ErrorCode::rebalance_in_progress:
+      if (state_ == State::stable) {
+        rejoin_ = true;
+      } else {
+        state_ = State::outside;
+      }
+      return absl::OkStatus();
+    case ErrorCode::unknown_member_id:
+      member_id_.clear();
+      lose_all();
+      return absl::OkStatus();
+    case ErrorCode::illegal_generation:
+      lose_all();
+      return absl::OkStatus();
+    case ErrorCode::coordinator_load_in_progress:
+    case ErrorCode::coordinator_not_available:
+    case ErrorCode::not_coordinator:
+      if (state_ != State::stable) {
+        state_ = State::outside;
+        retry_at_ = after(now, pause);
+      }
+      return absl::OkStatus();
+    default:
+      lose_all();
+      return error(code, absl::StrCat("group '", config_.group, "': ", av(name(code))));
+  }
+}
+
+OTTLA_INLINE void Membership::leave() {
+  if (!owned_.empty()) {
+    owner_.revoke(std::exchange(owned_, {}));
+    owner_.assign({}, {});
+  }
+  mailbox_->stop();
+  if (!member_id_.empty() && config_.instance_id.empty()) {
+    LeaveGroupRequest request{.group = config_.group, .members = {}};
+    request.members.push_back(
+        {.member_id = member_id_, .instance_id = {}, .reason = "the consumer is closing"});
+    connection_->call(std::move(request),
+                      Reply<LeaveGroupResponse>([](absl::StatusOr<LeaveGroupResponse>) {}));
+  }
+  member_id_.clear();
+  generation_ = Generation(-1);
+  state_ = State::outside;
+}
+
+}  // namespace ottla::inline OTTLA_ABI

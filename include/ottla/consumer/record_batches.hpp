@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a poll answered, on bytes: for each batch its memory, and where in it the walk begins.
+// Nothing is stored per record; the walk decodes as far as the program looks. `ConsumerRecords<K,
+// V>` is the typed view of it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ottla/base/ref.hpp>
+#include <ottla/base/shared_bytes.hpp>
+#include <ottla/base/topic_partition.hpp>
+#include <ottla/record/batch_header.hpp>
+#include <ottla/record/record_view.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// Bytes of polled batches that are still held by somebody.
+class PinnedBytes final : public Counted {
+ public:
+  void add(std::int64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+  std::int64_t held() const { return bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::int64_t> bytes_{0};
+};
+
+/// What is the same for all batches of a partition.
+struct FetchSource final : public Counted {
+  explicit FetchSource(TopicPartition of) : partition(std::move(of)) {}
+
+  const TopicPartition partition;
+  /// The offset of a record that could not be walked, found by whoever iterated; -1 while there is
+  /// none.
+  std::atomic<std::int64_t> damaged_at{-1};
+};
+
+/// A batch, or a part of one.
+struct PolledBatch {
+  Ref<FetchSource> source;
+  SharedBytes memory;  ///< owns what the cursor walks
+  BatchHeader header;
+  RecordCursor cursor;       ///< before the first record to be answered
+  std::int32_t records = 0;  ///< to be answered, from there on
+};
+
+/// Move-only; keeps its batches' memory until it is destroyed. Used by one thread at a time, any
+/// thread.
+class RecordBatches {
+ public:
+  RecordBatches() = default;
+  explicit RecordBatches(Ref<PinnedBytes> pinned) : pinned_(std::move(pinned)) {}
+  RecordBatches(RecordBatches&& other) noexcept
+      : pinned_(std::move(other.pinned_)),
+        batches_(std::exchange(other.batches_, {})),
+        bytes_(std::exchange(other.bytes_, 0)),
+        records_(std::exchange(other.records_, 0)) {}
+  RecordBatches& operator=(RecordBatches&& other) noexcept {
+    release();
+    pinned_ = std::move(other.pinned_);
+    batches_ = std::exchange(other.batches_, {});
+    bytes_ = std::exchange(other.bytes_, 0);
+    records_ = std::exchange(other.records_, 0);
+    return *this;
+  }
+  ~RecordBatches() { release(); }
+
+  void push(PolledBatch batch) {
+    const auto size = static_cast<std::int64_t>(batch.memory.size());
+    bytes_ += size;
+    pinned_->add(size);
+    records_ += batch.records;
+    batches_.push_back(std::move(batch));
+  }
+
+  std::int64_t records() const { return records_; }
+  const std::vector<PolledBatch>& batches() const { return batches_; }
+
+ private:
+  void release() {
+    if (pinned_) {
+      pinned_->add(-bytes_);
+    }
+  }
+
+  Ref<PinnedBytes> pinned_;
+  std::vector<PolledBatch> batches_;
+  std::int64_t bytes_ = 0;
+  std::int64_t records_ = 0;
+};
+
+}  // namespace ottla::inline OTTLA_ABI

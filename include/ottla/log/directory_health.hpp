@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whether a log directory may still be written to: after a sync has failed there, what the kernel
+// says and what the device holds may differ, so nothing is written any more (write-ordering rule
+// W5). Shared by all logs of the directory.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/ref.hpp>
+#include <ottla/base/status.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// Thread-safe.
+class DirectoryHealth final : public Counted {
+ public:
+  explicit DirectoryHealth(std::string directory) : directory_(std::move(directory)) {}
+
+  bool writable() const { return !failed_.load(std::memory_order_acquire); }
+  void fail() { failed_.store(true, std::memory_order_release); }
+
+  /// KAFKA_STORAGE_ERROR where it is not writable.
+  absl::Status check() const {
+    return writable() ? absl::OkStatus()
+                      : error(ErrorCode::kafka_storage_error, Fault::io,
+                              absl::StrCat(directory_,
+                                           " takes no writes since a sync failed there; "
+                                           "check the device, then open it again"));
+  }
+
+ private:
+  const std::string directory_;
+  std::atomic<bool> failed_{false};
+};
+
+}  // namespace ottla::inline OTTLA_ABI

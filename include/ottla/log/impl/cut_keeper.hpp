@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keeps what recovery cuts off a log: `<base>.log.cut-<n>` beside it, n counting up. The newest few
+// stay; so do 16 MiB of a tail, not counting zeros at its end.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/shared_bytes.hpp>
+#include <ottla/log/impl/log_files.hpp>
+#include <ottla/log/impl/log_segment.hpp>
+
+namespace ottla::inline OTTLA_ABI::log_impl {
+
+inline constexpr std::int64_t max_cut_files = 8;
+inline constexpr std::int64_t max_kept_tail = std::int64_t{16} << 20;
+
+/// Calls `use(bytes, position)` with [from, to) in pieces.
+template <File FileT, class Use>
+absl::Status each_piece(const FileT& file, std::int64_t from, std::int64_t to, Use use) {
+  Buffer window = Buffer::allocate(std::size_t{256} << 10);
+  if (!window) {
+    return error(Fault::no_memory, "no memory to copy a part of a log");
+  }
+  while (from < to) {
+    const auto n = std::min(to - from, static_cast<std::int64_t>(window.capacity()));
+    OTTLA_ASSIGN(const std::size_t read,
+                 file.read(from, window.bytes().first(static_cast<std::size_t>(n))));
+    if (read == 0) {
+      return error(Fault::io, "a log became shorter while it was read");
+    }
+    OTTLA_TRY(use(Bytes(window.data(), read), from));
+    from += static_cast<std::int64_t>(read);
+  }
+  return absl::OkStatus();
+}
+
+/// [from, to) of one file to the start of another.
+template <File FileT>
+absl::Status copy_bytes(const FileT& source, std::int64_t from, std::int64_t to, FileT& target,
+                        IoReason why) {
+  return each_piece(source, from, to, [&](Bytes bytes, std::int64_t position) {
+    return target.write(position - from, {&bytes, 1}, why);
+  });
+}
+
+template <FileSystem Fs>
+class CutKeeper {
+ public:
+  /// `kept`: names of those that are there.
+  CutKeeper(LogPlace<Fs>& place, const std::vector<std::string>& kept) : place_(place) {
+    for (const std::string& name : kept) {
+      kept_.emplace_back(*cut_number(name), name);
+    }
+    std::sort(kept_.begin(), kept_.end());
+  }
+
+  struct Kept {
+    std::string name;  ///< empty where nothing was worth it, or there was no room
+    std::int64_t bytes = 0;
+  };
+
+  /// Bytes [from, to) of a segment's log, which stay there.
+  absl::StatusOr<Kept> keep_tail(Offset base, std::int64_t from, std::int64_t to) {
+    OTTLA_ASSIGN(auto log, place_.files.open(offset_file_path(place_.directory, base, log_suffix),
+                                             OpenMode::read, why));
+    std::int64_t end = from;  // of what is not zero
+    OTTLA_TRY(each_piece(log, from, to, [&](Bytes bytes, std::int64_t position) {
+      const auto last =
+          std::find_if(bytes.rbegin(), bytes.rend(), [](std::byte b) { return b != std::byte{0}; });
+      end = last == bytes.rend() ? end : position + (bytes.rend() - last);
+      return absl::OkStatus();
+    }));
+    if (end == from) {
+      return Kept{};
+    }
+    OTTLA_ASSIGN(const std::string name, next_name(base));
+    const absl::Status copied = copy(log, from, std::min(end, from + max_kept_tail), name);
+    if (fault(copied) == Fault::no_space) {
+      place_.files.remove(place_.path(name), why).IgnoreError();  // gives back what it took
+      return Kept{};
+    }
+    OTTLA_TRY(copied);
+    return Kept{name, end - from};
+  }
+
+  /// A whole segment, which goes: its log gets another name, its indexes are removed.
+  absl::StatusOr<Kept> keep_segment(Offset base) {
+    const std::string path = offset_file_path(place_.directory, base, log_suffix);
+    OTTLA_ASSIGN(const FileStatus status, place_.files.status(path));
+    Kept kept{{}, status.size};
+    if (status.size == 0) {
+      OTTLA_TRY(place_.files.remove(path, why));
+    } else {
+      OTTLA_ASSIGN(kept.name, next_name(base));
+      OTTLA_TRY(place_.files.rename(path, place_.path(kept.name), why));
+    }
+    for (const std::string_view suffix :
+         {offset_index_suffix, time_index_suffix, transaction_index_suffix}) {
+      const absl::Status removed =
+          place_.files.remove(offset_file_path(place_.directory, base, suffix), why);
+      if (!removed.ok() && fault(removed) != Fault::not_found) {
+        return removed;
+      }
+    }
+    return kept;
+  }
+
+ private:
+  static constexpr IoReason why = IoReason::recover_cut;
+
+  absl::Status copy(const typename Fs::File& log, std::int64_t from, std::int64_t to,
+                    const std::string& name) {
+    OTTLA_ASSIGN(auto file, place_.files.open(place_.path(name), OpenMode::create_new, why));
+    OTTLA_TRY(copy_bytes(log, from, to, file, why));
+    OTTLA_TRY(file.sync(why));
+    return file.close();
+  }
+
+  /// Makes room for one more.
+  absl::StatusOr<std::string> next_name(Offset base) {
+    while (static_cast<std::int64_t>(kept_.size()) >= max_cut_files) {
+      OTTLA_TRY(place_.files.remove(place_.path(kept_.front().second), why));
+      kept_.erase(kept_.begin());
+    }
+    const std::int64_t number = kept_.empty() ? 1 : kept_.back().first + 1;
+    kept_.emplace_back(number, absl::StrCat(offset_file_name(base, cut_infix), number));
+    return kept_.back().second;
+  }
+
+  LogPlace<Fs>& place_;
+  std::vector<std::pair<std::int64_t, std::string>> kept_;
+};
+
+}  // namespace ottla::inline OTTLA_ABI::log_impl

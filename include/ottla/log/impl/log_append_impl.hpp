@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/crc32c.hpp>
+#include <ottla/base/invariant.hpp>
+#include <ottla/env/small_file.hpp>
+#include <ottla/log/log.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+namespace log_impl {
+/// Of a manifest that is written anew when most of its lines are of the past.
+inline constexpr std::int64_t long_manifest = 64 << 10;
+
+inline constexpr std::size_t max_epoch_file = std::size_t{256} << 20;
+
+inline LeaderEpoch leader_epoch_of(Bytes batch) {
+  return LeaderEpoch(load_big_endian<std::int32_t>(batch.data() + batch_position::leader_epoch));
+}
+}  // namespace log_impl
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::check_writable() const {
+  OTTLA_TRY(health_->check());
+  if (const Damage* damaged = damage(); damaged != nullptr) {
+    return error(ErrorCode::kafka_storage_error, Fault::corrupt,
+                 absl::StrCat(damaged->file, " is damaged at byte ", damaged->position, " (",
+                              damaged->why, "): no appends until a repair is chosen"));
+  }
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+SegmentOptions BasicLog<Fs>::segment_options() const {
+  return {.index_interval_bytes = config_.index_interval_bytes,
+          .index_bytes = config_.segment_index_bytes,
+          .reserve_bytes = config_.preallocate ? config_.segment_bytes : 0};
+}
+
+template <FileSystem Fs>
+auto BasicLog<Fs>::active() const -> LogSegment* {
+  return list_->segments.empty() ? nullptr : list_->segments.back().get();
+}
+
+template <FileSystem Fs>
+Appended BasicLog<Fs>::append(std::span<const Bytes> batches, std::span<const BatchFacts> facts,
+                              Timestamp now) {
+  Appended done{0, check_writable()};
+  for (std::size_t i = 0; done.status.ok() && i < facts.size(); ++i) {
+    if (facts[i].size > config_.segment_bytes) {
+      done.status = error(ErrorCode::record_list_too_large,
+                          absl::StrCat("a batch of ", facts[i].size, " bytes, segment.bytes is ",
+                                       config_.segment_bytes));
+    }
+  }
+  if (done.status.ok() && !facts.empty() && facts.front().base_offset < end_) {
+    done.status = error(Fault::invalid_argument,
+                        absl::StrCat("offset ", facts.front().base_offset.value(), " in ",
+                                     place_->directory, ", which ends at ", end_.value()));
+  }
+  if (done.status.ok()) {
+    // Evidence for recovery, that may lag: where it cannot be written now, it is the next time.
+    write_notes().IgnoreError();
+    done.status = note_epochs(batches, facts);
+  }
+  while (done.status.ok() && done.batches < facts.size()) {
+    const auto written =
+        append_to_active(batches.subspan(done.batches), facts.subspan(done.batches), now);
+    done.status = written.status();
+    done.batches += written.ok() ? *written : 0;
+  }
+  if (!done.status.ok() && epochs_.truncate_from_end(end_ + 1)) {
+    epochs_saved_ = epochs_published_ = false;  // of batches that did not get there
+  }
+  return done;
+}
+
+template <FileSystem Fs>
+absl::StatusOr<std::size_t> BasicLog<Fs>::append_to_active(std::span<const Bytes> batches,
+                                                           std::span<const BatchFacts> facts,
+                                                           Timestamp now) {
+  const Offset base = facts.front().base_offset;
+  const RollLimits limits{config_.segment_bytes, config_.max_segment_age() - jitter_, now};
+  if (active() == nullptr) {
+    OTTLA_TRY(add_segment(end_, now));
+  }
+  OTTLA_ASSIGN(auto* segment, active()->segment());
+  OTTLA_ASSIGN(std::size_t fit, segment->fitting(facts, limits));
+  if (fit == 0) {
+    OTTLA_TRY(roll_to(base, now));
+    OTTLA_ASSIGN(segment, active()->segment());
+    OTTLA_ASSIGN(fit, segment->fitting(facts, limits));
+    if (!invariant(fit > 0)) {
+      return broken_invariant("Log::append: a new segment takes at least one batch");
+    }
+  }
+  OTTLA_TRY(segment->write_out(batches.first(fit), facts.first(fit)));
+  if (std::optional<std::uint32_t>& digest = active()->digest; digest) {
+    for (const Bytes batch : batches.first(fit)) {
+      digest = crc32c(batch.first(batch_header_size), *digest);
+    }
+  }
+  end_ = facts[fit - 1].last_offset + 1;
+  return fit;
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::roll(Timestamp now) {
+  OTTLA_TRY(check_writable());
+  return active() == nullptr ? add_segment(end_, now) : roll_to(end_, now);
+}
+
+/// What is closed is complete in its files before a new segment is there: recovery after the death
+/// of the process looks at the last segment only.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::roll_to(Offset base, Timestamp now) {
+  OTTLA_ASSIGN(auto* segment, active()->segment());
+  if (segment->size() == 0 && segment->base_offset() == base) {
+    return absl::OkStatus();
+  }
+  OTTLA_TRY(segment->become_inactive());
+  const Offset ended = segment->end().next_offset;
+  if (ended < base) {
+    OTTLA_TRY(write_manifest(manifest_.add_gap(ended, base), Durability::written));
+  }
+  return add_segment(base, now);
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::add_segment(Offset base, Timestamp now) {
+  ++changes_;
+  OTTLA_ASSIGN(auto segment,
+               create_segment(place_->files, place_->directory, base, segment_options(), now));
+  auto segments = list_->segments;
+  segments.push_back(make_ref<LogSegment>(place_, segment_options(), std::move(segment)));
+  segments.back()->digest = 0;
+  replace_list(std::move(segments));
+  jitter_ = draw_jitter();
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+void BasicLog<Fs>::replace_list(std::vector<Ref<LogSegment>> segments) {
+  list_ = make_ref<SegmentList>();
+  list_->segments = std::move(segments);
+}
+
+/// Uniform in [0, min(segment.jitter.ms, segment.ms)).
+template <FileSystem Fs>
+std::chrono::milliseconds BasicLog<Fs>::draw_jitter() {
+  const auto most = std::min(config_.segment_jitter, config_.segment_age).count();
+  if (most <= 0) {
+    return std::chrono::milliseconds(0);
+  }
+  random_ += 0x9e3779b97f4a7c15;  // splitmix64
+  std::uint64_t mixed = (random_ ^ (random_ >> 30)) * 0xbf58476d1ce4e5b9;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+  mixed ^= mixed >> 31;
+  return std::chrono::milliseconds(
+      static_cast<std::int64_t>(mixed % static_cast<std::uint64_t>(most)));
+}
+
+template <FileSystem Fs>
+void BasicLog<Fs>::assign_epoch(LeaderEpoch epoch) {
+  if (epochs_.assign(epoch, end_)) {
+    epochs_saved_ = epochs_published_ = false;
+  }
+}
+
+/// New leader epochs are in their file before the batches that carry them (W7).
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::note_epochs(std::span<const Bytes> batches,
+                                       std::span<const BatchFacts> facts) {
+  for (std::size_t i = 0; i < facts.size(); ++i) {
+    const LeaderEpoch epoch = log_impl::leader_epoch_of(batches[i]);
+    if (epoch != epochs_.latest() && epochs_.assign(epoch, facts[i].base_offset)) {
+      epochs_saved_ = epochs_published_ = false;
+    }
+  }
+  return epochs_saved_ ? absl::OkStatus() : save_epochs(Durability::written);
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::save_epochs(Durability durability) {
+  const std::string text = format_epoch_checkpoint(epochs_.entries());
+  const std::string path = place_->path(epoch_checkpoint_file);
+  const std::uint32_t next = crc32c(as_bytes(text));
+  if (!epochs_crc_) {
+    const auto current = read_small_file(place_->files, path, log_impl::max_epoch_file);
+    if (!current.ok() && fault(current.status()) != Fault::not_found) {
+      return current.status();
+    }
+    epochs_crc_ = crc32c(as_bytes(current.ok() ? std::string_view(*current) : ""));
+  }
+  OTTLA_TRY(write_manifest(manifest_.set_epochs(*epochs_crc_, next), durability));
+  ++changes_;
+  ++epoch_changes_;
+  epochs_crc_.reset();  // not known until the file is there
+  OTTLA_TRY(
+      replace_small_file(place_->files, path, as_bytes(text), durability, IoReason::checkpoint));
+  epochs_crc_ = next;
+  epochs_saved_ = true;
+  return absl::OkStatus();
+}
+
+/// Appends lines that manifest_ knows already. The first time the whole file is written anew.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::write_manifest(const std::string& lines, Durability durability) {
+  const std::string path = place_->path(manifest_file);
+  if (manifest_file_ && manifest_size_ < log_impl::long_manifest) {
+    const Bytes piece = as_bytes(lines);
+    absl::Status written = manifest_file_->write(manifest_size_, {&piece, 1}, IoReason::checkpoint);
+    if (written.ok() && durability == Durability::durable) {
+      written = manifest_file_->sync(IoReason::checkpoint);
+    }
+    manifest_size_ += static_cast<std::int64_t>(lines.size());
+    if (!written.ok()) {
+      manifest_file_.reset();  // what is in it now is not known
+    }
+    return written;
+  }
+  manifest_file_.reset();
+  const std::string text = manifest_.whole_text();
+  ++changes_;
+  OTTLA_TRY(
+      replace_small_file(place_->files, path, as_bytes(text), durability, IoReason::checkpoint));
+  OTTLA_ASSIGN(manifest_file_,
+               place_->files.open(path, OpenMode::read_write, IoReason::checkpoint));
+  manifest_size_ = static_cast<std::int64_t>(text.size());
+  return absl::OkStatus();
+}
+
+/// What flushes have made known since the last time.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::write_notes() {
+  if (sealed_.empty() && !synced_) {
+    return absl::OkStatus();
+  }
+  std::string lines;
+  for (const SealedSegment& segment : sealed_) {
+    lines += manifest_.add(segment);
+  }
+  if (synced_) {
+    lines += manifest_.set_synced(*synced_);
+  }
+  sealed_.clear();
+  synced_.reset();
+  return write_manifest(lines, Durability::written);
+}
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/invariant.hpp>
+#include <ottla/log/log.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::raise_start(Offset start, Offset high_watermark) {
+  if (start > high_watermark || start < Offset(0)) {
+    return error(ErrorCode::offset_out_of_range,
+                 absl::StrCat("the log cannot begin at ", start.value(), ", its high watermark is ",
+                              high_watermark.value()));
+  }
+  if (start > start_) {
+    start_ = start;
+    if (epochs_.truncate_from_start(start)) {
+      epochs_saved_ = epochs_published_ = false;
+    }
+  }
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+absl::StatusOr<Offset> BasicLog<Fs>::retention_start(Offset high_watermark, Timestamp now) {
+  OTTLA_TRY(check_writable());
+  std::vector<SegmentFacts> facts;
+  facts.reserve(list_->segments.size());
+  for (const auto& entry : list_->segments) {
+    OTTLA_ASSIGN(const auto* segment, entry->segment());
+    facts.push_back({entry->base(), segment->size(), segment->largest_timestamp()});
+  }
+  const std::size_t expired = expired_segments(facts, {start_, high_watermark, end_}, config_, now);
+  if (expired == 0) {
+    return start_;
+  }
+  if (expired == facts.size()) {
+    OTTLA_TRY(roll(now));
+  }
+  OTTLA_TRY(raise_start(list_->segments[expired]->base(), end_));
+  return start_;
+}
+
+/// Whoever fails in between has the log out of the way: the rest are orphans, removed at the next
+/// open.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::delete_files(const Ref<LogSegment>& segment, SteadyTime now) {
+  segment->retire(LogSegment::Gone::deleted);
+  ++changes_;
+  const absl::Status renamed = rename_to_deleted(place_->files, place_->directory, segment->base());
+  if (!renamed.ok() && fault(place_->files.status(segment->path()).status()) != Fault::not_found) {
+    segment->keep();
+    return renamed;
+  }
+  deleted_.push_back({segment, after(now, config_.file_delete_delay)});
+  return absl::OkStatus();
+}
+
+/// A failed sync is final (W5).
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::sync_directory(IoReason why) {
+  const absl::Status synced = place_->files.sync_directory(place_->directory, why);
+  if (!synced.ok()) {
+    health_->fail();
+  }
+  return synced;
+}
+
+template <FileSystem Fs>
+absl::StatusOr<int> BasicLog<Fs>::delete_segments(Offset checkpointed_start, SteadyTime now) {
+  OTTLA_TRY(check_writable());
+  if (!invariant(checkpointed_start <= start_)) {
+    return broken_invariant("Log::delete_segments: a start that the log has not been raised to");
+  }
+  const auto& segments = list_->segments;
+  std::size_t n = 0;
+  absl::Status status;
+  while (status.ok() && n + 1 < segments.size() && segments[n + 1]->base() <= checkpointed_start) {
+    status = delete_files(segments[n], now);
+    n += std::size_t{status.ok()};
+  }
+  if (n > 0) {
+    replace_list({segments.begin() + static_cast<std::ptrdiff_t>(n), segments.end()});
+    manifest_.drop_below(list_->segments.front()->base());
+    status.Update(sync_directory(IoReason::delete_segment));
+  }
+  if (!status.ok()) {
+    return status;
+  }
+  return static_cast<int>(n);
+}
+
+template <FileSystem Fs>
+absl::StatusOr<std::optional<SteadyTime>> BasicLog<Fs>::remove_deleted(SteadyTime now) {
+  OTTLA_TRY(health_->check());
+  std::optional<SteadyTime> next;
+  for (std::size_t i = 0; i < deleted_.size();) {
+    const Deleted& entry = deleted_[i];
+    if (entry.due <= now && entry.segment->retire(LogSegment::Gone::deleted)) {
+      OTTLA_ASSIGN(const bool removed,
+                   ottla::remove_deleted(place_->files, place_->directory, entry.segment->base()));
+      if (!removed) {
+        return now;  // a step of it; the rest soon
+      }
+      deleted_.erase(deleted_.begin() + static_cast<std::ptrdiff_t>(i));
+      continue;
+    }
+    const SteadyTime due = std::max(entry.due, after(now, std::chrono::seconds(1)));
+    next = std::min(next.value_or(never), due);
+    ++i;
+  }
+  return next;
+}
+
+/// Deletes the segments from index `kept` on, highest first, so that no hole is left (W9).
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::delete_above(std::size_t kept, SteadyTime now) {
+  absl::Status status;
+  auto segments = list_->segments;
+  while (status.ok() && segments.size() > kept) {
+    status = delete_files(segments.back(), now);
+    if (status.ok()) {
+      segments.pop_back();
+    }
+  }
+  if (segments.size() < list_->segments.size()) {
+    replace_list(std::move(segments));
+    status.Update(sync_directory(IoReason::truncate));
+    ++cuts_;
+  }
+  return status;
+}
+
+template <FileSystem Fs>
+absl::StatusOr<bool> BasicLog<Fs>::truncate_to(Offset end, SteadyTime now) {
+  OTTLA_TRY(check_writable());
+  if (end >= end_) {
+    if (epochs_.truncate_from_end(end)) {
+      epochs_published_ = false;
+      OTTLA_TRY(save_epochs(Durability::written));
+    }
+    return false;
+  }
+  if (list_->segments.empty() || end < list_->segments.front()->base()) {
+    OTTLA_TRY(truncate_fully_and_start_at(end, opened_, now));
+    return true;
+  }
+  const std::size_t index = list_->find(end);
+  const Ref<LogSegment> boundary = list_->segments[index];
+  OTTLA_ASSIGN(auto* segment, boundary->segment());
+  if (!boundary->retire(LogSegment::Gone::truncated)) {
+    boundary->keep();
+    return error(
+        ErrorCode::offset_not_available,
+        absl::StrCat(place_->directory, " is read where it has to be cut back; try again"));
+  }
+  const absl::Status cut = cut_back(end, index, *segment, now);
+  auto segments = list_->segments;
+  segments[index] = make_ref<LogSegment>(place_, segment_options(), boundary->take());
+  replace_list(std::move(segments));
+  if (!cut.ok()) {
+    // As far as it came: what is above the boundary's end is deleted, or all is still there.
+    end_ = index + 1 == list_->segments.size()
+               ? std::min(end_, active()->if_open()->end().next_offset)
+               : end_;
+    return cut;
+  }
+  end_ = end;
+  start_ = std::min(start_, end);
+  jitter_ = draw_jitter();
+  if (epochs_.truncate_from_end(end)) {
+    epochs_published_ = false;
+    OTTLA_TRY(save_epochs(Durability::written));
+  }
+  return true;
+}
+
+/// Everything at or above `end` goes: the segments above the one at `index`, then its own end.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::cut_back(Offset end, std::size_t index, Segment& segment,
+                                    SteadyTime now) {
+  if (manifest_.durable_end() > end) {
+    OTTLA_TRY(write_manifest(manifest_.cut(end), Durability::durable));
+  }
+  OTTLA_TRY(delete_above(index + 1, now));
+  ++cuts_;
+  OTTLA_TRY(segment.truncate_to(end).status());
+  const absl::Status synced = segment.sync(IoReason::truncate);
+  if (!synced.ok()) {
+    health_->fail();
+  }
+  return synced;
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::truncate_fully_and_start_at(Offset offset, Timestamp wall_now,
+                                                       SteadyTime now) {
+  OTTLA_TRY(check_writable());
+  if (manifest_.durable_end()) {
+    OTTLA_TRY(write_manifest(manifest_.cut(Offset(0)), Durability::durable));
+  }
+  ++cuts_;
+  OTTLA_TRY(delete_above(0, now));
+  start_ = end_ = offset;
+  epochs_.clear();
+  epochs_published_ = false;
+  OTTLA_TRY(save_epochs(Durability::written));
+  return add_segment(offset, wall_now);
+}
+
+template <FileSystem Fs>
+absl::StatusOr<int> BasicLog<Fs>::repair_indexes() {
+  OTTLA_TRY(check_writable());
+  int repaired = 0;
+  auto segments = list_->segments;
+  for (Ref<LogSegment>& entry : segments) {
+    const Segment* segment = entry->if_open();
+    if (segment == nullptr || !segment->indexes_damaged()) {
+      continue;
+    }
+    const std::int64_t size = segment->size();
+    // Readers go on with the old files, which have no names any more.
+    for (const std::string_view suffix : {offset_index_suffix, time_index_suffix}) {
+      const std::string path = offset_file_path(place_->directory, entry->base(), suffix);
+      const absl::Status removed = place_->files.remove(path, IoReason::index_rebuild);
+      if (!removed.ok() && fault(removed) != Fault::not_found) {
+        return removed;
+      }
+    }
+    OTTLA_ASSIGN(auto fresh,
+                 log_impl::open_log_segment(*place_, entry->base(), segment_options(), opened_));
+    OTTLA_ASSIGN(const SegmentRecovery recovered,
+                 fresh.recover({.trust_indexes = false, .durable_end = end_}));
+    if (!recovered.clean() || recovered.file_size != size) {
+      return error(
+          ErrorCode::corrupt_message, Fault::corrupt,
+          absl::StrCat(entry->path(), " at byte ", recovered.valid_end, ": ", recovered.problem));
+    }
+    const auto digest = entry->digest;
+    entry = make_ref<LogSegment>(place_, segment_options(), std::move(fresh));
+    entry->digest = digest;
+    ++changes_;
+    ++repaired;
+    replace_list(segments);
+  }
+  return repaired;
+}
+
+}  // namespace ottla::inline OTTLA_ABI

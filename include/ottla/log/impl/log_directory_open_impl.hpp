@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/crc32c.hpp>
+#include <ottla/env/small_file.hpp>
+#include <ottla/log/checkpoint_file.hpp>
+#include <ottla/log/log_directory.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+namespace log_impl {
+inline constexpr std::string_view lock_file = ".lock";
+inline constexpr std::string_view meta_properties_file = "meta.properties";
+inline constexpr std::string_view reserve_file = ".ottla_reserve";
+/// Kept for checkpoints and markers when nothing else is left.
+inline constexpr std::size_t reserve_bytes = std::size_t{128} << 10;
+inline constexpr std::size_t max_small_file = std::size_t{256} << 20;
+}  // namespace log_impl
+
+/// Reads everything before it changes anything.
+template <FileSystem Fs>
+class BasicLogDirectory<Fs>::Opener {
+ public:
+  Opener(BasicLogDirectory& directory, const LogDirectoryOptions& options, DirectoryReport& report)
+      : directory_(directory), options_(options), report_(report) {}
+
+  absl::Status run() {
+    OTTLA_TRY(read_markers());
+    OTTLA_TRY(read_checkpoints());
+    OTTLA_TRY(read_properties());
+    OTTLA_TRY(list());
+    decide();
+    OTTLA_TRY(remove_markers());
+    OTTLA_TRY(write_properties());
+    OTTLA_TRY(directory_.replace(run_record_file, format_run_record(directory_.run_),
+                                 Durability::written, IoReason::open_directory));
+    return directory_.make_reserve();
+  }
+
+ private:
+  /// Nothing when the file is missing.
+  absl::StatusOr<std::optional<std::string>> read(std::string_view name) {
+    auto text = read_small_file(directory_.files_, directory_.in(name), log_impl::max_small_file);
+    if (fault(text.status()) == Fault::not_found) {
+      return std::nullopt;
+    }
+    OTTLA_TRY(text.status());
+    return *std::move(text);
+  }
+
+  absl::Status read_markers() {
+    OTTLA_ASSIGN(const VolumeId volume, directory_.files_.volume(directory_.path_));
+    directory_.run_ = {options_.process, volume, options_.run};
+    OTTLA_ASSIGN(const auto run, read(run_record_file));
+    last_run_ = parse_run_record(run.value_or(""));
+    OTTLA_ASSIGN(const auto clean, read(clean_stop_file));
+    clean_ = parse_clean_stop(clean.value_or(""));
+    OTTLA_ASSIGN(kafka_clean_, read(kafka_clean_stop_file));
+    has_clean_ = clean.has_value();
+    OTTLA_ASSIGN(const auto sums, read(file_sums_file));
+    directory_.sums_ = FileSums::parse(sums.value_or("")).value_or(FileSums());
+    return absl::OkStatus();
+  }
+
+  absl::Status read_checkpoints() {
+    for (std::size_t i = 0; i < checkpoint_files.size(); ++i) {
+      OTTLA_ASSIGN(const auto text, read(checkpoint_files[i]));
+      const std::uint32_t crc = crc32c(as_bytes(text.value_or("")));
+      strange_files_ = strange_files_ || !directory_.sums_.may_be(checkpoint_files[i], crc);
+      const auto entries =
+          parse_offset_checkpoint(text.value_or(""), directory_.in(checkpoint_files[i]));
+      if (!entries.ok()) {
+        report_.findings.emplace_back(sv(entries.status().message()));
+        continue;
+      }
+      for (const PartitionOffset& entry : *entries) {
+        directory_.offsets_[i].insert_or_assign(entry.partition.to_string(), entry.offset);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status read_properties() {
+    OTTLA_ASSIGN(const auto text, read(log_impl::meta_properties_file));
+    new_ = !text.has_value();
+    if (new_) {
+      directory_.properties_ = options_.properties;
+      return options_.properties.cluster_id.empty()
+                 ? error(Fault::invalid_argument,
+                         absl::StrCat(directory_.path_, " is new and needs a cluster id"))
+                 : absl::OkStatus();
+    }
+    OTTLA_ASSIGN(directory_.properties_,
+                 parse_meta_properties(*text, directory_.in(log_impl::meta_properties_file)));
+    return absl::OkStatus();
+  }
+
+  absl::Status list() {
+    OTTLA_ASSIGN(const auto entries, directory_.files_.list(directory_.path_));
+    for (const DirectoryEntry& entry : entries) {
+      if (entry.kind != FileKind::directory) {
+        continue;
+      }
+      switch (directory_kind(entry.name)) {
+        case DirectoryKind::partition:
+          directory_.partitions_.push_back(*TopicPartition::parse(entry.name));
+          break;
+        case DirectoryKind::deleted:
+          directory_.deleted_.push_back(entry.name);
+          break;
+        default:
+          report_.findings.push_back(
+              absl::StrCat(directory_.in(entry.name), ": not a partition's directory; left alone"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  /// Whose stop it was, and how it came.
+  void decide() {
+    const bool ours = kafka_clean_ == kafka_clean_stop_text && clean_ && last_run_ &&
+                      clean_->run == last_run_->run;
+    bool foreign = !ours && (has_clean_ || (kafka_clean_ && last_run_));
+    LastStop stop = LastStop::system_crash;
+    if (kafka_clean_) {
+      stop = LastStop::clean;
+    } else if (last_run_ && last_run_->volume == directory_.run_.volume && !foreign) {
+      // Files of the same boot that are not ours: Kafka was here, and died.
+      foreign = strange_files_;
+      stop = foreign ? LastStop::system_crash : LastStop::process_crash;
+    }
+    if (options_.rewrite_tail && stop != LastStop::clean) {
+      stop = LastStop::system_crash;
+    }
+    if (ours) {
+      for (const CleanStop::Partition& partition : clean_->partitions) {
+        directory_.clean_ends_.insert_or_assign(partition.directory, partition.end);
+      }
+    }
+    if (foreign) {
+      directory_.sums_ = FileSums();
+    }
+    directory_.last_stop_ = report_.last_stop = stop;
+    directory_.foreign_ = report_.foreign = foreign;
+    directory_.ours_ = ours;
+    directory_.rewrite_tail_ = options_.rewrite_tail;
+  }
+
+  /// Both, before any other write, and for good (W11).
+  absl::Status remove_markers() {
+    const auto remove = [&](std::string_view name) {
+      return directory_.files_.remove(directory_.in(name), IoReason::open_directory);
+    };
+    OTTLA_TRY(has_clean_ ? remove(clean_stop_file) : absl::OkStatus());
+    OTTLA_TRY(kafka_clean_ ? remove(kafka_clean_stop_file) : absl::OkStatus());
+    if (has_clean_ || kafka_clean_) {
+      OTTLA_TRY(directory_.files_.sync_directory(directory_.path_, IoReason::open_directory));
+    }
+    if (directory_.foreign_) {
+      const absl::Status removed = remove(file_sums_file);
+      return fault(removed) == Fault::not_found ? absl::OkStatus() : removed;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status write_properties() {
+    return new_ ? directory_.replace(log_impl::meta_properties_file,
+                                     format_meta_properties(directory_.properties_),
+                                     Durability::durable, IoReason::metadata)
+                : absl::OkStatus();
+  }
+
+  BasicLogDirectory& directory_;
+  const LogDirectoryOptions& options_;
+  DirectoryReport& report_;
+  std::optional<RunRecord> last_run_;
+  std::optional<CleanStop> clean_;
+  std::optional<std::string> kafka_clean_;
+  bool has_clean_ = false;
+  bool strange_files_ = false;
+  bool new_ = false;
+};
+
+template <FileSystem Fs>
+BasicLogDirectory<Fs>::BasicLogDirectory(Fs files, std::string path, typename Fs::Lock lock)
+    : files_(std::move(files)),
+      path_(std::move(path)),
+      lock_(std::move(lock)),
+      health_(make_ref<DirectoryHealth>(path_)) {}
+
+template <FileSystem Fs>
+absl::StatusOr<BasicLogDirectory<Fs>> BasicLogDirectory<Fs>::open(
+    Fs files, const LogDirectoryOptions& options, DirectoryReport& report) {
+  auto status = files.status(options.path);
+  if (fault(status.status()) == Fault::not_found) {
+    OTTLA_TRY(files.create_directory(options.path, IoReason::open_directory));
+    status = files.status(options.path);
+  }
+  OTTLA_TRY(status.status());
+  if (status->kind != FileKind::directory) {
+    return error(Fault::invalid_argument,
+                 absl::StrCat(options.path, " is no directory; name one for the log"));
+  }
+  auto lock = files.lock(absl::StrCat(options.path, "/", av(log_impl::lock_file)));
+  if (fault(lock.status()) == Fault::locked) {
+    const auto text = read_small_file(files, absl::StrCat(options.path, "/", av(run_record_file)),
+                                      log_impl::max_small_file);
+    const auto run = parse_run_record(text.ok() ? std::string_view(*text) : "");
+    return error(Fault::locked,
+                 absl::StrCat(options.path, " is in use",
+                              run ? absl::StrCat(" by process ", run->process) : std::string(),
+                              "; close it there, or take another directory"));
+  }
+  OTTLA_TRY(lock.status());
+  BasicLogDirectory directory(std::move(files), options.path, *std::move(lock));
+  OTTLA_TRY(Opener(directory, options, report).run());
+  return directory;
+}
+
+}  // namespace ottla::inline OTTLA_ABI

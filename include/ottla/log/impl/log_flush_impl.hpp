@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include <ottla/base/crc32c.hpp>
+#include <ottla/log/log.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+template <FileSystem Fs>
+void BasicLog<Fs>::publish() {
+  View& view = shared_.view;
+  if (view.list_ != list_) {
+    view.list_ = list_;
+  }
+  view.start_ = start_;
+  view.end_ = end_;
+  const Segment* segment = active() == nullptr ? nullptr : active()->if_open();
+  view.end_position_ = segment == nullptr ? 0 : segment->size();
+  if (!epochs_published_) {
+    shared_.epochs = epochs_;
+    epochs_published_ = true;
+  }
+  shared_.changes = changes_;
+  shared_.epoch_changes = epoch_changes_;
+  if (shared_.cuts != cuts_) {
+    // What was noted of offsets above the cut is not true any more.
+    shared_.cuts = cuts_;
+    shared_.recovery_point = std::min(shared_.recovery_point, end_);
+    shared_.unsealed_from =
+        std::min(shared_.unsealed_from, active() == nullptr ? end_ : active()->base());
+    shared_.sealed.clear();
+    shared_.synced.reset();
+  }
+  std::move(shared_.sealed.begin(), shared_.sealed.end(), std::back_inserter(sealed_));
+  shared_.sealed.clear();
+  if (shared_.synced) {
+    synced_ = std::exchange(shared_.synced, std::nullopt);
+  }
+}
+
+/// Recovery trusts the indexes of the segments that end at or below the recovery point.
+template <FileSystem Fs>
+Offset BasicLog<Fs>::recovery_point() const {
+  const auto& segments = shared_.view.list_->segments;
+  const bool unsealed = !segments.empty() && shared_.unsealed_from < segments.back()->base();
+  return unsealed ? std::min(shared_.recovery_point, shared_.unsealed_from)
+                  : shared_.recovery_point;
+}
+
+template <FileSystem Fs>
+auto BasicLog<Fs>::plan_flush(FlushScope scope) const -> Flush {
+  Flush flush;
+  flush.place_ = place_;
+  flush.health_ = health_;
+  flush.scope_ = scope;
+  const View& view = shared_.view;
+  flush.end_ = view.end_;
+  flush.cuts_ = shared_.cuts;
+  flush.changes_ = shared_.changes;
+  flush.epochs_ = shared_.epoch_changes != shared_.epoch_changes_synced;
+  flush.epoch_changes_ = shared_.epoch_changes;
+  flush.directory_ = shared_.changes != shared_.changes_synced;
+  flush.parent_ = !shared_.entry_synced;
+  const auto& segments = view.list_->segments;
+  const Offset from = scope == FlushScope::data ? shared_.recovery_point : recovery_point();
+  const bool rolled = !segments.empty() && shared_.unsealed_from < segments.back()->base();
+  if (from < view.end_ || (scope == FlushScope::sealed && rolled)) {
+    for (std::size_t i = view.list_->find(from); i < segments.size(); ++i) {
+      flush.segments_.push_back(segments[i]);
+    }
+  }
+  return flush;
+}
+
+template <FileSystem Fs>
+void BasicLog<Fs>::flushed(const Flush& flush) {
+  if (flush.cuts_ != shared_.cuts) {
+    return;  // the log was cut back meanwhile: what was synced may be gone
+  }
+  if (flush.end_ > shared_.recovery_point) {
+    shared_.recovery_point = flush.end_;
+    shared_.synced = flush.end_;
+  }
+  shared_.changes_synced = std::max(shared_.changes_synced, flush.changes_);
+  shared_.epoch_changes_synced = std::max(shared_.epoch_changes_synced, flush.epoch_changes_);
+  shared_.entry_synced = true;
+  if (flush.scope_ != FlushScope::sealed || flush.segments_.empty()) {
+    return;
+  }
+  for (std::size_t i = 0; i + 1 < flush.segments_.size(); ++i) {
+    const LogSegment& entry = *flush.segments_[i];
+    const Segment* segment = entry.if_open();
+    if (segment != nullptr && entry.base() >= shared_.unsealed_from) {
+      const SegmentEnd end = segment->end();
+      const Offset last = end.size == 0 ? Offset(-1) : end.next_offset - 1;
+      shared_.sealed.push_back({entry.base(), last, end.size, end.largest.timestamp, entry.digest});
+    }
+  }
+  shared_.unsealed_from = std::max(shared_.unsealed_from, flush.segments_.back()->base());
+}
+
+template <FileSystem Fs>
+absl::StatusOr<CleanEnd> BasicLog<Fs>::close() {
+  OTTLA_TRY(check_writable());
+  if (active() != nullptr) {
+    OTTLA_ASSIGN(auto* segment, active()->segment());
+    OTTLA_TRY(segment->become_inactive());
+  }
+  if (!epochs_saved_) {
+    OTTLA_TRY(save_epochs(Durability::written));
+  }
+  publish();
+  Flush flush = plan_flush(FlushScope::sealed);
+  // All indexes: those of the active segment were written just now.
+  if (active() != nullptr && !flush.empty()) {
+    OTTLA_ASSIGN(auto* segment, active()->segment());
+    OTTLA_TRY(segment->sync_indexes(IoReason::clean_stop));
+  }
+  OTTLA_TRY(flush.run());
+  flushed(flush);
+  publish();
+  OTTLA_TRY(write_notes());
+  return clean_end();
+}
+
+template <FileSystem Fs>
+absl::StatusOr<CleanEnd> BasicLog<Fs>::clean_end() const {
+  CleanEnd end{.end = end_};
+  if (active() == nullptr) {
+    return end;
+  }
+  OTTLA_ASSIGN(const auto* segment, active()->segment());
+  end.end = segment->end().next_offset;
+  end.segment = segment->base_offset();
+  end.size = segment->size();
+  if (end.size > 0) {
+    OTTLA_ASSIGN(const auto place, segment->find(segment->end().next_offset - 1));
+    if (!place) {
+      return broken_invariant("Log::close: a segment that has bytes has a last batch");
+    }
+    OTTLA_ASSIGN(const SharedBytes header, segment->read(place->position, batch_header_size));
+    end.last_position = place->position;
+    end.digest = crc32c(header.bytes());
+  }
+  return end;
+}
+
+}  // namespace ottla::inline OTTLA_ABI

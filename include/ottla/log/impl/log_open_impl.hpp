@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Opening a log. What has to be found out is found out first, by reading; then files are changed.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/crc32c.hpp>
+#include <ottla/env/small_file.hpp>
+#include <ottla/log/impl/cut_keeper.hpp>
+#include <ottla/log/impl/log_files.hpp>
+#include <ottla/log/impl/replacement.hpp>
+#include <ottla/log/log.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+template <FileSystem Fs>
+class BasicLog<Fs>::Opener {
+ public:
+  Opener(BasicLog& log, const LogOpening& opening, RecoveryReport& report)
+      : log_(log), opening_(opening), report_(report), place_(*log.place_) {}
+
+  absl::Status run() {
+    report_.last_stop = opening_.last_stop;
+    OTTLA_TRY(list_files());
+    OTTLA_TRY(read_manifest());
+    OTTLA_TRY(read_epochs());
+    check_presence();
+    OTTLA_TRY(rewrite_tail());
+    OTTLA_TRY(recover());
+    OTTLA_TRY(rebuild_indexes());
+    OTTLA_TRY(settle_start());
+    OTTLA_TRY(settle_epochs());
+    if (damage_ == nullptr) {
+      OTTLA_TRY(remove_leftovers());
+    }
+    settle_shared();
+    return absl::OkStatus();
+  }
+
+ private:
+  using Kind = RecoveryReport::Kind;
+
+  void find(Kind kind, std::string file, std::int64_t position, std::int64_t bytes, std::string why,
+            std::string saved_as = {}) {
+    report_.findings.push_back(
+        {kind, std::move(file), position, bytes, std::move(why), std::move(saved_as)});
+  }
+  void damage(Offset base, std::int64_t position, Offset offset, std::string why) {
+    const std::string file = offset_file_path(place_.directory, base, log_suffix);
+    find(Kind::damage, file, position, 0, why);
+    damage_ = std::make_shared<Damage>(Damage{file, position, offset, std::move(why)});
+  }
+
+  absl::Status list_files();
+  absl::Status read_manifest();
+  absl::Status read_epochs();
+  void check_presence();
+  absl::Status rewrite_tail();
+  absl::Status rewrite(Offset base);
+  Offset indexed_end() const;
+  absl::Status recover();
+  absl::Status open_clean();
+  absl::StatusOr<bool> is_clean_end(const Segment& segment) const;
+  absl::StatusOr<bool> recover_segment(std::size_t index);
+  absl::StatusOr<bool> judge(std::size_t index, Segment& segment, const SegmentRecovery& found);
+  absl::Status cut(std::size_t index, Segment& segment, const SegmentRecovery& found);
+  absl::Status check_epoch(const BatchHeader& header) const;
+  absl::Status rebuild_indexes();
+  absl::Status settle_start();
+  absl::Status settle_epochs();
+  absl::Status rebuild_epochs();
+  absl::Status remove_leftovers();
+  void settle_shared();
+  void add_opened(std::size_t index, Segment segment);
+
+  BasicLog& log_;
+  const LogOpening& opening_;
+  RecoveryReport& report_;
+  Place& place_;
+  std::optional<log_impl::LogFiles> files_;
+  std::vector<Offset> bases_;          // of the segments that make up the log
+  std::vector<Ref<LogSegment>> list_;  // one for each, once recovery has passed
+  LastStop stop_ = LastStop::clean;    // after what was found to be true of it
+  bool epochs_known_ = false;
+  Offset durable_end_{0};
+  Offset end_{0};
+  std::shared_ptr<const Damage> damage_;
+};
+
+template <FileSystem Fs>
+BasicLog<Fs>::BasicLog(Ref<Place> place, const LogOptions& options, Ref<DirectoryHealth> health)
+    : place_(std::move(place)),
+      health_(std::move(health)),
+      config_(options.config),
+      list_(make_ref<SegmentList>()),
+      manifest_(Manifest::Owner{options.topic_id, options.partition}),
+      random_(options.seed) {}
+
+template <FileSystem Fs>
+absl::StatusOr<BasicLog<Fs>> BasicLog<Fs>::open(Fs files, std::string directory,
+                                                const LogOptions& options,
+                                                const LogOpening& opening,
+                                                Ref<DirectoryHealth> health,
+                                                RecoveryReport& report) {
+  BasicLog log(make_ref<Place>(std::move(files), std::move(directory)), options, std::move(health));
+  OTTLA_TRY(Opener(log, opening, report).run());
+  return log;
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::list_files() {
+  OTTLA_ASSIGN(const auto entries, place_.files.list(place_.directory));
+  files_.emplace(entries);
+  if (!files_->cleaned.empty() || !files_->swaps.empty()) {
+    OTTLA_ASSIGN(const bool changed, log_impl::Replacement(place_, *files_, report_).finish());
+    if (changed) {
+      OTTLA_ASSIGN(const auto after, place_.files.list(place_.directory));
+      files_.emplace(after);
+    }
+  }
+  bases_ = files_->logs;
+  stop_ = opening_.last_stop;
+  return absl::OkStatus();
+}
+
+/// Evidence of ours alone: what cannot be used is dropped.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::read_manifest() {
+  const std::string path = place_.path(manifest_file);
+  const auto text = read_small_file(place_.files, path, std::size_t{256} << 20);
+  durable_end_ = opening_.recovery_point;
+  if (fault(text.status()) == Fault::not_found) {
+    return absl::OkStatus();
+  }
+  OTTLA_TRY(text.status());
+  auto manifest = Manifest::parse(*text);
+  const Manifest::Owner owner = log_.manifest_.owner();
+  if (opening_.foreign || !manifest || manifest->owner() != owner) {
+    find(Kind::manifest_dropped, path, 0, 0,
+         opening_.foreign ? "others have written to this directory since"
+         : manifest       ? "it is another partition's"
+                          : "it cannot be read");
+    return absl::OkStatus();
+  }
+  log_.manifest_ = *std::move(manifest);
+  durable_end_ = std::max(durable_end_, log_.manifest_.durable_end().value_or(Offset(0)));
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::read_epochs() {
+  const std::string path = place_.path(epoch_checkpoint_file);
+  const auto text = read_small_file(place_.files, path, log_impl::max_epoch_file);
+  if (fault(text.status()) == Fault::not_found) {
+    return absl::OkStatus();  // rebuilt where there are batches
+  }
+  OTTLA_TRY(text.status());
+  const std::uint32_t crc = crc32c(as_bytes(*text));
+  auto entries = parse_epoch_checkpoint(*text, path);
+  if (!entries.ok() || !log_.manifest_.may_be_epochs(crc)) {
+    find(Kind::epochs_rebuilt, path, 0, 0,
+         entries.ok() ? "it is not the file that was written here"
+                      : std::string(sv(entries.status().message())));
+    return absl::OkStatus();
+  }
+  log_.epochs_ = LeaderEpochs(*std::move(entries));
+  log_.epochs_crc_ = crc;
+  epochs_known_ = true;
+  return absl::OkStatus();
+}
+
+/// Below the log's start segments may be missing: their deletion was interrupted. From there on
+/// each one that is known to have been closed has to be there.
+template <FileSystem Fs>
+void BasicLog<Fs>::Opener::check_presence() {
+  for (const auto& [base, segment] : log_.manifest_.segments()) {
+    if (segment.last < opening_.log_start || log_impl::LogFiles::has(bases_, base)) {
+      continue;
+    }
+    if (bases_.empty() || base < bases_.front()) {
+      find(Kind::segments_missing, offset_file_path(place_.directory, base, log_suffix), 0,
+           segment.size, "it was there, and the log begins behind it now");
+      continue;
+    }
+    damage(base, 0, base, "the file is missing");
+    bases_.erase(std::lower_bound(bases_.begin(), bases_.end(), base), bases_.end());
+    return;
+  }
+}
+
+/// W5: copies of the files that may have unsynced pages take their place, and are synced.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::rewrite_tail() {
+  if (!opening_.rewrite_tail) {
+    return absl::OkStatus();
+  }
+  const auto first = std::upper_bound(bases_.begin(), bases_.end(), durable_end_);
+  for (auto base = first == bases_.begin() ? first : first - 1; base != bases_.end(); ++base) {
+    OTTLA_TRY(rewrite(*base));
+  }
+  return place_.files.sync_directory(place_.directory, IoReason::recover_rewrite);
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::rewrite(Offset base) {
+  constexpr IoReason why = IoReason::recover_rewrite;
+  const std::string path = offset_file_path(place_.directory, base, log_suffix);
+  const std::string copy_path = absl::StrCat(path, av(log_impl::rewrite_suffix));
+  OTTLA_ASSIGN(const auto from, place_.files.open(path, OpenMode::read, why));
+  OTTLA_ASSIGN(auto to, place_.files.open(copy_path, OpenMode::create, why));
+  OTTLA_TRY(to.truncate(0, why));
+  OTTLA_ASSIGN(const std::int64_t size, from.size());
+  OTTLA_TRY(log_impl::copy_bytes(from, 0, size, to, why));
+  OTTLA_TRY(to.sync(why));
+  OTTLA_TRY(to.close());
+  return place_.files.rename(copy_path, path, why);
+}
+
+/// Of closed segments whose index files are missing; the last one was recovered, or found whole.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::rebuild_indexes() {
+  for (std::size_t i = 0; i < bases_.size(); ++i) {
+    const Segment* opened = list_[i]->if_open();
+    const bool missing = !log_impl::LogFiles::has(files_->offset_indexes, bases_[i]) ||
+                         !log_impl::LogFiles::has(files_->time_indexes, bases_[i]);
+    if (!missing || (opened != nullptr && !opened->indexes_damaged())) {
+      continue;
+    }
+    OTTLA_ASSIGN(auto segment, log_impl::open_log_segment(place_, bases_[i], log_.segment_options(),
+                                                          opening_.now));
+    OTTLA_ASSIGN(const SegmentRecovery found,
+                 segment.recover({.trust_indexes = false, .durable_end = durable_end_}));
+    report_.scanned_bytes += found.valid_end;
+    find(Kind::index_rebuilt, list_[i]->path(), 0, found.valid_end, "an index was missing");
+    if (found.clean()) {
+      OTTLA_TRY(i + 1 < bases_.size() ? segment.become_inactive() : absl::OkStatus());
+      add_opened(i, std::move(segment));
+    }
+    // Else reading there says what is wrong.
+  }
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::settle_start() {
+  log_.replace_list(std::move(list_));
+  log_.start_ = bases_.empty() ? opening_.log_start : std::max(opening_.log_start, bases_.front());
+  if (damage_ != nullptr) {
+    log_.start_ = std::min(log_.start_, end_);
+  } else if (end_ < log_.start_) {
+    // All that is left lies below the start, which was not lost.
+    OTTLA_TRY(log_.delete_above(0, SteadyTime()));
+    end_ = log_.start_;
+    OTTLA_TRY(log_.add_segment(end_, opening_.now));
+  } else if (!bases_.empty() && log_.manifest_.segments().count(bases_.back()) > 0) {
+    // It was closed, and the one behind it is lost: it stays as the manifest has it.
+    log_.end_ = end_;
+    OTTLA_TRY(log_.roll_to(end_, opening_.now));
+  }
+  log_.end_ = end_;
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::settle_epochs() {
+  const bool has_batches = end_ > log_.start_ && !log_.list_->segments.empty();
+  if (!epochs_known_ && has_batches) {
+    if (!report_.has(Kind::epochs_rebuilt)) {
+      find(Kind::epochs_rebuilt, place_.path(epoch_checkpoint_file), 0, 0, "it is missing");
+    }
+    OTTLA_TRY(rebuild_epochs());
+    log_.epochs_saved_ = false;
+  }
+  if (log_.epochs_.truncate_from_end(end_)) {
+    log_.epochs_saved_ = false;
+  }
+  if (log_.epochs_.truncate_from_start(log_.start_)) {
+    log_.epochs_saved_ = false;
+  }
+  return absl::OkStatus();
+}
+
+/// By the batches: a segment that begins in the same epoch as the next one is not looked through.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::rebuild_epochs() {
+  const auto& segments = log_.list_->segments;
+  const auto walk = [&](LogSegment& entry, const SegmentVisit& visit) -> absl::Status {
+    OTTLA_ASSIGN(const auto* segment, entry.segment());
+    const absl::Status walked = segment->each_batch(entry.base(), visit);
+    // Damage is for those who read there.
+    return absl::IsCancelled(walked) || fault(walked) == Fault::corrupt ? absl::OkStatus() : walked;
+  };
+  std::vector<EpochStart> firsts(segments.size() + 1, EpochStart{no_leader_epoch, end_});
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    OTTLA_TRY(walk(*segments[i], [&](const BatchHeader& header, std::int64_t) {
+      firsts[i] = {header.leader_epoch, header.base_offset};
+      return absl::CancelledError();  // ends the walk
+    }));
+  }
+  LeaderEpochs& epochs = log_.epochs_;
+  const auto note = [&](LeaderEpoch epoch, Offset offset) {
+    if (epoch > epochs.latest().value_or(no_leader_epoch)) {
+      epochs.assign(epoch, offset);
+    }
+  };
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    note(firsts[i].epoch, firsts[i].start);
+    if (firsts[i].epoch != firsts[i + 1].epoch) {
+      OTTLA_TRY(walk(*segments[i], [&](const BatchHeader& header, std::int64_t) {
+        note(header.leader_epoch, header.base_offset);
+        return absl::OkStatus();
+      }));
+    }
+  }
+  return absl::OkStatus();
+}
+
+/// Whatever an interrupted deletion or copy left, and indexes without a log.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::remove_leftovers() {
+  std::vector<std::string> names = files_->deleted;
+  names.insert(names.end(), files_->rewrites.begin(), files_->rewrites.end());
+  const auto orphans = [&](const std::vector<Offset>& bases, std::string_view suffix) {
+    for (const Offset base : bases) {
+      if (!log_impl::LogFiles::has(files_->logs, base)) {
+        names.push_back(offset_file_name(base, suffix));
+      }
+    }
+  };
+  orphans(files_->offset_indexes, offset_index_suffix);
+  orphans(files_->time_indexes, time_index_suffix);
+  orphans(files_->transaction_indexes, transaction_index_suffix);
+  for (const std::string& name : names) {
+    OTTLA_TRY(place_.files.remove(place_.path(name), IoReason::delete_segment));
+    find(Kind::leftover, place_.path(name), 0, 0, "an interrupted deletion: removed");
+  }
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+void BasicLog<Fs>::Opener::settle_shared() {
+  Shared& shared = log_.shared_;
+  const bool clean = stop_ == LastStop::clean && damage_ == nullptr;
+  shared.view.damage_ = damage_;
+  shared.recovery_point = clean ? end_ : std::min(durable_end_, end_);
+  const auto above =
+      std::upper_bound(bases_.begin(), bases_.end(), clean ? end_ : std::min(indexed_end(), end_));
+  shared.unsealed_from = above == bases_.begin() ? Offset(0) : *(above - 1);
+  shared.entry_synced = clean || opening_.entry_synced;
+  log_.changes_ += clean ? 0 : 1;
+  log_.epoch_changes_ += clean ? 0 : 1;
+  log_.opened_ = opening_.now;
+  log_.jitter_ = log_.draw_jitter();
+  log_.publish();
+}
+
+}  // namespace ottla::inline OTTLA_ABI
+
+#include <ottla/log/impl/log_recover_impl.hpp>

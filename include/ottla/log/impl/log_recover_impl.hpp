@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Recovery at opening: where the log ends, and whether what stands there is a torn tail or damage.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/crc32c.hpp>
+#include <ottla/log/impl/cut_keeper.hpp>
+#include <ottla/log/impl/log_open_impl.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// Segments that end at or below it are closed, and on the device with their indexes.
+template <FileSystem Fs>
+Offset BasicLog<Fs>::Opener::indexed_end() const {
+  Offset end = opening_.recovery_point;
+  const auto& sealed = log_.manifest_.segments();
+  for (auto it = sealed.begin(); it != sealed.end() && it->first <= end; ++it) {
+    end = std::max(end, it->second.last + 1);
+  }
+  return end;
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::recover() {
+  for (const Offset base : bases_) {
+    const auto& sealed = log_.manifest_.segments();
+    const auto line = sealed.find(base);
+    const bool closed = base != bases_.back() && line != sealed.end();
+    list_.push_back(make_ref<LogSegment>(log_.place_, base, log_.segment_options(),
+                                         closed ? std::optional(line->second.size) : std::nullopt));
+  }
+  if (bases_.empty()) {
+    end_ = opening_.log_start;
+    if (stop_ == LastStop::clean && opening_.clean_end) {
+      end_ = std::max(end_, opening_.clean_end->end);
+    }
+    if (damage_ == nullptr && durable_end_ > end_) {
+      damage(opening_.log_start, 0, end_, "the log has no files, and was not empty");
+    }
+    return absl::OkStatus();
+  }
+  if (damage_ != nullptr) {
+    stop_ = LastStop::clean;  // the last segment left was closed
+    return open_clean();
+  }
+  if (stop_ == LastStop::clean) {
+    OTTLA_TRY(open_clean());
+  }
+  if (stop_ == LastStop::process_crash) {
+    return recover_segment(bases_.size() - 1).status();
+  }
+  if (stop_ == LastStop::system_crash) {
+    const auto above =
+        std::upper_bound(bases_.begin(), bases_.end(), std::max(indexed_end(), opening_.log_start));
+    auto index = static_cast<std::size_t>(above - bases_.begin());
+    for (index -= index > 0 ? 1 : 0; index < bases_.size(); ++index) {
+      OTTLA_ASSIGN(const bool go_on, recover_segment(index));
+      if (!go_on) {
+        break;
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+void BasicLog<Fs>::Opener::add_opened(std::size_t index, Segment segment) {
+  list_[index] = make_ref<LogSegment>(log_.place_, log_.segment_options(), std::move(segment));
+}
+
+/// After a clean stop the end has to be found only. A marker that does not match is stale for this
+/// partition: then it is recovered.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::open_clean() {
+  OTTLA_ASSIGN(auto segment, log_impl::open_log_segment(place_, bases_.back(),
+                                                        log_.segment_options(), opening_.now));
+  if (opening_.clean_end && damage_ == nullptr) {
+    OTTLA_ASSIGN(const bool matches, is_clean_end(segment));
+    if (!matches) {
+      stop_ = LastStop::system_crash;
+      return absl::OkStatus();
+    }
+  }
+  const absl::Status found = segment.find_end();
+  if (!found.ok() && fault(found) != Fault::corrupt) {
+    return found;
+  }
+  if (!found.ok()) {
+    OTTLA_ASSIGN(const SegmentRecovery recovery,
+                 segment.recover({.trust_indexes = false, .durable_end = {}}));
+    report_.scanned_bytes += recovery.file_size;
+    if (!recovery.clean() && damage_ == nullptr) {
+      damage(bases_.back(), recovery.valid_end, recovery.next_offset,
+             std::string(recovery.problem));
+    }
+  }
+  end_ = segment.end().next_offset;
+  add_opened(bases_.size() - 1, std::move(segment));
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+absl::StatusOr<bool> BasicLog<Fs>::Opener::is_clean_end(const Segment& segment) const {
+  const CleanEnd& end = *opening_.clean_end;
+  if (end.segment != segment.base_offset() || end.size != segment.size()) {
+    return false;
+  }
+  if (end.size == 0) {
+    return end.last_position == -1;
+  }
+  if (end.last_position < 0 ||
+      end.last_position > end.size - static_cast<std::int64_t>(batch_header_size)) {
+    return false;
+  }
+  OTTLA_ASSIGN(const SharedBytes header, segment.read(end.last_position, batch_header_size));
+  const ScannedBatch batch =
+      scan_batch(header.bytes(), static_cast<std::uint64_t>(end.size - end.last_position));
+  return batch.verdict == BatchVerdict::whole && crc32c(header.bytes()) == end.digest &&
+         end.last_position + static_cast<std::int64_t>(batch.size) == end.size;
+}
+
+/// Whether the epoch of a batch led at its offset. Below the first entry nothing is known.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::check_epoch(const BatchHeader& header) const {
+  const auto expected = log_.epochs_.epoch_for_offset(header.base_offset);
+  if (header.leader_epoch == no_leader_epoch || (!expected && !log_.epochs_.empty()) ||
+      expected == header.leader_epoch) {
+    return absl::OkStatus();
+  }
+  return error(Fault::corrupt, absl::StrCat("the batch at offset ", header.base_offset.value(),
+                                            " has leader epoch ", header.leader_epoch.value(),
+                                            ", which did not lead there"));
+}
+
+/// Whether the segments behind it are to be recovered, too.
+template <FileSystem Fs>
+absl::StatusOr<bool> BasicLog<Fs>::Opener::recover_segment(std::size_t index) {
+  OTTLA_ASSIGN(auto segment, log_impl::open_log_segment(place_, bases_[index],
+                                                        log_.segment_options(), opening_.now));
+  SegmentVisit visit;
+  if (epochs_known_) {
+    visit = [this](const BatchHeader& header, std::int64_t) { return check_epoch(header); };
+  }
+  OTTLA_ASSIGN(
+      const SegmentRecovery found,
+      segment.recover(
+          {.trust_indexes = stop_ == LastStop::process_crash, .durable_end = durable_end_}, visit));
+  report_.scanned_bytes += found.valid_end - found.scanned_from;
+  end_ = found.next_offset;
+  OTTLA_ASSIGN(const bool go_on, judge(index, segment, found));
+  if (go_on && index + 1 < bases_.size()) {
+    OTTLA_TRY(segment.become_inactive());
+  }
+  add_opened(index, std::move(segment));
+  return go_on;
+}
+
+/// Torn tail or damage (reliability: what was durable, or is followed by what was written later,
+/// was whole once).
+template <FileSystem Fs>
+absl::StatusOr<bool> BasicLog<Fs>::Opener::judge(std::size_t index, Segment& segment,
+                                                 const SegmentRecovery& found) {
+  const bool last = index + 1 == bases_.size();
+  // A compacted log may have nothing left at the end of a segment.
+  const bool joined = last || log_.config_.compact || bases_[index + 1] == found.next_offset ||
+                      bases_[index + 1] <= opening_.log_start ||
+                      log_.manifest_.has_gap(found.next_offset, bases_[index + 1]);
+  const bool lost = found.next_offset < durable_end_ && durable_end_ > opening_.log_start;
+  if (found.clean() && joined && !(last && lost)) {
+    return true;
+  }
+  std::string why = !found.clean() ? found.problem
+                    : last         ? "it ends here, and was longer"
+                                   : "it ends here, before the next one begins";
+  if (lost || (stop_ == LastStop::process_crash && found.batch_follows)) {
+    damage(bases_[index], found.valid_end, found.next_offset, std::move(why));
+  } else {
+    OTTLA_TRY(cut(index, segment, found));
+  }
+  bases_.resize(index + 1);
+  list_.resize(index + 1);
+  return false;
+}
+
+/// Nothing is left that could be taken for the log's: later segments go first, the highest before
+/// the others (W9). Where the machine lived on, all this is as good as written.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::cut(std::size_t index, Segment& segment,
+                                       const SegmentRecovery& found) {
+  log_impl::CutKeeper<Fs> keeper(place_, files_->cuts);
+  for (std::size_t i = bases_.size(); i-- > index + 1;) {
+    OTTLA_ASSIGN(const auto kept, keeper.keep_segment(bases_[i]));
+    find(Kind::cut, offset_file_path(place_.directory, bases_[i], log_suffix), 0, kept.bytes,
+         "it follows a torn tail", kept.name);
+  }
+  const std::string path = offset_file_path(place_.directory, bases_[index], log_suffix);
+  if (!found.clean()) {
+    OTTLA_ASSIGN(const auto kept,
+                 keeper.keep_tail(bases_[index], found.valid_end, found.file_size));
+    find(Kind::cut, path, found.valid_end, found.file_size - found.valid_end, found.problem,
+         kept.name);
+  }
+  const bool sync = stop_ == LastStop::system_crash;
+  if (sync) {
+    OTTLA_TRY(place_.files.sync_directory(place_.directory, IoReason::recover_cut));
+  }
+  OTTLA_TRY(segment.cut_tail(IoReason::recover_cut));
+  return sync ? segment.sync(IoReason::recover_cut) : absl::OkStatus();
+}
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A segment in the list of a log: opened at first use by whichever thread comes first, counted, so
+// that readers keep it, and pinned while they read, so that it is known when nobody does.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/ref.hpp>
+#include <ottla/base/status.hpp>
+#include <ottla/segment/segment_files.hpp>
+
+namespace ottla::inline OTTLA_ABI::log_impl {
+
+/// Where a log's files are. Shared by its segments.
+template <FileSystem Fs>
+struct LogPlace final : Counted {
+  LogPlace(Fs its_files, std::string its_directory)
+      : files(std::move(its_files)), directory(std::move(its_directory)) {}
+
+  std::string path(std::string_view name) const { return absl::StrCat(directory, "/", av(name)); }
+  /// The directory that holds it.
+  std::string_view parent() const {
+    const std::size_t slash = directory.rfind('/');
+    return slash == std::string::npos ? std::string_view(".")
+           : slash == 0               ? std::string_view("/")
+                                      : std::string_view(directory).substr(0, slash);
+  }
+
+  Fs files;
+  const std::string directory;
+};
+
+/// An existing segment. Of an index that is damaged the good entries are used.
+template <FileSystem Fs>
+absl::StatusOr<BasicSegment<typename Fs::File>> open_log_segment(LogPlace<Fs>& place, Offset base,
+                                                                 const SegmentOptions& options,
+                                                                 Timestamp now) {
+  auto opened = open_segment(place.files, place.directory, base, options, now);
+  if (opened.ok() || fault(opened.status()) != Fault::corrupt) {
+    return opened;
+  }
+  OTTLA_ASSIGN(auto cut,
+               open_segment(place.files, place.directory, base, options, now, IndexLoad::prefix));
+  cut.distrust_indexes();
+  return cut;
+}
+
+template <FileSystem Fs>
+class LogSegment final : public Counted {
+ public:
+  using Segment = BasicSegment<typename Fs::File>;
+  using Place = LogPlace<Fs>;
+
+  enum class Gone : std::uint8_t { no, deleted, truncated };
+
+  /// Of files that are there. `size`: what the file must have, where that is known.
+  LogSegment(Ref<Place> place, Offset base, const SegmentOptions& options,
+             std::optional<std::int64_t> size = {})
+      : place_(std::move(place)), base_(base), options_(options), expected_size_(size) {}
+  LogSegment(Ref<Place> place, const SegmentOptions& options, Segment segment)
+      : place_(std::move(place)),
+        base_(segment.base_offset()),
+        options_(options),
+        segment_(std::make_unique<Segment>(std::move(segment)).release()) {}
+  ~LogSegment() override { delete segment_.load(std::memory_order_acquire); }
+
+  Offset base() const { return base_; }
+  std::string path() const { return offset_file_path(place_->directory, base_, log_suffix); }
+
+  /// Any thread. `corrupt` where the end of its file is not that of a segment, or not the one it
+  /// had.
+  absl::StatusOr<Segment*> segment() {
+    Segment* segment = if_open();
+    return segment != nullptr ? absl::StatusOr<Segment*>(segment) : open();
+  }
+  Segment* if_open() const { return segment_.load(std::memory_order_acquire); }
+
+  /// False when it is gone. Every true `pin` is followed by an `unpin`.
+  bool pin() {
+    readers_.fetch_add(1, std::memory_order_seq_cst);
+    if (gone_.load(std::memory_order_seq_cst) == Gone::no) {
+      return true;
+    }
+    unpin();
+    return false;
+  }
+  void unpin() { readers_.fetch_sub(1, std::memory_order_release); }
+  /// From now on nobody pins it. Whether nobody has it pinned.
+  bool retire(Gone why) {
+    gone_.store(why, std::memory_order_seq_cst);
+    return readers_.load(std::memory_order_seq_cst) == 0;
+  }
+  void keep() { gone_.store(Gone::no, std::memory_order_seq_cst); }
+  Gone gone() const { return gone_.load(std::memory_order_seq_cst); }
+
+  /// The writer's: the segment alone, without this. Before: retired, not pinned, open.
+  Segment take() { return std::move(*if_open()); }
+
+  // The writer's, of a segment that this process has written from its start.
+  std::optional<std::uint32_t> digest;
+
+ private:
+  absl::StatusOr<Segment*> open() {
+    OTTLA_ASSIGN(auto opened, open_log_segment(*place_, base_, options_, no_timestamp));
+    if (expected_size_ && opened.size() != *expected_size_) {
+      return error(ErrorCode::corrupt_message, Fault::corrupt,
+                   absl::StrCat(path(), " has ", opened.size(), " bytes; it was closed with ",
+                                *expected_size_));
+    }
+    OTTLA_TRY(opened.find_end());
+    auto mine = std::make_unique<Segment>(std::move(opened));
+    Segment* current = nullptr;
+    if (segment_.compare_exchange_strong(current, mine.get(), std::memory_order_acq_rel)) {
+      return mine.release();
+    }
+    return current;  // somebody was faster
+  }
+
+  const Ref<Place> place_;
+  const Offset base_;
+  const SegmentOptions options_;
+  const std::optional<std::int64_t> expected_size_;
+  std::atomic<Segment*> segment_{nullptr};
+  std::atomic<std::int32_t> readers_{0};
+  std::atomic<Gone> gone_{Gone::no};
+};
+
+/// A log's segments, ascending. Never changed once shared.
+template <FileSystem Fs>
+struct SegmentList final : Counted {
+  std::vector<Ref<LogSegment<Fs>>> segments;
+
+  /// The last one whose base is at most `offset`, the first one where there is none; size() when
+  /// empty.
+  std::size_t find(Offset offset) const {
+    std::size_t begin = 0;
+    std::size_t end = segments.size();
+    while (begin < end) {
+      const std::size_t middle = begin + (end - begin) / 2;
+      if (segments[middle]->base() <= offset) {
+        begin = middle + 1;
+      } else {
+        end = middle;
+      }
+    }
+    return begin == 0 ? begin : begin - 1;
+  }
+};
+
+/// Keeps a segment pinned for a scope.
+template <FileSystem Fs>
+class Pin {
+ public:
+  explicit Pin(LogSegment<Fs>& segment) : segment_(segment.pin() ? &segment : nullptr) {}
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+  ~Pin() {
+    if (segment_ != nullptr) {
+      segment_->unpin();
+    }
+  }
+  explicit operator bool() const { return segment_ != nullptr; }
+
+ private:
+  LogSegment<Fs>* segment_;
+};
+
+}  // namespace ottla::inline OTTLA_ABI::log_impl

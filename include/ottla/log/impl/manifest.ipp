@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/log/impl/signed_text.hpp>
+#include <ottla/log/manifest.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+namespace log_impl {
+
+inline std::string signed_line(std::string line) {
+  absl::StrAppend(&line, " ", hex8(crc32c(as_bytes(line))), "\n");
+  return line;
+}
+
+/// A line's fields before its sum; nothing where that does not match.
+inline std::optional<std::string_view> verified_line(std::string_view line) {
+  const std::size_t blank = line.rfind(' ');
+  if (blank == std::string_view::npos ||
+      line.substr(blank + 1) != hex8(crc32c(as_bytes(line.substr(0, blank))))) {
+    return std::nullopt;
+  }
+  return line.substr(0, blank);
+}
+
+inline std::string owner_line(const Manifest::Owner& owner) {
+  return signed_line(
+      absl::StrCat("ottla 1 ", owner.topic_id.to_string(), " ", owner.partition.value()));
+}
+
+inline std::string segment_line(const SealedSegment& segment) {
+  return signed_line(absl::StrCat("segment ", segment.base.value(), " ", segment.last.value(), " ",
+                                  segment.size, " ", segment.largest.value(), " ",
+                                  segment.digest ? hex8(*segment.digest) : "-"));
+}
+
+inline std::optional<SealedSegment> parse_segment_line(std::string_view line) {
+  const auto fields = split<6>(line);
+  const auto base = decimal(fields[1]);
+  const auto last = fields[2] == "-1" ? -1 : decimal(fields[2]);
+  const auto size = decimal(fields[3]);
+  const auto largest = fields[4] == "-1" ? -1 : decimal(fields[4]);
+  const auto digest = number<std::uint32_t>(fields[5], 16);
+  if (!base || !last || !size || !largest || (!digest && fields[5] != "-")) {
+    return std::nullopt;
+  }
+  return SealedSegment{Offset(*base), Offset(*last), *size, Timestamp(*largest), digest};
+}
+
+}  // namespace log_impl
+
+OTTLA_INLINE std::optional<Manifest> Manifest::parse(std::string_view text) {
+  log_impl::TextLines lines(text.substr(0, text.rfind('\n') + 1));  // without a torn last line
+  const auto owner =
+      log_impl::split<4>(log_impl::verified_line(lines.next().value_or("")).value_or(""));
+  const auto topic_id = Uuid::parse(owner[2]);
+  const auto partition = log_impl::number<std::int32_t>(owner[3]);
+  if (owner[0] != "ottla" || owner[1] != "1" || !topic_id || !partition) {
+    return std::nullopt;
+  }
+  Manifest manifest(Owner{*topic_id, PartitionId(*partition)});
+  while (const auto line = lines.next()) {
+    const auto verified = log_impl::verified_line(*line);
+    if (!verified || !manifest.apply(*verified)) {
+      break;
+    }
+  }
+  return manifest;
+}
+
+OTTLA_INLINE bool Manifest::apply(std::string_view line) {
+  if (line.starts_with("segment ")) {
+    const auto segment = log_impl::parse_segment_line(line);
+    if (segment) {
+      segments_.insert_or_assign(segment->base, *segment);
+    }
+    return segment.has_value();
+  }
+  if (line.starts_with("gap ")) {
+    const auto fields = log_impl::split<3>(line);
+    const auto end = log_impl::decimal(fields[1]);
+    const auto next = log_impl::decimal(fields[2]);
+    if (end && next) {
+      add_gap(Offset(*end), Offset(*next));
+    }
+    return end && next;
+  }
+  const auto fields = log_impl::split<2>(line);
+  if (fields[0] == "epochs") {
+    const auto crc = log_impl::number<std::uint32_t>(fields[1], 16);
+    if (crc) {
+      epochs_ = {epochs_[1], crc};
+    }
+    return crc.has_value();
+  }
+  const auto offset = log_impl::decimal(fields[1]);
+  if (!offset || (fields[0] != "synced" && fields[0] != "cut")) {
+    return false;
+  }
+  fields[0] == "synced" ? set_synced(Offset(*offset)) : cut(Offset(*offset));
+  return true;
+}
+
+OTTLA_INLINE std::optional<Offset> Manifest::durable_end() const {
+  std::optional<Offset> end = synced_;
+  if (!segments_.empty()) {
+    const SealedSegment& last = segments_.rbegin()->second;
+    end = std::max(end, std::optional(std::max(last.base, last.last + 1)));
+  }
+  return end;
+}
+
+OTTLA_INLINE std::string Manifest::add(const SealedSegment& segment) {
+  segments_.insert_or_assign(segment.base, segment);
+  return log_impl::segment_line(segment);
+}
+
+OTTLA_INLINE std::string Manifest::add_gap(Offset end, Offset next) {
+  gaps_.insert_or_assign(next, end);
+  return log_impl::signed_line(absl::StrCat("gap ", end.value(), " ", next.value()));
+}
+
+OTTLA_INLINE std::string Manifest::set_synced(Offset end) {
+  synced_ = end;
+  return log_impl::signed_line(absl::StrCat("synced ", end.value()));
+}
+
+OTTLA_INLINE std::string Manifest::set_epochs(std::uint32_t current, std::uint32_t next) {
+  // The last two lines have to be these two: an earlier change may have failed in between.
+  std::string lines = epochs_[1] == current ? std::string() : add_epochs(current);
+  return lines + add_epochs(next);
+}
+
+OTTLA_INLINE std::string Manifest::add_epochs(std::uint32_t crc) {
+  epochs_ = {epochs_[1], crc};
+  return log_impl::signed_line(absl::StrCat("epochs ", log_impl::hex8(crc)));
+}
+
+OTTLA_INLINE std::string Manifest::cut(Offset end) {
+  std::erase_if(segments_, [&](const auto& entry) {
+    return entry.second.base >= end || entry.second.last >= end;
+  });
+  std::erase_if(gaps_, [&](const auto& gap) { return gap.first >= end; });
+  if (synced_ > end) {
+    synced_ = end;
+  }
+  return log_impl::signed_line(absl::StrCat("cut ", end.value()));
+}
+
+OTTLA_INLINE void Manifest::drop_below(Offset start) {
+  std::erase_if(segments_, [&](const auto& entry) { return entry.second.base < start; });
+  std::erase_if(gaps_, [&](const auto& gap) { return gap.first <= start; });
+}
+
+OTTLA_INLINE std::string Manifest::whole_text() const {
+  std::string text = log_impl::owner_line(owner_);
+  for (const auto& [base, segment] : segments_) {
+    text += log_impl::segment_line(segment);
+  }
+  for (const auto& [next, end] : gaps_) {
+    text += log_impl::signed_line(absl::StrCat("gap ", end.value(), " ", next.value()));
+  }
+  if (synced_) {
+    text += log_impl::signed_line(absl::StrCat("synced ", synced_->value()));
+  }
+  for (const auto& crc : epochs_) {
+    if (crc) {
+      text += log_impl::signed_line(absl::StrCat("epochs ", log_impl::hex8(*crc)));
+    }
+  }
+  return text;
+}
+
+}  // namespace ottla::inline OTTLA_ABI

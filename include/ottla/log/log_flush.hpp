@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What has to be synced before a log is durable up to some offset: made under the owner's lock, run
+// without it by one thread for all who wait (group commit), told to the log under the lock again.
+//   LogFlush flush = log.plan_flush(FlushScope::data);     // lock
+//   absl::Status synced = flush.run();                     // no lock, no baton
+//   if (synced.ok()) log.flushed(flush);                   // lock
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <absl/container/inlined_vector.h>
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/status.hpp>
+#include <ottla/env/any_file_system.hpp>
+#include <ottla/log/directory_health.hpp>
+#include <ottla/log/impl/log_segment.hpp>
+#include <ottla/log/partition_metadata.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+enum class FlushScope : std::uint8_t {
+  data,    ///< what an answer depends on: logs, epochs, and the directory entries of both
+  sealed,  ///< also the indexes of closed segments: not for somebody who waits
+};
+
+inline constexpr std::string_view epoch_checkpoint_file = "leader-epoch-checkpoint";
+
+template <FileSystem Fs>
+class BasicLogFlush {
+ public:
+  /// Below it all is durable once `run` answered ok.
+  Offset end() const { return end_; }
+  /// Nothing is to be done.
+  bool empty() const { return segments_.empty() && !epochs_ && !directory_ && !parent_; }
+
+  /// Syncs, earlier segments first (W3). A failure is final (W5): the directory takes no writes
+  /// from then on, and the outcome of what was to be durable is `unknown`.
+  absl::Status run() {
+    OTTLA_TRY(health_->check());
+    const absl::Status synced = sync_all();
+    if (synced.ok()) {
+      return synced;
+    }
+    health_->fail();
+    return error(ErrorCode::kafka_storage_error, fault(synced),
+                 absl::StrCat("sync of ", place_->directory, " failed: ", synced.message()),
+                 Outcome::unknown);
+  }
+
+ private:
+  template <FileSystem>
+  friend class BasicLog;
+  using LogSegment = log_impl::LogSegment<Fs>;
+
+  absl::Status sync_all() {
+    for (std::size_t i = 0; i < segments_.size(); ++i) {
+      const log_impl::Pin<Fs> pin(*segments_[i]);
+      if (!pin) {
+        continue;  // deleted or cut meanwhile: nobody is promised what was in it
+      }
+      OTTLA_ASSIGN(auto* segment, segments_[i]->segment());
+      OTTLA_TRY(segment->sync(IoReason::flush));
+      if (scope_ == FlushScope::sealed && i + 1 < segments_.size()) {
+        OTTLA_TRY(segment->sync_indexes(IoReason::flush));
+      }
+    }
+    if (epochs_) {
+      OTTLA_TRY(sync_file(epoch_checkpoint_file));
+    }
+    if (parent_) {
+      OTTLA_TRY(sync_file(partition_metadata_file));
+    }
+    if (directory_ || parent_) {
+      OTTLA_TRY(place_->files.sync_directory(place_->directory, IoReason::flush));
+    }
+    return parent_ ? place_->files.sync_directory(place_->parent(), IoReason::flush)
+                   : absl::OkStatus();
+  }
+
+  absl::Status sync_file(std::string_view name) {
+    auto file = place_->files.open(place_->path(name), OpenMode::read_write, IoReason::flush);
+    if (fault(file.status()) == Fault::not_found) {
+      return absl::OkStatus();  // a log used alone has no partition.metadata
+    }
+    OTTLA_TRY(file.status());
+    return file->sync(IoReason::flush);
+  }
+
+  Ref<log_impl::LogPlace<Fs>> place_;
+  Ref<DirectoryHealth> health_;
+  FlushScope scope_ = FlushScope::data;
+  absl::InlinedVector<Ref<LogSegment>, 2> segments_;  // the last one is the active one
+  Offset end_{0};
+  bool epochs_ = false;
+  bool directory_ = false;
+  bool parent_ = false;
+  std::uint64_t changes_ = 0;  // of the directory, that were known
+  std::uint64_t epoch_changes_ = 0;
+  std::uint64_t cuts_ = 0;  // of the log
+};
+
+using LogFlush = BasicLogFlush<AnyFileSystem>;
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What opening a log is told of the last stop, and what it tells about what it found.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ottla/base/ids.hpp>
+#include <ottla/base/time.hpp>
+#include <ottla/log/clean_stop.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// How the directory was left.
+enum class LastStop : std::uint8_t {
+  clean,          ///< everything is on the device; a bad end is damage
+  process_crash,  ///< the kernel lived on: all that was written is there, but for a torn last write
+  system_crash,   ///< above the durable point anything may be missing, stale or torn
+};
+
+struct LogOpening {
+  LastStop last_stop = LastStop::system_crash;
+  /// Where the log ended at our own clean stop; nothing after Kafka's.
+  std::optional<CleanEnd> clean_end = {};
+  /// Somebody else wrote here since our last stop: our side files are worth nothing.
+  bool foreign = false;
+  Offset recovery_point{0};  ///< by its checkpoint: all below is on the device
+  Offset log_start{0};       ///< likewise; the log begins there at the earliest
+  Timestamp now = no_timestamp;
+  /// A sync failed in this directory: what lies above the durable point is copied to new files,
+  /// since the page cache may hold what the device does not (W5).
+  bool rewrite_tail = false;
+  /// The directory of this partition is not in its parent for sure until that is synced.
+  bool entry_synced = false;
+};
+
+/// A place where the log is not what was written. Nothing is cut there without the owner's choice.
+struct Damage {
+  std::string file;           ///< its path
+  std::int64_t position = 0;  ///< bytes from its start
+  Offset offset;              ///< of the first record that may be missing
+  std::string why;
+};
+
+struct RecoveryReport {
+  enum class Kind : std::uint8_t {
+    cut,               ///< a torn tail; `bytes` were cut off and kept as `saved_as`
+    damage,            ///< the log is read-only from there on
+    index_rebuilt,     ///< an index was missing
+    epochs_rebuilt,    ///< leader-epoch-checkpoint was missing, malformed or not ours
+    manifest_dropped,  ///< ottla_manifest was malformed, or another partition's
+    leftover,          ///< of an interrupted change: finished, or removed
+    segments_missing,  ///< at the start of the log: it begins later than its checkpoint says
+  };
+  struct Finding {
+    Kind kind;
+    std::string file;
+    std::int64_t position = 0;
+    std::int64_t bytes = 0;
+    std::string why;
+    std::string saved_as = {};  ///< empty: nothing but zeros was cut, or there was no room
+  };
+
+  LastStop last_stop = LastStop::clean;
+  std::int64_t scanned_bytes = 0;  ///< of logs, batch by batch
+  std::vector<Finding> findings;
+
+  bool has(Kind kind) const {
+    for (const Finding& finding : findings) {
+      if (finding.kind == kind) {
+        return true;
+      }
+    }
+    return false;
+  }
+};
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `ottla_manifest`, our own file in a partition's directory: what was true of the partition's other
+// files when the line was written, so that damage is told from a torn tail, and a file from
+// elsewhere is noticed. Text, only ever appended to; the last field of each line is the CRC-32C of
+// the line before it, in 8 hex digits.
+//   ottla 1 <topic id> <partition>     whose it is; the first line
+//   segment <base> <last> <size> <largest timestamp> <digest>
+//                                      written once that segment is on the device, complete and
+//                                      closed; the digest is the CRC-32C of all its batch headers
+//                                      one after the other, `-` where it is not known
+//   synced <offset>                    all below is on the device
+//   gap <offset> <base>                a segment ends at <offset>, and the next one begins at
+//   <base>
+//                                      without that anything was lost; written before the next one
+//   epochs <crc>                       written before leader-epoch-checkpoint gets that CRC-32C
+//   cut <offset>                       written, and synced, before the log is cut back to there
+// Lines are lost with the machine, never wrong: nothing is synced for them, but `cut`.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <ottla/base/ids.hpp>
+#include <ottla/base/time.hpp>
+#include <ottla/base/topic_partition.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+inline constexpr std::string_view manifest_file = "ottla_manifest";
+
+struct SealedSegment {
+  Offset base;
+  Offset last{-1};        ///< offset; -1 where it has no batch
+  std::int64_t size = 0;  ///< bytes
+  Timestamp largest = no_timestamp;
+  std::optional<std::uint32_t> digest = {};
+  bool operator==(const SealedSegment&) const = default;
+};
+
+/// Not thread-safe.
+class Manifest {
+ public:
+  struct Owner {
+    TopicId topic_id;
+    PartitionId partition;
+    bool operator==(const Owner&) const = default;
+  };
+
+  explicit Manifest(const Owner& owner) : owner_(owner) {}
+  /// What can be read: everything before the first malformed line. Nothing when that is the first.
+  static std::optional<Manifest> parse(std::string_view text);
+
+  const Owner& owner() const { return owner_; }
+  const std::map<Offset, SealedSegment>& segments() const { return segments_; }
+  std::optional<Offset> synced() const { return synced_; }
+  /// Whether a segment that begins at `next` may follow one that ends at `end`.
+  bool has_gap(Offset end, Offset next) const {
+    const auto found = gaps_.find(next);
+    return found != gaps_.end() && found->second == end;
+  }
+  /// The greatest offset below which all is known to be on the device.
+  std::optional<Offset> durable_end() const;
+  /// Whether leader-epoch-checkpoint may have that CRC-32C; true where nothing is known of it.
+  bool may_be_epochs(std::uint32_t crc) const {
+    return !epochs_[1] || crc == epochs_[0] || crc == epochs_[1];
+  }
+
+  // Each changes this, and answers the line to append to the file.
+  std::string add(const SealedSegment& segment);
+  std::string set_synced(Offset end);
+  /// leader-epoch-checkpoint, of CRC-32C `current` (0 where it is missing), is about to get `next`.
+  std::string set_epochs(std::uint32_t current, std::uint32_t next);
+  std::string cut(Offset end);
+  std::string add_gap(Offset end, Offset next);
+  /// Forgets segments below `start`, at the next `whole_text`.
+  void drop_below(Offset start);
+
+  /// Everything that is still true, as a file.
+  std::string whole_text() const;
+
+ private:
+  bool apply(std::string_view line);
+  std::string add_epochs(std::uint32_t crc);
+
+  Owner owner_;
+  std::map<Offset, SealedSegment> segments_;
+  std::map<Offset, Offset> gaps_;  // by where they end
+  std::optional<Offset> synced_;
+  std::array<std::optional<std::uint32_t>, 2> epochs_;  // the last two
+};
+
+}  // namespace ottla::inline OTTLA_ABI
+
+#ifndef OTTLA_COMPILED
+#include <ottla/log/impl/manifest.ipp>
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Batches that have their offsets and are not written yet: pushed under the partition's lock, taken
+// by whoever holds the write baton, written without the lock, and dropped under it again. In memory
+// only. Not thread-safe: the partition's lock guards it, but what `take` answered may be read
+// without it until `written` or `drop`.
+//   staged.push(frozen, facts);                              // lock
+//   StagedRange range = staged.take();                       // lock, baton
+//   absl::Status status = log.append(range.pieces, range.facts, now);        // baton
+//   status.ok() ? staged.written() : staged.drop(dropped);   // lock, baton
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <ottla/base/bytes.hpp>
+#include <ottla/base/invariant.hpp>
+#include <ottla/base/shared_bytes.hpp>
+#include <ottla/segment/write_out.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// Consecutive batches: their bytes, where those lie, and their facts, one entry each.
+struct StagedRange {
+  std::span<const SharedBytes> batches;
+  std::span<const Bytes> pieces;
+  std::span<const BatchFacts> facts;
+
+  bool empty() const { return facts.empty(); }
+};
+
+class StagedBatches {
+ public:
+  /// All batches, taken or not, in bytes.
+  std::size_t bytes() const { return waiting_.size + taken_.size; }
+  /// Those that nobody has taken yet.
+  std::size_t waiting_bytes() const { return waiting_.size; }
+  bool empty() const { return waiting_.facts.empty() && taken_.facts.empty(); }
+
+  void push(SharedBytes batch, const BatchFacts& facts) {
+    waiting_.pieces.push_back(batch.bytes());
+    waiting_.facts.push_back(facts);
+    waiting_.size += batch.size();
+    waiting_.batches.push_back(std::move(batch));
+  }
+
+  /// Everything that waits. Before: nothing is taken.
+  StagedRange take() {
+    if (!invariant(taken_.facts.empty())) {
+      return {};
+    }
+    std::swap(taken_, waiting_);
+    return {taken_.batches, taken_.pieces, taken_.facts};
+  }
+
+  /// The range taken last is written; it is kept by whoever copied its SharedBytes.
+  void written() { taken_.clear(); }
+
+  /// The range taken last could not be written, so nothing that follows it can: all of it moves to
+  /// `dropped`, for the caller to let go without the lock.
+  void drop(std::vector<SharedBytes>& dropped) {
+    for (Batches* batches : {&taken_, &waiting_}) {
+      for (SharedBytes& batch : batches->batches) {
+        dropped.push_back(std::move(batch));
+      }
+      batches->clear();
+    }
+  }
+
+  /// Gives back memory that an idle partition does not need. Before: empty.
+  void release_memory() {
+    waiting_ = {};
+    taken_ = {};
+  }
+
+ private:
+  struct Batches {
+    std::vector<SharedBytes> batches;
+    std::vector<Bytes> pieces;
+    std::vector<BatchFacts> facts;
+    std::size_t size = 0;
+
+    void clear() {
+      batches.clear();
+      pieces.clear();
+      facts.clear();
+      size = 0;
+    }
+  };
+
+  Batches waiting_;
+  Batches taken_;
+};
+
+}  // namespace ottla::inline OTTLA_ABI

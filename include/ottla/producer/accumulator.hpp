@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Producer batching: records become batches, a queue for each partition with one open batch at its
+// end. No I/O, no clock, no thread: the caller says what time it is and sends what is ready, in
+// order, one batch at a time (the send baton). Alone it needs a MemoryBudget and nothing else.
+//   auto appended = queue.append(record, tag, now);     // Appended, or "no memory: take some
+//   first" if (appended.closed) while (auto batch = queue.take()) { send(*batch); queue.sent(); }
+// Source: spec producer_txn.md section 2.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include <ottla/base/mutex.hpp>
+#include <ottla/base/time.hpp>
+#include <ottla/env/clock.hpp>
+#include <ottla/producer/batch_estimate.hpp>
+#include <ottla/producer/memory_budget.hpp>
+#include <ottla/producer/partitioner.hpp>
+#include <ottla/producer/receipts.hpp>
+#include <ottla/record/batch_builder.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+struct BatchingOptions {
+  std::int64_t batch_size = 16'384;  ///< bytes; 0: a batch per record
+  BatchFields fields = {};           ///< codec and level
+  bool keep_tags = false;            ///< remember each record's tag, for callbacks
+};
+
+/// A batch that takes no more records.
+struct ClosedBatch {
+  std::uint64_t number = 0;  ///< as in receipts
+  BatchBuilder builder;
+  std::vector<std::uint64_t> tags;
+  std::int64_t charged = 0;  ///< bytes of the budget, given back when the outcome is known
+  SteadyTime opened{};
+};
+
+/// One partition's batches. Thread-safe.
+class PartitionQueue {
+ public:
+  struct Appended {
+    Receipt receipt;
+    bool opened = false;   ///< this record began a batch: it may linger from now on
+    bool closed = false;   ///< a batch is ready to be taken
+    bool move_on = false;  ///< the partition has had its share of records without a key
+  };
+
+  /// Before: all of them outlive it.
+  PartitionQueue(const BatchingOptions& options, MemoryBudget& budget, BatchOutcomes& outcomes)
+      : options_(options), budget_(budget), outcomes_(outcomes) {}
+
+  /// Appends to the open batch, or to a new one. `sticky`: the record named no partition and no
+  /// key. The clock is read when a batch is opened: its time stands for the timestamps that the
+  /// batch's records do not have. `limit_reached` when a new batch needs memory that is not there:
+  /// send what is closed, `take` memory_needed(record) from the budget, and call again with that as
+  /// `granted`.
+  template <Clock C>
+  absl::StatusOr<Appended> append(RecordFields record, std::uint64_t tag, bool sticky,
+                                  const C& clock, std::int64_t granted = 0);
+
+  /// What a batch begun by this record is charged with.
+  std::int64_t memory_needed(const RecordFields& record) const;
+
+  /// Closes the open batch: for flush, close, linger. False when there was none.
+  bool close_open();
+  /// Closes the open batch when it is `batch`: somebody waits for it.
+  bool close_if_open(std::uint64_t batch);
+  /// Closes it when it was opened at or before `time`. Nothing open: `never`; else when it was
+  /// opened.
+  SteadyTime close_opened_by(SteadyTime time);
+
+  /// The next closed batch, and the send baton with it: nobody else gets one until `sent`. Nothing
+  /// when there is none, or somebody has the baton (and will look again).
+  std::optional<ClosedBatch> take();
+  void sent();
+  /// Every batch that was not taken; the queue is empty afterwards.
+  std::vector<ClosedBatch> take_all();
+  /// How large a batch turned out, compressed over not compressed.
+  void observed_ratio(float ratio);
+
+ private:
+  bool has_room(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
+  std::int64_t estimated_size() const OTTLA_REQUIRES(mutex_);
+  void close() OTTLA_REQUIRES(mutex_);
+  std::optional<ClosedBatch> drop_empty() OTTLA_REQUIRES(mutex_);
+  absl::Status open(const RecordFields& record, SteadyTime now, std::int64_t granted)
+      OTTLA_REQUIRES(mutex_);
+
+  const BatchingOptions& options_;
+  MemoryBudget& budget_;
+  BatchOutcomes& outcomes_;
+
+  Mutex mutex_;
+  std::optional<ClosedBatch> open_ OTTLA_GUARDED_BY(mutex_);
+  Timestamp open_timestamp_ OTTLA_GUARDED_BY(mutex_) = no_timestamp;
+  std::int64_t open_limit_ OTTLA_GUARDED_BY(mutex_) = 0;
+  std::deque<ClosedBatch> closed_ OTTLA_GUARDED_BY(mutex_);
+  bool sending_ OTTLA_GUARDED_BY(mutex_) = false;
+  CompressionRatio ratio_ OTTLA_GUARDED_BY(mutex_);
+  StickyShare share_ OTTLA_GUARDED_BY(mutex_);
+};
+
+template <Clock C>
+absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(RecordFields record,
+                                                                std::uint64_t tag, bool sticky,
+                                                                const C& clock,
+                                                                std::int64_t granted) {
+  Lock lock(mutex_);
+  Appended appended;
+  const bool untimed = record.timestamp == no_timestamp;
+  if (open_) {
+    if (untimed) {
+      record.timestamp = open_timestamp_;
+    }
+    if (!has_room(record)) {
+      close();
+      appended.closed = true;
+    }
+  }
+  if (!open_) {
+    OTTLA_TRY(open(record, clock.steady_now(), std::exchange(granted, 0)));
+    open_timestamp_ = clock.wall_now();
+    appended.opened = true;
+    if (untimed) {
+      record.timestamp = open_timestamp_;
+    }
+  }
+  const std::size_t before = open_->builder.size();
+  if (absl::Status refused = open_->builder.append(record); !refused.ok()) [[unlikely]] {
+    const std::optional<ClosedBatch> empty = drop_empty();
+    lock.unlock();
+    if (empty) {
+      budget_.give_back(empty->charged);
+      outcomes_.complete(empty->number, {});
+    }
+    return refused;
+  }
+  if (options_.keep_tags) {
+    open_->tags.push_back(tag);
+  }
+  appended.receipt = {.batch = open_->number, .index = open_->builder.record_count() - 1};
+  const bool full = estimated_size() >= open_limit_;
+  if (sticky) {
+    const auto grown = static_cast<std::int64_t>(open_->builder.size() - before);
+    appended.move_on = share_.add(grown, full || appended.closed, options_.batch_size);
+  }
+  if (full) {
+    close();
+    appended.closed = true;
+  }
+  lock.unlock();
+  if (granted != 0) {
+    budget_.give_back(granted);  // somebody else opened the batch meanwhile
+  }
+  return appended;
+}
+
+}  // namespace ottla::inline OTTLA_ABI
+
+#ifndef OTTLA_COMPILED
+#include <ottla/producer/impl/accumulator.ipp>
+#endif

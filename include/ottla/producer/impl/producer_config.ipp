@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/status.hpp>
+#include <ottla/producer/producer_config.hpp>
+#include <ottla/record/compression.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+OTTLA_INLINE absl::Status check_producer_config(const ProducerConfig& config) {
+  OTTLA_TRY(check_config(config));
+  OTTLA_TRY(check_codec(config.compression));
+  OTTLA_TRY(check_level(CompressionType::gzip, config.gzip_level));
+  if (config.enable_idempotence) {
+    return error(Fault::unsupported,
+                 "enable.idempotence=true needs producer state in the log, which this version does "
+                 "not have; leave it false");
+  }
+  if (config.durability == Durability::durable && config.acks == Acks::none) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 "durability=durable needs an acknowledgement; set acks to 1 or all");
+  }
+  if (config.delivery_timeout != ProducerConfig{}.delivery_timeout &&
+      config.delivery_timeout < config.linger + config.request_timeout) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 absl::StrCat("delivery.timeout.ms (", config.delivery_timeout.count(),
+                              ") is below linger.ms + request.timeout.ms (",
+                              (config.linger + config.request_timeout).count(), "); raise it"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `buffer.memory`: how many bytes of unsent batches a producer may hold. Who finds too few left
+// waits in turn, first come first served, until others give back or his deadline passes. Source:
+// Kafka's buffer pool, spec producer_txn.md section 2.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include <absl/status/status.h>
+
+#include <ottla/base/doorbell.hpp>
+#include <ottla/base/mutex.hpp>
+#include <ottla/base/ref.hpp>
+#include <ottla/env/world.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// Thread-safe; its lock is a leaf.
+class MemoryBudget {
+ public:
+  explicit MemoryBudget(std::int64_t bytes) : total_(bytes), free_(bytes) {}
+  MemoryBudget(const MemoryBudget&) = delete;
+  MemoryBudget& operator=(const MemoryBudget&) = delete;
+
+  /// Takes `bytes` at once, or false. Never overtakes somebody who waits.
+  bool try_take(std::int64_t bytes);
+  /// Takes `bytes`, waiting in `world` until `deadline`: `timed_out` when it passes (not_written,
+  /// retriable), MESSAGE_TOO_LARGE when it is more than there is in all, `closed` after close().
+  absl::Status take(std::int64_t bytes, World& world, SteadyTime deadline);
+  void give_back(std::int64_t bytes);
+  /// Ends every wait, now and later, with `closed`.
+  void close();
+
+  std::int64_t total() const { return total_; }
+  std::int64_t available() const;
+  /// Somebody waits: batches should be sent though they are not full.
+  bool exhausted() const;
+
+ private:
+  struct Waiting {
+    std::int64_t bytes = 0;
+    Ref<Doorbell> bell;
+    bool granted = false;
+  };
+  /// Grants those at the head of the queue who fit; what to ring once unlocked goes into `wakeups`.
+  void grant(Wakeups& wakeups) OTTLA_REQUIRES(mutex_);
+
+  const std::int64_t total_;
+  mutable Mutex mutex_{Mutex::Kind::leaf};
+  std::int64_t free_ OTTLA_GUARDED_BY(mutex_);
+  bool closed_ OTTLA_GUARDED_BY(mutex_) = false;
+  std::deque<Waiting*> queue_ OTTLA_GUARDED_BY(mutex_);
+};
+
+}  // namespace ottla::inline OTTLA_ABI
+
+#ifndef OTTLA_COMPILED
+#include <ottla/producer/impl/memory_budget.ipp>
+#endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sends typed records to a broker, cluster or remote Kafka, in batches.
+//   auto producer = ottla::Producer<std::string, std::string>::open(*broker, {.linger = 5ms});
+//   auto sent = producer->send({.topic = "orders", .key = "ada", .value = "one lamp"});   // a
+//   Receipt auto where = producer->wait(*sent);            // its partition and offset, once
+//   acknowledged absl::Status all = producer->flush();          // or of everything sent so far
+// Errors are typed: fault(status), error_code(status), outcome(status) tell what happened and what
+// may still happen.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include <ottla/producer/producer_core.hpp>
+#include <ottla/producer/producer_record.hpp>
+#include <ottla/protocol/host.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// Thread-safe, but for moving and destruction. The destructor sends what is left and waits for it,
+/// `close_timeout` at most; records that were not acknowledged by then are told to `on_delivery`.
+template <HasSerde K, HasSerde V>
+class Producer {
+ public:
+  using Record = ProducerRecord<K, V>;
+
+  template <Host H>
+  static absl::StatusOr<Producer> open(const H& host, ProducerConfig config = {}) {
+    OTTLA_ASSIGN(Ref<ProducerCore> core, ProducerCore::open(host.connect(), std::move(config)));
+    return Producer(std::move(core));
+  }
+
+  Producer(Producer&&) noexcept = default;
+  Producer& operator=(Producer&& other) noexcept {
+    if (this != &other) {
+      close_quietly();
+      core_ = std::move(other.core_);
+    }
+    return *this;
+  }
+  ~Producer() { close_quietly(); }
+
+  /// Puts the record into its partition's batch and returns; the outcome comes by receipt, callback
+  /// or flush. Waits up to max.block.ms where `buffer.memory` is full or the topic is not known
+  /// yet. A failed send left nothing behind.
+  absl::StatusOr<Receipt> send(const Record& record) {
+    OTTLA_TRY(usable());
+    if (record.topic.topic_ != nullptr) {
+      return send_to(*record.topic.topic_, record);
+    }
+    OTTLA_ASSIGN(const Ref<ProducerTopic> topic, core_->topic(record.topic.name()));
+    return send_to(*topic, record);
+  }
+
+  /// The topic's handle: sending by it spares a look-up per record.
+  absl::StatusOr<Topic> topic(std::string_view name) {
+    OTTLA_TRY(usable());
+    OTTLA_ASSIGN(Ref<ProducerTopic> topic, core_->topic(name));
+    return Topic(std::move(topic));
+  }
+
+  /// The record's partition and offset once it is acknowledged, or why it never will be. Sends its
+  /// batch at once.
+  absl::StatusOr<RecordMetadata> wait(Receipt receipt) {
+    OTTLA_TRY(usable());
+    return wait(receipt, core_->config().delivery_timeout);
+  }
+  absl::StatusOr<RecordMetadata> wait(Receipt receipt, std::chrono::nanoseconds timeout) {
+    OTTLA_TRY(usable());
+    return core_->wait(receipt, deadline(timeout));
+  }
+
+  /// Sends everything and waits. Ok when all was acknowledged; else the first failure since the
+  /// last flush.
+  absl::Status flush() {
+    OTTLA_TRY(usable());
+    return core_->flush(deadline(core_->config().delivery_timeout));
+  }
+  absl::Status flush(std::chrono::nanoseconds timeout) {
+    OTTLA_TRY(usable());
+    return core_->flush(deadline(timeout));
+  }
+
+  /// Flushes within `timeout`, fails what is left, and calls nobody back afterwards. Closing twice
+  /// is fine.
+  absl::Status close(std::chrono::nanoseconds timeout) {
+    OTTLA_TRY(usable());
+    return core_->close(deadline(timeout));
+  }
+  absl::Status close() {
+    OTTLA_TRY(usable());
+    return close(core_->config().close_timeout);
+  }
+
+  /// How often `on_delivery` threw.
+  std::uint64_t callback_failures() const { return core_ ? core_->callback_failures() : 0; }
+
+ private:
+  explicit Producer(Ref<ProducerCore> core) : core_(std::move(core)) {}
+
+  absl::Status usable() const {
+    return core_ ? absl::OkStatus()
+                 : error(Fault::moved_from, "this producer was moved from; use the one it went to");
+  }
+  SteadyTime deadline(std::chrono::nanoseconds timeout) const {
+    return after(core_->world().steady_now(), timeout);
+  }
+  void close_quietly() {
+    if (core_) {
+      core_->close(deadline(core_->config().close_timeout)).IgnoreError();
+    }
+  }
+
+  absl::StatusOr<Receipt> send_to(ProducerTopic& topic, const Record& record) {
+    thread_local std::vector<std::byte> key_scratch;
+    thread_local std::vector<std::byte> value_scratch;
+    OTTLA_ASSIGN(const std::optional<Bytes> key, bytes_of<K>(record.key, key_scratch));
+    OTTLA_ASSIGN(const std::optional<Bytes> value, bytes_of<V>(record.value, value_scratch));
+    return core_->send(
+        topic, record.partition,
+        {.timestamp = record.timestamp, .key = key, .value = value, .headers = record.headers},
+        record.tag);
+  }
+  template <class T>
+  static absl::StatusOr<std::optional<Bytes>> bytes_of(const Outgoing<T>& outgoing,
+                                                       std::vector<std::byte>& scratch) {
+    if (outgoing.is_null()) {
+      return std::optional<Bytes>();
+    }
+    return Serde<T>::serialize(outgoing.input(), scratch);
+  }
+
+  Ref<ProducerCore> core_;
+};
+
+}  // namespace ottla::inline OTTLA_ABI

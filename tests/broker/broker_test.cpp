@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/catch.hpp"
+#include "tests/support/memory_broker.hpp"
+
+using namespace ottla;
+using namespace test;
+
+TEST_CASE("topics are created, listed, described, grown and deleted") {
+  MemoryEnv env;
+  const MemoryBroker broker = open(env);
+  REQUIRE(broker.create_topic({.name = "orders", .partitions = 3}).ok());
+  REQUIRE(broker.create_topic({.name = "bills"}).ok());
+  CHECK(*broker.list_topics() == std::vector<std::string>{"bills", "orders"});
+  CHECK(broker.describe_topic("orders")->partitions.size() == 3);
+  CHECK(broker.describe_topic("bills")->partitions.size() == 1);
+  REQUIRE(broker.add_partitions("orders", 5).ok());
+  CHECK(broker.describe_topic("orders")->partitions.size() == 5);
+  REQUIRE(broker.delete_topic("orders").ok());
+  CHECK(*broker.list_topics() == std::vector<std::string>{"bills"});
+  CHECK(error_code(broker.describe_topic("orders").status()) ==
+        ErrorCode::unknown_topic_or_partition);
+}
+
+TEST_CASE("what cannot be a topic is refused with Kafka's code and a remedy") {
+  MemoryEnv env;
+  const MemoryBroker broker = open(env);
+  REQUIRE(broker.create_topic({.name = "a.b"}).ok());
+  const absl::Status again = broker.create_topic({.name = "a.b"});
+  CHECK(error_code(again) == ErrorCode::topic_already_exists);
+  CHECK(std::string(sv(again.message())).find("if_not_exists") != std::string::npos);
+  CHECK(broker.create_topic({.name = "a.b", .if_not_exists = true}).ok());
+  CHECK(error_code(broker.create_topic({.name = "a_b"})) == ErrorCode::invalid_topic_exception);
+  CHECK(error_code(broker.create_topic({.name = "no way"})) == ErrorCode::invalid_topic_exception);
+  CHECK(error_code(broker.create_topic({.name = "c", .partitions = 0})) ==
+        ErrorCode::invalid_partitions);
+  const absl::Status config =
+      broker.create_topic({.name = "c", .configs = {{"retention.sm", "1"}}});
+  CHECK(error_code(config) == ErrorCode::invalid_config);
+  CHECK(std::string(sv(config.message())).find("retention.ms") != std::string::npos);
+  CHECK(error_code(broker.add_partitions("a.b", 1)) == ErrorCode::invalid_partitions);
+  CHECK(error_code(broker.delete_topic("nothing")) == ErrorCode::unknown_topic_or_partition);
+}
+
+TEST_CASE("topics and records are there again after a clean stop and after none") {
+  const bool clean = GENERATE(true, false);
+  MemoryEnv env;
+  TopicId id;
+  {
+    MemoryBroker broker = open_with_topic(env, 2, {{"retention.ms", "-1"}});
+    id = broker.describe_topic("orders")->id;
+    produce_numbers(broker, 0, 10, 1);
+    if (clean) {
+      REQUIRE(broker.close().ok());
+    }
+  }
+  const MemoryBroker broker = open(env);
+  CHECK(broker.describe_topic("orders")->id == id);
+  auto consumer = must(TextConsumer::open(broker));
+  REQUIRE(consumer.assign({partition(1)}).ok());
+  REQUIRE(consumer.seek_to_beginning().ok());
+  CHECK(drain(consumer).size() == 10);
+}
+
+TEST_CASE("a deleted topic does not come back, and one of its name begins anew") {
+  MemoryEnv env;
+  {
+    const MemoryBroker broker = open_with_topic(env, 1);
+    produce_numbers(broker, 0, 5);
+    REQUIRE(broker.delete_topic("orders").ok());
+  }
+  {
+    const MemoryBroker broker = open(env);
+    CHECK(broker.list_topics()->empty());
+    REQUIRE(broker.create_topic({.name = "orders"}).ok());
+    produce_numbers(broker, 0, 2);
+  }
+  const MemoryBroker broker = open(env);
+  auto consumer = must(TextConsumer::open(broker));
+  CHECK(consumer.end_offsets({partition(0)})->at(partition(0)) == Offset(2));
+}
+
+TEST_CASE("a directory has one broker at a time") {
+  MemoryEnv env;
+  MemoryBroker broker = open(env);
+  const auto second = MemoryBroker::open(env, {.log_dirs = "data"});
+  CHECK(fault(second.status()) == Fault::locked);
+  REQUIRE(broker.close().ok());
+  CHECK(MemoryBroker::open(env, {.log_dirs = "data"}).ok());
+}
+
+TEST_CASE("a broker without a directory says that it needs one") {
+  MemoryEnv env;
+  const auto broker = MemoryBroker::open(env, {});
+  CHECK(error_code(broker.status()) == ErrorCode::invalid_config);
+}
+
+TEST_CASE("clients that outlive their broker are told that it is closed") {
+  MemoryEnv env;
+  auto broker = std::make_unique<MemoryBroker>(open_with_topic(env, 1));
+  auto producer = must(TextProducer::open(*broker, {.linger = 0ms}));
+  auto consumer = must(TextConsumer::open(*broker));
+  REQUIRE(consumer.assign({partition(0)}).ok());
+  REQUIRE(producer.send({.topic = "orders", .value = "before"}).ok());
+  broker.reset();
+  const auto sent = producer.send({.topic = "orders", .value = "after"});
+  CHECK((!sent.ok() || fault(producer.wait(*sent).status()) == Fault::closed));
+  CHECK(fault(consumer.poll(1s).status()) == Fault::closed);
+}
+
+TEST_CASE("topics whose directories were found without a metadata log are adopted") {
+  MemoryEnv env;
+  {
+    const MemoryBroker broker = open_with_topic(env, 3);
+    produce_numbers(broker, 0, 4, 2);
+  }
+  REQUIRE(env.file_system().remove("data/ottla_metadata", IoReason::other).ok());
+  std::vector<std::string> told;
+  const MemoryBroker broker =
+      must(MemoryBroker::open(env, {.log_dirs = "data", .on_event = [&](const BrokerEvent& event) {
+                                      told.push_back(event.code);
+                                    }}));
+  CHECK(broker.describe_topic("orders")->partitions.size() == 3);
+  CHECK(std::count(told.begin(), told.end(), "adopted_topic") == 1);
+  auto consumer = must(TextConsumer::open(broker));
+  CHECK(consumer.end_offsets({partition(2)})->at(partition(2)) == Offset(4));
+}
+
+TEST_CASE("old segments go by retention, and the log start stays where it was after a restart") {
+  MemoryEnv env;
+  {
+    const MemoryBroker broker =
+        open_with_topic(env, 1, {{"internal.segment.bytes", "2000"}, {"retention.ms", "60000"}});
+    env.set_wall(Timestamp(1'600'000'000'000));
+    produce_numbers(broker, 0, 200, 0, {.batch_size = 500});
+    env.set_wall(Timestamp(1'600'000'000'000 + 600'000));
+    produce_numbers(broker, 600'000, 1, 0);
+    env.advance(301s);
+    auto consumer = must(TextConsumer::open(broker));
+    CHECK(consumer.beginning_offsets({partition(0)})->at(partition(0)) > Offset(150));
+  }
+  const MemoryBroker broker = open(env);
+  auto consumer = must(TextConsumer::open(broker));
+  CHECK(consumer.beginning_offsets({partition(0)})->at(partition(0)) > Offset(150));
+  REQUIRE(consumer.assign({partition(0)}).ok());
+  REQUIRE(consumer.seek(partition(0), Offset(0)).ok());
+  REQUIRE(consumer.poll(10ms).ok());  // out of range: begins anew by the reset policy
+}
