@@ -210,6 +210,8 @@ TEST_CASE("a refused index is good again once it is cleared", "[index]") {
   IndexFiles files;
   OffsetIndex index = OffsetIndex::open(files.open(file), base).value();
   CHECK(fault(index.append(base + 5000, 100'000)) == Fault::corrupt);
+  REQUIRE(index.flush().ok());
+  CHECK(files.content() == file);
   REQUIRE(index.clear().ok());
   REQUIRE(index.append(base + 5, 1000).ok());
   REQUIRE(index.flush().ok());

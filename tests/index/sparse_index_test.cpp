@@ -147,6 +147,29 @@ TEST_CASE("the errors of the file are answered", "[index]") {
   check_all(index, 600);  // nothing was remembered of the failure
 }
 
+TEST_CASE("a reader whose entries moved to the file meanwhile looks again", "[index]") {
+  using Entries = BasicSparseIndex<AnyFile, OffsetIndexFormat>;
+  IndexFiles files;
+  Entries entries = Entries::open(files.open()).value();
+  std::int32_t next = 0;
+  const auto append = [&](std::int32_t count) {
+    for (const std::int32_t end = next + count; next < end; ++next) {
+      REQUIRE(entries.append({next, 10 * next + 1}).ok());
+    }
+  };
+  append(300);
+  const std::int64_t target = GENERATE(0, 150, 299);
+  int looked = 0;
+  const auto lies_before = [&](const SparseEntry& entry) {
+    if (looked++ == 0) append(1000);  // a writer that is faster than this reader
+    return entry.first < target;
+  };
+  const auto found = entries.search(lies_before).value();
+  CHECK(found.after == SparseEntry{target, static_cast<std::int32_t>(10 * target + 1)});
+  CHECK(found.index == static_cast<std::size_t>(target));
+  CHECK(found.before.has_value() == (target > 0));
+}
+
 TEST_CASE("readers find every entry while one writer appends", "[index]") {
   IndexFiles files;
   OffsetIndex index = OffsetIndex::open(files.open(), Offset(0)).value();

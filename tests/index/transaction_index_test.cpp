@@ -46,6 +46,7 @@ TEST_CASE("the aborted transactions that overlap a range are collected", "[index
   CHECK(collect(index, 0, 16) == Collected{{10, 20, 30}, true});
   CHECK(collect(index, 10, 15) == Collected{{10, 20}, true});
   CHECK(collect(index, 31, 40) == Collected{{}, true});
+  CHECK(collect(index, 31, 51) == Collected{{50}, true});
   CHECK(collect(index, 51, 60) == Collected{{}, false});
 }
 

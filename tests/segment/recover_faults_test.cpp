@@ -180,3 +180,73 @@ TEST_CASE("an index entry that the log does not confirm is not trusted", "[segme
   REQUIRE(recover_and_end(directory, true).ok());
   CHECK(all_content(directory) == expected_content());
 }
+
+TEST_CASE("a time index that was cut further than the offset index is made anew from there",
+          "[segment]") {
+  SegmentDirectory directory;
+  make_torn(directory);
+  std::vector<std::byte> index = directory.content(time_index_suffix);
+  const bool changed = GENERATE(false, true);
+  if (changed) {
+    index[12 * 4] = std::byte{0xff};  // a timestamp that descends
+  } else {
+    index.resize(12 * 4 + 3);
+  }
+  directory.put(time_index_suffix, index);
+  REQUIRE(recover_and_end(directory, true).ok());
+  CHECK(all_content(directory) == expected_content());
+}
+
+TEST_CASE("what is written after recovery gets the entries of a writer that never stopped",
+          "[segment]") {
+  const bool trust = GENERATE(false, true);
+  const std::vector<TestBatch> more = some_batches(500, 40, 11);
+  SegmentDirectory directory;
+  make_torn(directory);
+  {
+    Segment segment = directory.open(0, IndexLoad::prefix);
+    REQUIRE(segment.recover({.trust_indexes = trust}).ok());
+    REQUIRE(segment.cut_tail().ok());
+    REQUIRE(write_out(segment, more).ok());
+    REQUIRE(segment.become_inactive().ok());
+  }
+  SegmentDirectory fresh;
+  fresh.options = directory.options;
+  Segment segment = fresh.create();
+  REQUIRE(write_out(segment, some_batches(0, batches_written)).ok());
+  REQUIRE(write_out(segment, more).ok());
+  REQUIRE(segment.become_inactive().ok());
+  CHECK(all_content(directory) == all_content(fresh));
+}
+
+TEST_CASE("an index entry that points at what looks like a batch inside a value is not trusted",
+          "[segment]") {
+  BatchHeader fake;
+  fake.base_offset = Offset(3);
+  fake.last_offset_delta = 0;
+  fake.batch_length = 100;
+  std::vector<std::byte> value(200);
+  fake.write(value.data());
+  BatchBuilder builder({.base_offset = Offset(1), .leader_epoch = LeaderEpoch(0)});
+  REQUIRE(builder.append({.timestamp = Timestamp(9), .value = Bytes(value)}).ok());
+  const SealedBatch outer = builder.seal().value();
+  const TestBatch first = make_batch(0, {1});
+  std::vector<std::byte> log = first.bytes;
+  log.insert(log.end(), outer.bytes().begin(), outer.bytes().end());
+  const TestBatch last = make_batch(4, {10});
+  log.insert(log.end(), last.bytes.begin(), last.bytes.end());
+  const auto inside = std::search(log.begin(), log.end(), value.begin(), value.begin() + 61);
+  REQUIRE(inside != log.end());
+
+  SegmentDirectory directory;
+  directory.put(log_suffix, log);
+  std::vector<std::byte> index(8);
+  store_big_endian(index.data(), std::int32_t{3});
+  store_big_endian(index.data() + 4, static_cast<std::int32_t>(inside - log.begin()));
+  directory.put(offset_index_suffix, index);
+  directory.put(time_index_suffix, {});
+  Segment segment = directory.open(0, IndexLoad::prefix);
+  const SegmentRecovery report = segment.recover({.trust_indexes = true}).value();
+  CHECK(report.clean());
+  CHECK(report.next_offset == Offset(5));
+}

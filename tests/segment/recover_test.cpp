@@ -128,7 +128,7 @@ TEST_CASE("a damaged batch in the middle is told from a torn tail", "[segment]")
   std::vector<std::byte> log = written.content[0];
   log[static_cast<std::size_t>(bad + field)] ^= std::byte{0x41};
   const bool torn_too = GENERATE(false, true);
-  log.resize(log.size() - (torn_too ? 30 : 0));
+  log.erase(log.end() - (torn_too ? 30 : 0), log.end());
   written.directory.put(log_suffix, log);
   Segment segment = written.directory.open();
   const SegmentRecovery report = segment.recover().value();
@@ -148,25 +148,49 @@ TEST_CASE("a damaged batch in the middle is told from a torn tail", "[segment]")
 
 TEST_CASE("what looks like a batch inside a torn one is not taken for a batch of the log",
           "[segment]") {
-  // The value of the torn batch is a whole batch, with offsets that could be the next ones.
+  // A value of the torn batch is a whole batch, with offsets that could be the next ones, and what
+  // could be the beginning of another, but that its offset is too low.
   const TestBatch inner = make_batch(1000, {5, 6, 7});
+  std::vector<std::byte> value = inner.bytes;
+  const bool followed = GENERATE(false, true);
+  if (followed) {
+    BatchHeader next;
+    next.base_offset = Offset(1002);
+    next.batch_length = 5000;
+    value.resize(value.size() + batch_header_size);
+    next.write(value.data() + inner.bytes.size());
+  }
   BatchBuilder builder({.base_offset = Offset(40), .leader_epoch = LeaderEpoch(0)});
-  REQUIRE(
-      builder.append({.timestamp = Timestamp(9), .value = Bytes(inner.bytes), .headers = {}}).ok());
+  REQUIRE(builder.append({.timestamp = Timestamp(9), .value = Bytes(value)}).ok());
   REQUIRE(
       builder.append({.timestamp = Timestamp(9), .value = as_bytes(std::string(200, 'x'))}).ok());
   const SealedBatch outer = builder.seal().value();
   SegmentDirectory directory;
   std::vector<std::byte> log = make_batch(0, {1}).bytes;
   const auto good = static_cast<std::int64_t>(log.size());
-  const std::size_t keep = outer.size() - 20;
-  log.insert(log.end(), outer.bytes().begin(),
-             outer.bytes().begin() + static_cast<std::ptrdiff_t>(keep));
+  const Bytes torn = outer.bytes().first(outer.size() - 20);
+  log.insert(log.end(), torn.begin(), torn.end());
   directory.put(log_suffix, log);
   Segment segment = directory.open();
   const SegmentRecovery report = segment.recover().value();
   CHECK(report.valid_end == good);
   CHECK_FALSE(report.batch_follows);
+}
+
+TEST_CASE("a whole batch behind the smallest damaged one is seen", "[segment]") {
+  SegmentDirectory directory;
+  const TestBatch first = make_batch(0, {1});
+  const SealedBatch emptied = emptied_batch(BatchHeader::parse(make_batch(1, {2}).bytes));
+  const TestBatch last = make_batch(2, {3});
+  std::vector<std::byte> log = first.bytes;
+  log.insert(log.end(), emptied.bytes().begin(), emptied.bytes().end());
+  log.insert(log.end(), last.bytes.begin(), last.bytes.end());
+  log[first.bytes.size() + 30] ^= std::byte{1};
+  directory.put(log_suffix, log);
+  Segment segment = directory.open();
+  const SegmentRecovery report = segment.recover().value();
+  CHECK(report.valid_end == first.facts.size);
+  CHECK(report.batch_follows);
 }
 
 TEST_CASE("garbage and zeros behind the end are no batches", "[segment]") {
@@ -190,24 +214,34 @@ TEST_CASE("garbage and zeros behind the end are no batches", "[segment]") {
 
 TEST_CASE("batches out of order, or of an older leader, end a log", "[segment]") {
   SegmentDirectory directory;
-  const auto recovered = [&](std::vector<TestBatch> batches) {
+  const auto good_ones = [&](const std::vector<TestBatch>& batches) {
     std::vector<std::byte> log;
     for (const TestBatch& batch : batches) {
       log.insert(log.end(), batch.bytes.begin(), batch.bytes.end());
     }
     directory.put(log_suffix, log, 10);
     Segment segment = directory.open(10);
-    return segment.recover().value().next_offset;
+    int good = 0;
+    const auto count = [&](const BatchHeader&, std::int64_t) {
+      ++good;
+      return absl::OkStatus();
+    };
+    const bool clean = segment.recover({}, count).value().clean();
+    CHECK(clean == (good == std::ssize(batches)));
+    return good;
   };
+  const std::int64_t farthest = 10 + std::int64_t{INT32_MAX};
   const auto epoch = [](std::int32_t value) { return BatchShape{.epoch = LeaderEpoch(value)}; };
-  CHECK(recovered({make_batch(9, {1})}) == Offset(10));
-  CHECK(recovered({make_batch(10, {1, 1}), make_batch(11, {1})}) == Offset(12));
-  CHECK(recovered({make_batch(10, {1}), make_batch(10, {1})}) == Offset(11));
-  CHECK(recovered({make_batch(12, {1}), make_batch(20, {1})}) == Offset(21));
-  CHECK(recovered({make_batch(10 + std::int64_t{INT32_MAX} + 1, {1})}) == Offset(10));
-  CHECK(recovered({make_batch(10, {1}, epoch(3)), make_batch(11, {1}, epoch(2))}) == Offset(11));
-  CHECK(recovered({make_batch(10, {1}, epoch(3)), make_batch(11, {1}, epoch(-1)),
-                   make_batch(12, {1}, epoch(3))}) == Offset(13));
+  CHECK(good_ones({make_batch(9, {1})}) == 0);
+  CHECK(good_ones({make_batch(10, {1, 1}), make_batch(11, {1})}) == 1);
+  CHECK(good_ones({make_batch(10, {1}), make_batch(10, {1})}) == 1);
+  CHECK(good_ones({make_batch(12, {1}), make_batch(20, {1})}) == 2);
+  CHECK(good_ones({make_batch(farthest - 1, {1, 1})}) == 1);
+  CHECK(good_ones({make_batch(farthest, {1, 1})}) == 0);
+  CHECK(good_ones({make_batch(farthest + 1, {1})}) == 0);
+  CHECK(good_ones({make_batch(10, {1}, epoch(3)), make_batch(11, {1}, epoch(2))}) == 1);
+  CHECK(good_ones({make_batch(10, {1}, epoch(3)), make_batch(11, {1}, epoch(-1)),
+                   make_batch(12, {1}, epoch(3))}) == 3);
 }
 
 TEST_CASE("each good batch is shown, and may be refused", "[segment]") {
@@ -241,6 +275,25 @@ TEST_CASE("below the durable end headers are checked, and checksums are not", "[
   // What was not checked then is checked when it is read.
   CHECK(fault(segment.read_batches(written.position_of(10), 100).status()) == Fault::corrupt);
   CHECK(segment.read_batches(written.position_of(11), 1 << 20).ok());
+}
+
+TEST_CASE("an entry is due only beyond the interval, in recovery too", "[segment]") {
+  SegmentDirectory directory;
+  directory.options.index_interval_bytes = 3000;
+  std::vector<TestBatch> batches;
+  for (std::int64_t i = 0; i < 30; ++i) {
+    batches.push_back(make_batch(i, {i}, {.size = 1000}));
+  }
+  {
+    Segment segment = directory.create();
+    REQUIRE(write_out(segment, batches).ok());
+    REQUIRE(segment.become_inactive().ok());
+  }
+  const auto written = all_content(directory);
+  Segment segment = directory.open();
+  REQUIRE(segment.recover().ok());
+  REQUIRE(segment.become_inactive().ok());
+  CHECK(all_content(directory) == written);
 }
 
 TEST_CASE("recovery of a batch larger than its window", "[segment]") {

@@ -99,11 +99,12 @@ TEST_CASE("what is appended after a cut is read, and what was there is checked n
   const std::int64_t position = segment.size();
   std::vector<TestBatch> bad = {make_batch(500, {1})};
   REQUIRE(write_out(segment, bad).ok());
-  CHECK(segment.read_batches(position, 100).value().size() == bad[0].bytes.size());
-  REQUIRE(segment.close().ok());
   bad[0].bytes[65] ^= std::byte{1};
   std::vector<std::byte> log = directory.content(log_suffix);
   std::ranges::copy(bad[0].bytes, log.begin() + position);
   directory.put(log_suffix, log);
+  // Believed, as this process built it.
+  CHECK(segment.read_batches(position, 100).value().size() == bad[0].bytes.size());
+  REQUIRE(segment.close().ok());
   CHECK(fault(directory.open().read_batches(position, 100).status()) == Fault::corrupt);
 }

@@ -190,6 +190,19 @@ TEST_CASE("a segment that ends writes its last time entry, once", "[segment]") {
   CHECK(directory.open().end().largest == TimestampOffset{Timestamp(70), Offset(1)});
 }
 
+TEST_CASE("the last time entry has a slot of its own in a full index", "[segment]") {
+  SegmentDirectory directory;
+  directory.options.index_interval_bytes = 0;
+  directory.options.index_bytes = 36;
+  Segment segment = directory.create();
+  for (std::int64_t i = 0; i < 6; ++i) {
+    REQUIRE(write_out(segment, {make_batch(i, {100 + i})}).ok());
+  }
+  REQUIRE(segment.become_inactive().ok());
+  CHECK(directory.content(time_index_suffix).size() == 36);
+  CHECK(directory.open().end().largest == TimestampOffset{Timestamp(105), Offset(5)});
+}
+
 TEST_CASE("a segment of batches without timestamps has no time entry", "[segment]") {
   SegmentDirectory directory;
   directory.options.index_interval_bytes = 0;

@@ -87,7 +87,8 @@ class BasicSparseIndex {
   /// fail with the file's error, after which the entry was not added. `invalid_argument` where it
   /// may not follow the last one; `corrupt` as of `check`.
   absl::Status append(const SparseEntry& entry, IoReason why = IoReason::index_append);
-  /// Writes what is in memory only. After: the file ends where its entries end.
+  /// Writes what is in memory only. After: the file ends where its entries end. One that is known
+  /// to be corrupt stays as it is.
   absl::Status flush(IoReason why = IoReason::index_append);
   /// Keeps the first `entries`; with 0 an index that is corrupt is good again. Alone.
   absl::Status truncate(std::size_t entries, IoReason why = IoReason::truncate);

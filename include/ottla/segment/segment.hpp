@@ -206,6 +206,8 @@ class BasicSegment {
   bool verified(std::int64_t position, std::int64_t size) const;
   void mark_verified(std::int64_t position, std::int64_t end) const;
   absl::StatusOr<std::optional<OffsetPosition>> trusted_start(MutableBytes window) const;
+  absl::StatusOr<SegmentRecovery> recover_guarded(const RecoveryOptions& options,
+                                                  const Visit& visit);
   absl::Status scan_all(const RecoveryOptions& options, const Visit& visit, MutableBytes window,
                         SegmentRecovery& report, segment_impl::RecoveredEntries& entries) const;
   absl::StatusOr<std::string> judge(Scan& scan, Offset before, LeaderEpoch epoch,

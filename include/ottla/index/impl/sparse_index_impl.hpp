@@ -135,6 +135,9 @@ absl::Status BasicSparseIndex<FileT, Format>::append(const SparseEntry& entry, I
 
 template <File FileT, IndexFormat Format>
 absl::Status BasicSparseIndex<FileT, Format>::flush(IoReason why) {
+  if (checked_.load(std::memory_order_relaxed) == Checked::bad) {
+    return absl::OkStatus();  // nothing was added, and what is there is for its owner to clear
+  }
   const std::size_t begin = written_.load(std::memory_order_relaxed);
   const std::size_t n = unwritten();
   if (longer_) {

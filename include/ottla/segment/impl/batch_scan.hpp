@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Walks the batch headers of a file through a window that its owner lends, a read of the file for
-// each windowful.
+// each windowful, or for each header of large batches.
 #pragma once
 
 #include <algorithm>
@@ -83,7 +83,7 @@ class BatchScan {
   /// the end.
   absl::StatusOr<Bytes> bytes(std::int64_t position, std::int64_t n) {
     if (position < window_at_ || position + n > window_at_ + window_size_) {
-      const auto wanted = std::min(end_ - position, static_cast<std::int64_t>(window_.size()));
+      const std::int64_t wanted = worth_reading(position, n);
       window_size_ = 0;
       OTTLA_ASSIGN(const std::size_t read,
                    file_.read(position, window_.first(static_cast<std::size_t>(wanted))));
@@ -96,6 +96,17 @@ class BatchScan {
     }
     return Bytes(window_).subspan(static_cast<std::size_t>(position - window_at_),
                                   static_cast<std::size_t>(n));
+  }
+
+  /// How much to read from `position` on, where `n` bytes are needed: little at first and where the
+  /// batches are so large that the next header lies outside anyway, else a windowful.
+  std::int64_t worth_reading(std::int64_t position, std::int64_t n) const {
+    const auto window = static_cast<std::int64_t>(window_.size());
+    const bool far = position - (window_at_ + window_size_) > window / 4;
+    const std::int64_t wanted = window_size_ == 0 ? std::max<std::int64_t>(n, 512)
+                                : far             ? n
+                                                  : window;
+    return std::min({wanted, window, end_ - position});
   }
 
   const FileT& file_;

@@ -7,6 +7,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/segment/impl/following_batch.hpp>
 #include <ottla/segment/segment.hpp>
 
@@ -106,9 +107,14 @@ absl::StatusOr<std::optional<OffsetPosition>> BasicSegment<FileT>::trusted_start
 template <File FileT>
 absl::StatusOr<SegmentRecovery> BasicSegment<FileT>::recover(const RecoveryOptions& options,
                                                              const Visit& visit) {
+  return guarded([&] { return recover_guarded(options, visit); });
+}
+
+template <File FileT>
+absl::StatusOr<SegmentRecovery> BasicSegment<FileT>::recover_guarded(const RecoveryOptions& options,
+                                                                     const Visit& visit) {
   Buffer window = Buffer::allocate(segment_impl::data_window);
-  Buffer second = Buffer::allocate(segment_impl::data_window);
-  if (!window || !second) {
+  if (!window) {
     return error(Fault::no_memory, absl::StrCat("no memory to recover ", name()));
   }
   SegmentRecovery report;
@@ -125,6 +131,10 @@ absl::StatusOr<SegmentRecovery> BasicSegment<FileT>::recover(const RecoveryOptio
   }
   OTTLA_TRY(scan_all(options, visit, window.bytes(), report, entries));
   if (!report.clean()) {
+    Buffer second = Buffer::allocate(segment_impl::data_window);
+    if (!second) {
+      return error(Fault::no_memory, absl::StrCat("no memory to recover ", name()));
+    }
     const segment_impl::OffsetRange range{report.next_offset.value(),
                                           base_offset_.value() + INT32_MAX};
     OTTLA_ASSIGN(report.batch_follows,
