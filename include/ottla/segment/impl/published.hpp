@@ -26,7 +26,9 @@ class Published {
   /// While nobody else uses either.
   Published(const Published& other) : Published(other.load()) {}
   Published& operator=(const Published& other) {
-    store(other.load());
+    if (this != &other) {
+      store(other.load());
+    }
     return *this;
   }
 
