@@ -3,11 +3,11 @@
 // The log and its directory on the real file system, and another process beside.
 #include <string>
 
-#include <ottla/env/posix/file_system.hpp>
-#include <ottla/log/log_directory.hpp>
-
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <ottla/env/posix/file_system.hpp>
+#include <ottla/log/log_directory.hpp>
 
 #include "log_fixture.hpp"
 #include "tests/support/catch.hpp"

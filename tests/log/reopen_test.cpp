@@ -75,7 +75,8 @@ TEST_CASE("Opening reads as much of a large log as of a small one") {
 TEST_CASE("After the death of the process the tail is read from the last written index entry on") {
   const Cost cost = cost_of(6, LastStop::process_crash);
   CHECK(cost.log_bytes <= 6 << 20);
-  // Entries are written 512 at a time: with one every 16 KiB that is 8 MiB of log. A longer log has some.
+  // Entries are written 512 at a time: with one every 16 KiB that is 8 MiB of log. A longer log has
+  // some.
   Disk disk;
   disk.options.config.index_interval_bytes = 1024;
   {

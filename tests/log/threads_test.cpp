@@ -101,8 +101,7 @@ void consume(Shared& shared) {
         }
       }
     }
-    const auto found =
-        view.find_timestamp(Timestamp(t0 + at * 1000), view.end(), decompressor);
+    const auto found = view.find_timestamp(Timestamp(t0 + at * 1000), view.end(), decompressor);
     shared.expect(found.ok() || error_code(found.status()) == ErrorCode::offset_out_of_range);
   }
 }
