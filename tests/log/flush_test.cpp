@@ -243,6 +243,7 @@ TEST_CASE("A clean-stop marker that does not match a log is stale for it: it is 
   CHECK(scanned() == 0);
   disk.put(file(0), good + good.substr(0, 30));  // longer
   CHECK(scanned() > 0);
+  CHECK(disk.report.last_stop == LastStop::system_crash);
   CHECK(disk.report.has(RecoveryReport::Kind::cut));
   disk.put(file(0), good);
   disk.flip(file(0), good.size() - 70);  // in the last batch's header

@@ -55,10 +55,10 @@ class BasicLog {
   using View = BasicLogView<Fs>;
   using Flush = BasicLogFlush<Fs>;
 
-  /// Opens the log of `directory`, which exists, and recovers it as `opening` asks for. What was
-  /// found goes to `report`. Sealed segments are opened at first use. An I/O error ends it with all
-  /// record files as they were.
-  static absl::StatusOr<BasicLog> open(Fs files, std::string directory, const LogOptions& options,
+  /// Opens the log of `directory`, which exists, and recovers it as `opening` asks for. `files` is
+  /// there as long as the log and its views. What was found goes to `report`. Sealed segments are
+  /// opened at first use. An I/O error ends it with all record files as they were.
+  static absl::StatusOr<BasicLog> open(Fs& files, std::string directory, const LogOptions& options,
                                        const LogOpening& opening, Ref<DirectoryHealth> health,
                                        RecoveryReport& report);
   BasicLog(BasicLog&&) noexcept = default;
