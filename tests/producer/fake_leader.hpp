@@ -18,7 +18,7 @@
 namespace ottla {
 
 /// Thread-safe, but for the script.
-class FakeLeader final : public Connection {
+class FakeLeader : public Connection {
  public:
   /// Sees each request first; true when it has taken the request over.
   using Script = std::function<bool(ProduceRequest& request)>;

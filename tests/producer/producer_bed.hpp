@@ -22,15 +22,15 @@ struct FakeHost {
 };
 
 struct ProducerBed {
-  ProducerBed() { connection->set_topic("t", 3); }
+  ProducerBed() { leader->set_topic("t", 3); }
 
   StringProducer open(ottla::ProducerConfig config = {}) {
-    auto producer = StringProducer::open(FakeHost{connection}, std::move(config));
+    auto producer = StringProducer::open(FakeHost{leader}, std::move(config));
     REQUIRE(producer.ok());
     return *std::move(producer);
   }
 
   ottla::MemoryEnv env;
   ottla::WorldOf<ottla::MemoryEnv> world{env};
-  ottla::Ref<ottla::FakeLeader> connection = ottla::make_ref<ottla::FakeLeader>(world);
+  ottla::Ref<ottla::FakeLeader> leader = ottla::make_ref<ottla::FakeLeader>(world);
 };

@@ -13,12 +13,12 @@ TEST_CASE("a record that is waited for is sent at once, and its place is told") 
   auto producer = bed.open({.linger = 1h});
   const auto sent = producer.send({.topic = "t", .partition = p0, .value = "a"});
   REQUIRE(sent.ok());
-  CHECK(bed.connection->log("t", 0).empty());
+  CHECK(bed.leader->log("t", 0).empty());
   const auto where = producer.wait(*sent);
   REQUIRE(where.ok());
   CHECK(where->partition == p0);
   CHECK(where->offset == Offset(0));
-  CHECK(bed.connection->values("t", 0) == std::vector<std::string>{"a"});
+  CHECK(bed.leader->values("t", 0) == std::vector<std::string>{"a"});
 }
 
 TEST_CASE("records of one batch have their own offsets, also later") {
@@ -30,7 +30,7 @@ TEST_CASE("records of one batch have their own offsets, also later") {
         producer.send({.topic = "t", .partition = p0, .value = std::to_string(i)}).value());
   }
   REQUIRE(producer.flush().ok());
-  CHECK(bed.connection->log("t", 0).size() == 1);
+  CHECK(bed.leader->log("t", 0).size() == 1);
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(producer.wait(receipts[i])->offset == Offset(static_cast<std::int64_t>(i)));
   }
@@ -40,9 +40,9 @@ TEST_CASE("without linger every record is sent at once") {
   ProducerBed bed;
   auto producer = bed.open({.linger = 0ms});
   REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "a"}).ok());
-  CHECK(bed.connection->log("t", 0).size() == 1);
+  CHECK(bed.leader->log("t", 0).size() == 1);
   REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "b"}).ok());
-  CHECK(bed.connection->log("t", 0).size() == 2);
+  CHECK(bed.leader->log("t", 0).size() == 2);
 }
 
 TEST_CASE("a batch is sent when it has lingered, a younger one when it has, too") {
@@ -51,21 +51,21 @@ TEST_CASE("a batch is sent when it has lingered, a younger one when it has, too"
   const std::string large(150, 'x');
   REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "a"}).ok());
   bed.env.advance(4ms);
-  CHECK(bed.connection->log("t", 0).empty());
+  CHECK(bed.leader->log("t", 0).empty());
   REQUIRE(producer.send({.topic = "t", .partition = p0, .value = large}).ok());  // closes the first
-  CHECK(bed.connection->log("t", 0).size() == 1);
+  CHECK(bed.leader->log("t", 0).size() == 1);
   REQUIRE(producer.send({.topic = "t", .partition = PartitionId(1), .value = "b"}).ok());
   bed.env.advance(2ms);
-  CHECK(bed.connection->log("t", 0).size() == 1);
+  CHECK(bed.leader->log("t", 0).size() == 1);
   bed.env.advance(3ms);
-  CHECK(bed.connection->log("t", 0).size() == 2);
-  CHECK(bed.connection->log("t", 1).size() == 1);
+  CHECK(bed.leader->log("t", 0).size() == 2);
+  CHECK(bed.leader->log("t", 1).size() == 1);
 }
 
 TEST_CASE("flush sends what lingers in every partition and topic, and waits for it") {
   ProducerBed bed;
-  bed.connection->set_topic("u", 1);
-  bed.connection->answer_on_write_out = true;
+  bed.leader->set_topic("u", 1);
+  bed.leader->answer_on_write_out = true;
   auto producer = bed.open({.linger = 1h});
   for (std::int32_t p = 0; p < 3; ++p) {
     REQUIRE(producer.send({.topic = "t", .partition = PartitionId(p), .value = "a"}).ok());
@@ -73,23 +73,23 @@ TEST_CASE("flush sends what lingers in every partition and topic, and waits for 
   REQUIRE(producer.send({.topic = "u", .value = "b"}).ok());
   REQUIRE(producer.flush().ok());
   for (std::int32_t p = 0; p < 3; ++p) {
-    CHECK(bed.connection->log("t", p).size() == 1);
+    CHECK(bed.leader->log("t", p).size() == 1);
   }
-  CHECK(bed.connection->values("u", 0) == std::vector<std::string>{"b"});
+  CHECK(bed.leader->values("u", 0) == std::vector<std::string>{"b"});
 }
 
 TEST_CASE("flush tells the first failure once, and no later than its deadline") {
   ProducerBed bed;
   std::vector<ProduceRequest> stuck;
   auto producer = bed.open({.linger = 0ms});
-  bed.connection->script = [&](ProduceRequest& request) {
+  bed.leader->script = [&](ProduceRequest& request) {
     request.reply->done(error(ErrorCode::invalid_record, "bad"), std::move(request.batch));
     return true;
   };
   REQUIRE(producer.send({.topic = "t", .value = "a"}).ok());
   CHECK(error_code(producer.flush()) == ErrorCode::invalid_record);
   CHECK(producer.flush().ok());
-  bed.connection->script = [&](ProduceRequest& request) {
+  bed.leader->script = [&](ProduceRequest& request) {
     stuck.push_back(std::move(request));
     return true;
   };
@@ -97,8 +97,8 @@ TEST_CASE("flush tells the first failure once, and no later than its deadline") 
   REQUIRE(sent.ok());
   CHECK(fault(producer.flush(50ms)) == Fault::timed_out);
   CHECK(fault(producer.wait(*sent, 50ms).status()) == Fault::timed_out);
-  bed.connection->script = {};
-  bed.connection->accept(std::move(stuck.at(0)));
+  bed.leader->script = {};
+  bed.leader->accept(std::move(stuck.at(0)));
   CHECK(producer.flush(0ms).ok());
   CHECK(producer.wait(*sent, 0ms).ok());
 }
@@ -111,19 +111,19 @@ TEST_CASE("keys choose Kafka's partition, records without one stay together") {
   }
   REQUIRE(producer.flush().ok());
   for (std::int32_t p = 0; p < 3; ++p) {
-    for (const std::string& key : bed.connection->values("t", p)) {
+    for (const std::string& key : bed.leader->values("t", p)) {
       CHECK(partition_for_key(as_bytes(key), 3) == p);
     }
   }
   auto other = bed.open({.linger = 1h});
   std::int32_t with_records = 0;
-  bed.connection->set_topic("u", 3);
+  bed.leader->set_topic("u", 3);
   for (int i = 0; i < 10; ++i) {
     REQUIRE(other.send({.topic = "u", .value = "v"}).ok());
   }
   REQUIRE(other.flush().ok());
   for (std::int32_t p = 0; p < 3; ++p) {
-    with_records += bed.connection->values("u", p).size() == 10 ? 1 : 0;
+    with_records += bed.leader->values("u", p).size() == 10 ? 1 : 0;
   }
   CHECK(with_records == 1);
 }
@@ -136,7 +136,7 @@ TEST_CASE("the program's own partitioner decides, and what it throws is an error
                               return choice.partitions == 3 ? answer : 0;
                             }});
   REQUIRE(producer.send({.topic = "t", .key = "k", .value = "a"}).ok());
-  CHECK(bed.connection->values("t", 2) == std::vector<std::string>{"a"});
+  CHECK(bed.leader->values("t", 2) == std::vector<std::string>{"a"});
   answer = 3;
   CHECK(fault(producer.send({.topic = "t", .value = "b"}).status()) == Fault::invalid_argument);
   answer = 99;
@@ -154,7 +154,7 @@ TEST_CASE("a topic's handle and its name reach the same partitions") {
   CHECK(topic->partitions() == 3);
   REQUIRE(producer.send({.topic = *topic, .partition = p0, .value = "a"}).ok());
   REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "b"}).ok());
-  CHECK(bed.connection->values("t", 0) == std::vector<std::string>{"a", "b"});
+  CHECK(bed.leader->values("t", 0) == std::vector<std::string>{"a", "b"});
   auto stranger = bed.open();
   CHECK(fault(stranger.send({.topic = *topic, .value = "c"}).status()) == Fault::invalid_argument);
 }
@@ -176,9 +176,9 @@ TEST_CASE("partitions that were added are found") {
   ProducerBed bed;
   auto producer = bed.open({.linger = 0ms});
   REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "a"}).ok());
-  bed.connection->set_topic("t", 5);
+  bed.leader->set_topic("t", 5);
   CHECK(producer.send({.topic = "t", .partition = PartitionId(4), .value = "b"}).ok());
-  bed.connection->set_topic("t", 7);
+  bed.leader->set_topic("t", 7);
   REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "c"}).ok());
   CHECK(producer.topic("t")->partitions() == 7);
 }
@@ -196,7 +196,7 @@ TEST_CASE("with acks 0 nobody is asked and no offset is known") {
   ProducerBed bed;
   auto producer = bed.open({.acks = Acks::none, .linger = 0ms});
   bool had_reply = true;
-  bed.connection->script = [&](ProduceRequest& request) {
+  bed.leader->script = [&](ProduceRequest& request) {
     had_reply = static_cast<bool>(request.reply);
     return false;
   };
@@ -211,7 +211,7 @@ TEST_CASE("records arrive as they were built: keys, nulls, headers, times, compr
        {CompressionType::none, CompressionType::gzip, CompressionType::zstd}) {
     if (!check_codec(codec).ok()) continue;
     const std::string name = "codec" + std::to_string(static_cast<int>(codec));
-    bed.connection->set_topic(name, 1);
+    bed.leader->set_topic(name, 1);
     auto producer = bed.open({.linger = 1h, .compression = codec});
     const std::vector<RecordHeader> headers = {{"h", std::nullopt}, {"i", as_bytes("x")}};
     REQUIRE(producer
@@ -223,7 +223,7 @@ TEST_CASE("records arrive as they were built: keys, nulls, headers, times, compr
                 .ok());
     REQUIRE(producer.send({.topic = name, .key = std::nullopt, .value = std::nullopt}).ok());
     REQUIRE(producer.flush().ok());
-    const auto log = bed.connection->log(name, 0);
+    const auto log = bed.leader->log(name, 0);
     REQUIRE(log.size() == 1);
     const auto batch = BatchView::parse(log[0].bytes());
     REQUIRE(batch.ok());
@@ -253,9 +253,9 @@ TEST_CASE("a producer that was moved from, closed or is asked for what is not th
   CHECK(other.close().ok());
   CHECK(fault(other.send({.topic = "t", .value = "a"}).status()) == Fault::closed);
   CHECK(fault(other.flush()) == Fault::closed);
-  CHECK(fault(StringProducer::open(FakeHost{bed.connection}, {.enable_idempotence = true})
-                  .status()) == Fault::unsupported);
-  CHECK(error_code(StringProducer::open(FakeHost{bed.connection}, {.linger = -1ms}).status()) ==
+  CHECK(fault(StringProducer::open(FakeHost{bed.leader}, {.enable_idempotence = true}).status()) ==
+        Fault::unsupported);
+  CHECK(error_code(StringProducer::open(FakeHost{bed.leader}, {.linger = -1ms}).status()) ==
         ErrorCode::invalid_config);
 }
 

@@ -30,7 +30,7 @@ struct Receipt {
 struct BatchOutcome {
   absl::Status status;
   PartitionId partition{-1};
-  Offset base_offset{-1};  ///< of index 0; -1 with acks=0
+  Offset offset{-1};  ///< of the first record; as answered, of the receipt's. -1 with acks=0
   Timestamp log_append_time = no_timestamp;
 };
 

@@ -228,7 +228,9 @@ OTTLA_INLINE absl::StatusOr<Receipt> ProducerCore::append(ProducerTopic& topic,
   bool sticky = false;
   OTTLA_ASSIGN(ProducerLane* const lane, choose_lane(topic, partition, record, sticky));
   auto appended = lane->append(record, tag, sticky, world_);
+  Ref<ProducerCore> self;  // where callbacks may run, which may destroy the producer
   if (!appended.ok()) [[unlikely]] {
+    self = Ref<ProducerCore>(this);
     if (fault(appended.status()) != Fault::limit_reached) {
       return std::move(appended).status();
     }
@@ -240,10 +242,14 @@ OTTLA_INLINE absl::StatusOr<Receipt> ProducerCore::append(ProducerTopic& topic,
   if (appended->move_on) {
     topic.sticky().move_on(lane->partition, topic.snapshot().partitions, world_.next_random());
   }
+  const bool sends = appended->closed || sendable_ == PartitionQueue::Take::open_too;
+  if (appended->opened || sends) {
+    self = Ref<ProducerCore>(this);
+  }
   if (appended->opened) {
     batch_opened(*lane);
   }
-  if (appended->closed || sendable_ == PartitionQueue::Take::open_too) {
+  if (sends) {
     drain(*lane);
   }
   return appended->receipt;

@@ -22,11 +22,10 @@ namespace producer_impl {
 /// Another thread may hand a batch over after this one had everything written: look again.
 inline constexpr std::chrono::milliseconds look_again{10};
 
-inline absl::StatusOr<RecordMetadata> metadata_of(Receipt receipt, const BatchOutcome& outcome) {
+inline absl::StatusOr<RecordMetadata> metadata_of(const BatchOutcome& outcome) {
   OTTLA_TRY(outcome.status);
-  const bool known = outcome.base_offset >= Offset(0);
   return RecordMetadata{.partition = outcome.partition,
-                        .offset = known ? outcome.base_offset + receipt.index : Offset(-1),
+                        .offset = outcome.offset,
                         .timestamp = outcome.log_append_time};
 }
 
@@ -42,6 +41,7 @@ OTTLA_INLINE absl::StatusOr<RecordMetadata> ProducerCore::wait(Receipt receipt,
   if (state == BatchOutcomes::State::pending && CallbackScope::active()) {
     return producer_impl::would_deadlock("wait");
   }
+  const Ref<ProducerCore> self(this);  // a callback may destroy the producer
   return guarded([&]() -> absl::StatusOr<RecordMetadata> {
     if (state == BatchOutcomes::State::pending) {
       const auto waiter = make_ref<OutcomeWaiter>();
@@ -56,7 +56,7 @@ OTTLA_INLINE absl::StatusOr<RecordMetadata> ProducerCore::wait(Receipt receipt,
         const SteadyTime now = world_.steady_now();
         const SteadyTime until = std::min(deadline, after(now, producer_impl::look_again));
         if (world_.await(*waiter->bell, until)) {
-          return producer_impl::metadata_of(receipt, waiter->outcome);
+          return producer_impl::metadata_of(waiter->outcome);
         }
         if (now >= deadline) {
           return error(ErrorCode::request_timed_out, Fault::timed_out,
@@ -71,7 +71,7 @@ OTTLA_INLINE absl::StatusOr<RecordMetadata> ProducerCore::wait(Receipt receipt,
                                 BatchOutcomes::remembered, " more batches are begun"),
                    Outcome::unknown);
     }
-    return producer_impl::metadata_of(receipt, outcome);
+    return producer_impl::metadata_of(outcome);
   });
 }
 
@@ -80,6 +80,7 @@ OTTLA_INLINE absl::Status ProducerCore::flush(SteadyTime deadline) {
   if (CallbackScope::active()) {
     return producer_impl::would_deadlock("flush");
   }
+  const Ref<ProducerCore> self(this);  // a callback may destroy the producer
   return guarded([&] { return flush_everything(deadline); });
 }
 
@@ -134,6 +135,7 @@ OTTLA_INLINE absl::Status ProducerCore::close(SteadyTime deadline) {
   if (closed_.exchange(true)) {
     return absl::OkStatus();
   }
+  const Ref<ProducerCore> self(this);  // a callback may destroy the producer
   const absl::Status flushed = guarded([&] { return flush_everything(deadline); });
   const absl::Status ended = guarded([&] { end(deadline, false); });
   return flushed.ok() ? ended : flushed;

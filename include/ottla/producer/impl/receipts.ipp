@@ -104,18 +104,18 @@ OTTLA_INLINE void BatchOutcomes::tell(std::uint64_t batch, const Slot& slot, Wak
 }
 
 OTTLA_INLINE BatchOutcome BatchOutcomes::outcome_of(Receipt receipt, const Slot& slot) const {
-  const auto split = pieces_.find(receipt.batch);
-  if (split == pieces_.end()) {
-    return slot.outcome;
-  }
   BatchOutcome outcome = slot.outcome;
-  for (const auto& [first, piece] : split->second.done) {
-    if (first <= receipt.index) {
-      outcome = piece;
-      if (outcome.base_offset >= Offset(0)) {
-        outcome.base_offset = outcome.base_offset + (-first);
+  std::int32_t begin = 0;
+  if (const auto split = pieces_.find(receipt.batch); split != pieces_.end()) [[unlikely]] {
+    for (const auto& [first, piece] : split->second.done) {
+      if (first <= receipt.index) {
+        outcome = piece;
+        begin = first;
       }
     }
+  }
+  if (outcome.offset >= Offset(0)) {
+    outcome.offset += receipt.index - begin;
   }
   return outcome;
 }

@@ -191,7 +191,7 @@ OTTLA_INLINE void ProducerCore::finish(ProducerLane& lane, ClosedBatch& batch,
   report(lane, batch, outcome);
   BatchOutcome kept{.status = outcome.status(), .partition = lane.partition};
   if (outcome.ok()) {
-    kept.base_offset = outcome->base_offset;
+    kept.offset = outcome->base_offset;
     kept.log_append_time = outcome->log_append_time;
   } else {
     Lock lock(mutex_);
@@ -209,10 +209,10 @@ OTTLA_INLINE void ProducerCore::report(ProducerLane& lane, const ClosedBatch& ba
     return;
   }
   callbacks_running_.fetch_add(1);
-  Delivery delivery{.topic = lane.topic.name(),
-                    .partition = lane.partition,
-                    .offset = outcome.status(),
-                    .timestamp = no_timestamp};
+  Delivery delivery{.topic = lane.topic.name(), .partition = lane.partition};
+  if (!outcome.ok()) {
+    delivery.offset = outcome.status();
+  }
   for (std::size_t i = 0; i < batch.tags.size() && !muted_.load(); ++i) {
     delivery.tag = batch.tags[i];
     if (outcome.ok()) {
