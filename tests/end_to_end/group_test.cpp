@@ -14,13 +14,14 @@ TextConsumer member(const MemoryBroker& broker, ConsumerConfig config = {}) {
   if (config.group.empty()) config.group = "billing";
   config.topics = {"orders"};
   config.offset_reset = OffsetReset::earliest;
+  config.heartbeat_interval = 100ms;
   return must(TextConsumer::open(broker, std::move(config)));
 }
 
 /// Lets each member poll by turns until nothing moves any more.
 std::vector<std::vector<std::string>> poll_by_turns(std::vector<TextConsumer*> members) {
   std::vector<std::vector<std::string>> got(members.size());
-  for (int turn = 0; turn < 12; ++turn) {
+  for (int turn = 0; turn < 24; ++turn) {
     for (std::size_t i = 0; i < members.size(); ++i) {
       for (auto& text : texts(must(members[i]->poll(50ms)))) got[i].push_back(std::move(text));
     }
