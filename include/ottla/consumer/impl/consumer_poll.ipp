@@ -47,12 +47,14 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll_until(SteadyTime d
     if (records.records() > 0) {
       return records;
     }
-    if (again ||
-        (fetcher_.metadata_is_old() && connection_->metadata_version() != metadata_version_)) {
-      continue;  // markers and the like were passed, or a topic is another one now
+    if (again) {
+      continue;  // markers and the like were passed
     }
     if (now >= deadline) {
       return records;
+    }
+    if (fetcher_.metadata_is_old() && connection_->metadata_version() != metadata_version_) {
+      continue;  // a topic is another one now
     }
     world_.await(signal_->bell(), next_turn(now, deadline));
   }
