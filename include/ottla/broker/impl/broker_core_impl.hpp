@@ -152,7 +152,8 @@ absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
       topic.partitions = std::max(topic.partitions, each.partition.partition.value() + 1);
     }
   }
-  for (auto& [id, topic] : unknown) {
+  for (auto& entry : unknown) {
+    MetadataMachine::AdoptTopic& topic = entry.second;
     absl::Status adopted;
     metadata_->submit(
         [&topic](RequestId request) {
@@ -265,6 +266,7 @@ void BasicBrokerCore<E>::checkpoints() {
       if (!partition) {
         continue;
       }
+      partition->rest();
       if (const auto where = place(partition->partition(), topic->id); where.ok()) {
         note_offsets(partition, *where);
       }
