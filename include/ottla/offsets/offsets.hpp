@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Start here: where a consumer stands (OffsetTracker), and what groups have committed (OffsetStore).
+// Start here: where a consumer stands (OffsetTracker), and what groups have committed
+// (OffsetStore).
 #pragma once
 
 #include <ottla/offsets/offset_records.hpp>
