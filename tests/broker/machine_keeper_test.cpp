@@ -112,9 +112,9 @@ struct Kept {
   std::vector<std::string> answers;
 
   template <class Event>
-  void submit(std::string name, int n = 0) {
+  void submit(std::string name, [[maybe_unused]] int n = 0) {
     keeper->submit(
-        [&](RequestId id) {
+        [=](RequestId id) {
           if constexpr (std::is_same_v<Event, Counter::Add>) {
             return Counter::Event(Event{id, n});
           } else {

@@ -102,3 +102,19 @@ TEST_CASE("a subscription that claims more than its bytes can hold is refused be
           ottla::Fault::corrupt);
   }
 }
+
+TEST_CASE("a subscription with damaged bytes is refused, or read as one that can be written") {
+  const std::vector<std::byte> whole = ottla::encode(subscription);
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    for (const int flip : {1, 2, 0x10, 0x80, 0xff}) {
+      std::vector<std::byte> damaged = whole;
+      damaged[i] ^= static_cast<std::byte>(flip);
+      const auto read = ottla::decode_consumer_subscription(damaged);
+      if (read.ok()) {
+        const auto again = ottla::decode_consumer_subscription(ottla::encode(*read));
+        REQUIRE(again.ok());
+        CHECK(*again == *read);
+      }
+    }
+  }
+}

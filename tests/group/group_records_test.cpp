@@ -136,3 +136,37 @@ TEST_CASE("a group of a version to come is unsupported") {
   CHECK(ottla::fault(ottla::decode_group_value(from_hex("0005")).status()) ==
         ottla::Fault::unsupported);
 }
+
+TEST_CASE("a group with damaged bytes is refused, or read as a group that can be written") {
+  for (const std::vector<std::byte>& whole : {from_hex(with_member), from_hex("0004"
+                                                                              "0274"
+                                                                              "00000001"
+                                                                              "0270"
+                                                                              "026d"
+                                                                              "0000000000000005"
+                                                                              "02"
+                                                                              "026d"
+                                                                              "00"
+                                                                              "0263"
+                                                                              "0268"
+                                                                              "00000007"
+                                                                              "00000009"
+                                                                              "02aa"
+                                                                              "02bb"
+                                                                              "00"
+                                                                              "00")}) {
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      for (const int flip : {1, 2, 0x10, 0x80, 0xff}) {
+        std::vector<std::byte> damaged = whole;
+        damaged[i] ^= static_cast<std::byte>(flip);
+        const auto read = ottla::decode_group_value(damaged);
+        if (read.ok()) {
+          const auto again = ottla::decode_group_value(ottla::encode(*read));
+          REQUIRE(again.ok());
+          CHECK(again->generation == read->generation);
+          CHECK(again->members.size() == read->members.size());
+        }
+      }
+    }
+  }
+}

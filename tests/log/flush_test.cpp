@@ -120,6 +120,29 @@ TEST_CASE("Indexes are synced with their closed segment, when nobody waits") {
   CHECK(manifest->synced() == Offset(9));
 }
 
+TEST_CASE("How far the log is durable is noted once a second at most, and when it is closed") {
+  Flushing disk;
+  disk.options.config.segment_bytes = 1 << 20;
+  Log log = disk.open();
+  const auto durable_append = [&](std::int64_t at, std::int64_t now) {
+    must(append(log, make_batches(at, 1), now).status);
+    disk.flush(log);
+  };
+  const auto noted = [&] { return Manifest::parse(disk.content("ottla_manifest"))->synced(); };
+  durable_append(0, t0);
+  CHECK_FALSE(noted().has_value());
+  durable_append(1, t0 + 1);
+  CHECK(noted() == Offset(1));
+  durable_append(2, t0 + 1000);
+  CHECK(noted() == Offset(1));
+  durable_append(3, t0 + 1001);
+  CHECK(noted() == Offset(3));
+  durable_append(4, t0);  // the clock was put back
+  CHECK(noted() == Offset(4));
+  must(log.close());
+  CHECK(noted() == Offset(5));
+}
+
 TEST_CASE("A flush speaks for what was appended when it was planned") {
   Flushing disk;
   Log log = disk.open();
@@ -220,6 +243,7 @@ TEST_CASE("A clean-stop marker that does not match a log is stale for it: it is 
   CHECK(scanned() == 0);
   disk.put(file(0), good + good.substr(0, 30));  // longer
   CHECK(scanned() > 0);
+  CHECK(disk.report.last_stop == LastStop::system_crash);
   CHECK(disk.report.has(RecoveryReport::Kind::cut));
   disk.put(file(0), good);
   disk.flip(file(0), good.size() - 70);  // in the last batch's header

@@ -269,9 +269,6 @@ struct Trace {
 }  // namespace
 
 TEST_CASE("A log lives through Kafka's traces as Kafka's does") {
-  if (golden::skip_without_full_data()) {
-    return;
-  }
   const Json oracle = golden::read_json(golden::dir() / "oracle/log_traces.json");
   int cases = 0;
   for (const Json& trace : oracle["cases"]) {
@@ -284,5 +281,5 @@ TEST_CASE("A log lives through Kafka's traces as Kafka's does") {
     }
     ++cases;
   }
-  CHECK(cases == 70);
+  CHECK(cases == (golden::is_full() ? 70 : 10));
 }

@@ -101,3 +101,22 @@ TEST_CASE("a committed offset of a version to come is unsupported, other nonsens
                                                 "00000000"))
                   .ok());
 }
+
+TEST_CASE("a committed offset with damaged bytes is refused, or read as one that can be written") {
+  ottla::CommittedOffset value = committed();
+  value.topic_id.bytes[3] = std::byte{7};
+  const std::vector<std::byte> whole = ottla::encode(value);
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    for (const int flip : {1, 2, 4, 0x10, 0x80, 0xff}) {
+      std::vector<std::byte> damaged = whole;
+      damaged[i] ^= static_cast<std::byte>(flip);
+      const auto read = ottla::decode_committed_offset(damaged);
+      if (read.ok()) {
+        const auto again = ottla::decode_committed_offset(ottla::encode(*read));
+        REQUIRE(again.ok());
+        CHECK(again->offset == read->offset);
+        CHECK(again->metadata == read->metadata);
+      }
+    }
+  }
+}

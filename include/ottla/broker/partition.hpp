@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A partition that this broker leads: the one lock of the data path, and three batons, flags under
-// that lock.
-//   produce ─[lock: stamp, stage]─ ... ─[write baton: Log::append, no lock]─[lock: publish]─
-//   replies, wake-ups fetch   ─[lock: slices of the hot tail]─  or  [lock: a view]─ LogView::read,
-//   no lock
-// Staged batches are written when 256 KiB of them wait, when somebody waits for them (write_out, or
-// a fetch that would come back empty), and by a timer `write_out_delay` after the first. The sync
-// baton is group commit: whoever has it syncs for all whose batches were written before. The reply
-// baton keeps replies in the order of their batches. No system call, reply or wake-up is made under
-// the lock.
+// A partition that this broker leads: the one lock of the data path, and two batons, flags under
+// that lock (README.md).
+//   produce ─[lock: stamp, stage]─ ... ─[write baton: Log::append]─[lock: publish]─ replies, wakes
+//   fetch ─[lock: slices of the hot tail]─  or  [lock: a view]─ LogView::read
+// Staged batches are written when 256 KiB of them wait, when somebody waits for them (write_out, a
+// fetch that would come back empty, a fetch that was kept), and by a timer `write_out_delay` after
+// the first. The sync baton is group commit: whoever has it syncs for all whose batches were
+// written before. No file is touched, no reply or wake-up made under the lock.
 #pragma once
 
-#include <atomic>
+#include <array>
+#include <chrono>
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/statusor.h>
 
 #include <ottla/base/mutex.hpp>
 #include <ottla/base/ref.hpp>
 #include <ottla/base/wakeups.hpp>
-#include <ottla/broker/events.hpp>
+#include <ottla/broker/fetch_waiters.hpp>
+#include <ottla/broker/partition_options.hpp>
 #include <ottla/broker/produce_rules.hpp>
-#include <ottla/broker/topic_config.hpp>
+#include <ottla/broker/reply_queue.hpp>
 #include <ottla/env/world.hpp>
 #include <ottla/log/hot_tail.hpp>
 #include <ottla/log/log.hpp>
@@ -38,29 +37,16 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// Bytes of hot tails of all partitions together.
-struct TailBudget final : Counted {
-  explicit TailBudget(std::int64_t bytes) : limit(bytes) {}
-  const std::int64_t limit;
-  std::atomic<std::int64_t> used{0};
-};
-
-struct PartitionOptions {
-  TopicPartition partition;
-  TopicId topic_id;
-  LeaderEpoch epoch{0};
-  TopicConfig config = {};
-  std::chrono::nanoseconds write_out_delay = std::chrono::milliseconds(1);
-  std::size_t staged_bytes = std::size_t{8} << 20;  ///< beyond it a producer waits
-  std::size_t tail_bytes = std::size_t{1} << 20;    ///< of this partition
-  std::chrono::nanoseconds produce_timeout = std::chrono::seconds(30);  ///< of that waiting
-};
-
-/// Thread-safe.
+/// Thread-safe. Callers hold a count while they call.
 template <FileSystem Fs>
 class BasicPartition final : public Counted {
  public:
-  /// Before: `world` outlives it.
+  /// Notes a log start in its checkpoint, before segments below it go (W8). Called without the
+  /// lock, with the write baton.
+  using Checkpoint = absl::FunctionRef<absl::Status(Offset)>;
+
+  /// Before: `world` outlives it; nobody else uses the log. After: a new leader epoch begins at its
+  /// end, which is written no later than the first batch of it (R13).
   BasicPartition(World& world, BasicLog<Fs> log, PartitionOptions options, Ref<TailBudget> tails,
                  Ref<ReadBuffers> buffers);
   ~BasicPartition() override;
@@ -69,8 +55,9 @@ class BasicPartition final : public Counted {
   const TopicId& topic_id() const { return options_.topic_id; }
   LeaderEpoch epoch() const { return options_.epoch; }
 
-  /// The outcome goes to `request.reply`. `trusted`: see check_produced.
-  void produce(ProduceRequest request, bool trusted);
+  /// The outcome goes to `request.reply`. Batches of one caller keep their order. Waits, at most
+  /// `produce_timeout`, only while `staged_bytes` are staged already; REQUEST_TIMED_OUT then.
+  void produce(ProduceRequest request, BatchOrigin origin);
   /// Brings what was produced so far to `durability`, in this thread or waiting for another's work
   /// until `deadline`. What becomes of single batches their replies tell; here `timed_out`,
   /// `closed`, or a failed sync.
@@ -79,84 +66,119 @@ class BasicPartition final : public Counted {
   /// Appends to `into` up to `max_bytes` of batches from `request.offset` on; how many bytes.
   std::size_t fetch(const FetchPartition& request, std::size_t max_bytes, bool at_least_one,
                     FetchedPartition& into);
-  /// Keeps `waiter` until `min_bytes` more than what lies below `offset` are visible, or something
-  /// else happens that a new fetch would see; false when that is so already, and it was not kept.
-  bool add_waiter(const Ref<Wakeable>& waiter, Offset offset, std::int64_t min_bytes);
-
-  ListOffsetsResponse::Partition list_offsets(Timestamp timestamp, IsolationLevel isolation);
+  /// Keeps `waiter` until `min_bytes` more are visible than were when `high_watermark` was
+  /// answered, or something else happens that a new fetch would see. False where that is so
+  /// already: then it is not kept.
+  bool add_waiter(const Ref<Wakeable>& waiter, Offset high_watermark, std::int64_t min_bytes);
+  ListOffsetsResponse::Partition list_offsets(const ListOffsetsRequest::Partition& request,
+                                              IsolationLevel isolation);
 
   struct Ends {
     Offset start;
     Offset end;      ///< of what is written
-    Offset visible;  ///< to consumers
+    Offset visible;  ///< to consumers: high watermark and last stable offset
+    Offset durable;  ///< of the records that are on the device
     Offset recovery_point;
   };
+  /// After closing: what they were then.
   Ends ends() const;
-  const std::vector<EpochStart> epochs() const;
+  std::vector<EpochStart> epochs() const;
+  PartitionMetrics metrics() const;
 
-  /// Background work: retention, files whose time has come, idle memory. `checkpoint` makes a new
-  /// log start durable enough before segments go (W8).
-  absl::Status tick(absl::FunctionRef<absl::Status(Offset)> checkpoint);
-  /// Syncs, so that the recovery point moves on.
+  /// Retention: what is too old or too much goes. Does nothing while others write; comes again.
+  absl::Status tick(Checkpoint checkpoint);
+  /// Gives back the memory of a partition that was not used since the last call.
+  void rest();
+  /// The log begins at `before` from now on, or at the high watermark where that is -1; where it
+  /// begins. POLICY_VIOLATION where the topic deletes nothing, OFFSET_OUT_OF_RANGE.
+  absl::StatusOr<Offset> delete_records(Offset before, Checkpoint checkpoint, SteadyTime deadline);
+  /// Syncs what is written; `sealed` also moves the recovery point over closed segments.
   absl::Status flush(FlushScope scope, SteadyTime deadline);
 
-  /// Writes and syncs everything, refuses what comes later with `closed`.
+  /// Writes and syncs everything, refuses what comes later with `closed`. Where the disk does not
+  /// answer in time all who wait are told `unknown`, and the log is left to the next recovery.
   absl::StatusOr<CleanEnd> close(SteadyTime deadline);
-  /// The topic is deleted: nothing is written any more, everybody is told UNKNOWN_TOPIC_ID.
-  void remove(SteadyTime deadline);
+  /// The topic is deleted: nothing is written any more, everybody is told UNKNOWN_TOPIC_ID. `ok`
+  /// when nobody works on the files any more.
+  absl::Status remove(SteadyTime deadline);
 
  private:
   enum class State : std::uint8_t { open, closing, closed, removed };
   static constexpr std::size_t write_out_bytes = std::size_t{256} << 10;
-  static constexpr std::size_t most_waiters = 10'000;
 
-  struct Pending {
-    Ref<ProduceReply> reply;
-    Offset base;
-    Offset last;
-    Timestamp append_time = no_timestamp;
-    bool durable = false;
-  };
-  struct Finished {
-    Ref<ProduceReply> reply;
-    absl::StatusOr<ProduceResponse> outcome;
-  };
-  struct Waiter {
-    Ref<Wakeable> wakeable;
-    Offset offset;
-    std::int64_t bytes = 0;  // still to come
-  };
   /// What is to be done once the lock is released.
-  struct After {
-    Wakeups wakeups;
+  struct AfterLock {
+    std::array<Ref<Wakeable>, 8> woken;
+    std::size_t woken_count = 0;
+    std::vector<Ref<Doorbell>> bells;
+    HotTail tail;
     HotTail::Dropped dropped;
     std::vector<SharedBytes> failed;
-    std::int64_t bytes = 0;  // written by the last append
+    bool arm = false;      // the timer
+    bool seal = false;     // closed segments are to be synced
+    bool replies = false;  // some are to be given
+    absl::Status problem;  // an event
+    std::string_view code;
   };
 
+  // ── write ─────────────────────────────────────────────────────────────────────────────────────
+
   absl::Status refusal() const OTTLA_REQUIRES(mutex_);
-  absl::Status wait_for_room(std::size_t bytes);
-  /// Before: the write baton is this thread's. After: it is not.
+  absl::Status writable() const OTTLA_REQUIRES(mutex_);
+  absl::Status make_room(std::size_t bytes) OTTLA_REQUIRES(mutex_);
+  void stage(ProduceRequest& request, const ProducedBatch& batch) OTTLA_REQUIRES(mutex_);
+  /// Somebody wants it, or it is a good piece.
+  bool wants_write() const OTTLA_REQUIRES(mutex_);
+  /// Before: the write baton is nobody's. Lets go of the lock meanwhile.
   void write_staged() OTTLA_REQUIRES(mutex_);
-  void publish_written(const StagedRange& range, const Appended& appended, After& after)
+  /// Before: it is this thread's. After: still.
+  void write_once(AfterLock& todo) OTTLA_REQUIRES(mutex_);
+  void publish_written(const StagedRange& range, const Appended& appended, AfterLock& todo)
       OTTLA_REQUIRES(mutex_);
-  void fail_staged(const absl::Status& why, After& after) OTTLA_REQUIRES(mutex_);
-  void finish_up_to(Offset written, Offset durable) OTTLA_REQUIRES(mutex_);
-  void wake_waiters(std::int64_t bytes, bool all, After& after) OTTLA_REQUIRES(mutex_);
+  void fail_staged(Offset range_end, const absl::Status& why, AfterLock& todo)
+      OTTLA_REQUIRES(mutex_);
+  void push_tail(const StagedRange& range, std::size_t batches, AfterLock& todo)
+      OTTLA_REQUIRES(mutex_);
   bool take_write_baton(SteadyTime deadline) OTTLA_REQUIRES(mutex_);
-  void give_write_baton(After& after) OTTLA_REQUIRES(mutex_);
-  absl::Status sync_to(Offset target, FlushScope scope, SteadyTime deadline) OTTLA_REQUIRES(mutex_);
-  /// Gives replies, unless another thread does. Before and after: no lock.
-  void reply_all();
-  void arm_timer() OTTLA_REQUIRES(mutex_);
+  void give_write_baton(AfterLock& todo) OTTLA_REQUIRES(mutex_);
+  bool wait_for(std::vector<Ref<Doorbell>>& bells, SteadyTime deadline) OTTLA_REQUIRES(mutex_);
   void timer_due();
-  Offset visible() const OTTLA_REQUIRES(mutex_);
+  absl::Status too_slow(std::string_view what) const;
+
+  // ── sync ──────────────────────────────────────────────────────────────────────────────────────
+
+  absl::Status sync_to(Offset target, SteadyTime deadline) OTTLA_REQUIRES(mutex_);
+  /// Before: the sync baton is nobody's. Lets go of the lock meanwhile.
+  void sync_once(FlushScope scope) OTTLA_REQUIRES(mutex_);
+  bool device_due() const OTTLA_REQUIRES(mutex_);
+  void seal_later(AfterLock& todo) OTTLA_REQUIRES(mutex_);
+  void seal();
+
+  // ── after the lock ────────────────────────────────────────────────────────────────────────────
+
+  void settle(AfterLock& todo) OTTLA_REQUIRES(mutex_);
+  void carry_out(AfterLock& todo) OTTLA_EXCLUDES(mutex_);
+  void deliver() OTTLA_EXCLUDES(mutex_);
+  void arm_timer(SteadyTime due) OTTLA_EXCLUDES(mutex_);
+
+  // ── read, upkeep ──────────────────────────────────────────────────────────────────────────────
+
   bool always_durable() const { return options_.config.flush_messages == 1; }
-  void push_tail(SharedBytes batch, const BatchFacts& facts, After& after) OTTLA_REQUIRES(mutex_);
+  Offset visible() const OTTLA_REQUIRES(mutex_);
+  /// Who waits for no more is woken.
+  std::uint64_t due_bytes() const OTTLA_REQUIRES(mutex_);
+  absl::Status check_fetch(const FetchPartition& request) const OTTLA_REQUIRES(mutex_);
+  absl::Status check_epoch(LeaderEpoch known) const OTTLA_REQUIRES(mutex_);
+  Ends current_ends() const OTTLA_REQUIRES(mutex_);
+  void drop_tail(AfterLock& todo) OTTLA_REQUIRES(mutex_);
   void account_tail(std::size_t before) OTTLA_REQUIRES(mutex_);
-  absl::Status read_from(const BasicLogView<Fs>& view, const FetchPartition& request, Offset limit,
-                         std::size_t max_bytes, bool at_least_one, FetchedPartition& into,
-                         std::size_t& bytes) const;
+  /// `work` on the log's files, with the write baton and without the lock; what it did is
+  /// published.
+  absl::Status with_files(SteadyTime deadline, absl::FunctionRef<absl::Status()> work);
+  absl::Status take_files_away(Checkpoint checkpoint, Offset start);
+  void remove_files_at(SteadyTime when);
+  void remove_files();
+  bool wait_until_alone(SteadyTime deadline) OTTLA_REQUIRES(mutex_);
 
   World& world_;
   const PartitionOptions options_;
@@ -164,22 +186,29 @@ class BasicPartition final : public Counted {
   const Ref<ReadBuffers> buffers_;
 
   mutable Mutex mutex_;
-  State state_ OTTLA_GUARDED_BY(mutex_) = State::open;
   BasicLog<Fs> log_;  // by the rules of log.hpp: the lock, the baton, or both
   StagedBatches staged_ OTTLA_GUARDED_BY(mutex_);
   HotTail tail_ OTTLA_GUARDED_BY(mutex_);
-  std::deque<Pending> pending_ OTTLA_GUARDED_BY(mutex_);  // in the order of offsets
-  Offset next_offset_ OTTLA_GUARDED_BY(mutex_);           // behind everything staged
-  bool writing_ OTTLA_GUARDED_BY(mutex_) = false;         // the write baton is somebody's
-  std::deque<Ref<Doorbell>> write_queue_ OTTLA_GUARDED_BY(mutex_);
-  bool syncing_ OTTLA_GUARDED_BY(mutex_) = false;
-  std::vector<Ref<Doorbell>> sync_queue_ OTTLA_GUARDED_BY(mutex_);
+  ReplyQueue replies_ OTTLA_GUARDED_BY(mutex_);
+  FetchWaiters waiters_ OTTLA_GUARDED_BY(mutex_);
+  std::vector<Ref<Doorbell>> write_bells_ OTTLA_GUARDED_BY(mutex_);
+  std::vector<Ref<Doorbell>> sync_bells_ OTTLA_GUARDED_BY(mutex_);
+  Offset next_offset_ OTTLA_GUARDED_BY(mutex_);               // behind everything staged
+  std::uint64_t written_bytes_ OTTLA_GUARDED_BY(mutex_) = 0;  // since opening
+  std::uint64_t durable_bytes_ OTTLA_GUARDED_BY(mutex_) = 0;  // of those
+  std::uint64_t failures_ OTTLA_GUARDED_BY(mutex_) = 0;       // of write-outs
+  SteadyTime staged_since_ OTTLA_GUARDED_BY(mutex_);  // nothing that waits was staged before
   absl::Status sync_failed_ OTTLA_GUARDED_BY(mutex_);
-  std::deque<Finished> finished_ OTTLA_GUARDED_BY(mutex_);
-  bool replying_ OTTLA_GUARDED_BY(mutex_) = false;
-  std::vector<Waiter> waiters_ OTTLA_GUARDED_BY(mutex_);
+  std::optional<Ends> last_ends_ OTTLA_GUARDED_BY(mutex_);  // set when log_ is not to be asked
+  PartitionMetrics metrics_ OTTLA_GUARDED_BY(mutex_);
+  State state_ OTTLA_GUARDED_BY(mutex_) = State::open;
+  bool writing_ OTTLA_GUARDED_BY(mutex_) = false;   // the write baton is somebody's
+  bool syncing_ OTTLA_GUARDED_BY(mutex_) = false;   // the sync baton is
+  bool replying_ OTTLA_GUARDED_BY(mutex_) = false;  // somebody gives replies
   bool timer_armed_ OTTLA_GUARDED_BY(mutex_) = false;
-  bool used_ OTTLA_GUARDED_BY(mutex_) = false;  // since the last tick
+  bool sealing_ OTTLA_GUARDED_BY(mutex_) = false;   // a task will sync closed segments
+  bool removing_ OTTLA_GUARDED_BY(mutex_) = false;  // a task will remove deleted files
+  bool used_ OTTLA_GUARDED_BY(mutex_) = false;      // since the last rest
 };
 
 using Partition = BasicPartition<AnyFileSystem>;
@@ -187,4 +216,13 @@ using Partition = BasicPartition<AnyFileSystem>;
 }  // namespace ottla::inline OTTLA_ABI
 
 #include <ottla/broker/impl/partition_read_impl.hpp>
+#include <ottla/broker/impl/partition_sync_impl.hpp>
+#include <ottla/broker/impl/partition_upkeep_impl.hpp>
 #include <ottla/broker/impl/partition_write_impl.hpp>
+#ifdef OTTLA_COMPILED
+namespace ottla::inline OTTLA_ABI {
+extern template class BasicPartition<AnyFileSystem>;
+}
+#else
+#include <ottla/broker/impl/partition.ipp>
+#endif

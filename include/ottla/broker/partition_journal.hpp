@@ -30,7 +30,7 @@ class PartitionJournal final : public Journal {
                          .partition = partition_->partition().partition,
                          .batch = *std::move(batch),
                          .reply = make_ref<Written>(std::move(done))},
-                        true);
+                        BatchOrigin::here);
     // Its own reply tells what became of it; who waits here is the machine.
     partition_->write_out(Durability::written, never).IgnoreError();
   }

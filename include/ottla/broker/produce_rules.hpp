@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a leader asks of a batch before it takes it, and what it stamps besides offsets (spec
-// storage.md section 7). Whole batches are judged by their header; records are walked only where
-// the topic says something about them.
+// storage.md section 7). Batches that this process built are judged by their header, and walked
+// only where the topic says something about single records; others are verified and walked
+// completely.
 #pragma once
 
-#include <absl/status/status.h>
+#include <cstdint>
+
+#include <absl/status/statusor.h>
 
 #include <ottla/base/time.hpp>
 #include <ottla/broker/topic_config.hpp>
@@ -13,12 +16,28 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// Ok, and the batch stamped with `now` where the topic has LogAppendTime; else Kafka's answer:
-/// CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP,
-/// UNSUPPORTED_COMPRESSION_TYPE. `trusted`: the bytes were built in this process, so the checksum
-/// is not computed again.
-absl::Status check_produced(SealedBatch& batch, const TopicConfig& config, Timestamp now,
-                            bool trusted);
+/// Who built the bytes of a batch: the connection knows, that it came by.
+enum class BatchOrigin : std::uint8_t {
+  here,       ///< our BatchBuilder, in this process: checksum and structure are not checked again
+  elsewhere,  ///< anybody; not even its lengths are believed
+};
+
+/// What the leader has to know of a batch that it takes.
+struct ProducedBatch {
+  std::int32_t last_offset_delta = 0;
+  Timestamp max_timestamp = no_timestamp;
+  Timestamp append_time = no_timestamp;  ///< that it was stamped with, where the topic says so
+};
+
+/// The batch may be appended, and carries the timestamps that the topic asks for; or Kafka's
+/// answer, and it was not changed: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE,
+/// INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE, INVALID_TXN_STATE.
+absl::StatusOr<ProducedBatch> check_produced(SealedBatch& batch, const TopicConfig& config,
+                                             Timestamp now, BatchOrigin origin);
+
+/// Takes back what a leader stamped, so that the batch may be sent again. Before: a copy of a batch
+/// that `check_produced` let pass.
+void unstamp(SealedBatch& batch);
 
 }  // namespace ottla::inline OTTLA_ABI
 

@@ -2,14 +2,17 @@
 //
 // Reads typed records from a broker, cluster or remote Kafka: as a member of a group, or from
 // partitions of its own.
-//   auto consumer = ottla::Consumer<std::string, std::string>::open(*broker, {.group = "billing",
-//   .topics = {"orders"}}); auto records = consumer->poll(100ms); for (const auto& record :
-//   *records) use(*record.key(), *record.value()); absl::Status kept = consumer->commit();
+//   auto consumer = ottla::Consumer<std::string, std::string>::open(
+//       *broker, {.group = "billing", .topics = {"orders"}});
+//   auto records = consumer->poll(100ms);
+//   for (const auto& record : *records) use(*record.key(), *record.value());
+//   absl::Status kept = consumer->commit();
 // `Consumer<std::string_view, std::string_view>` copies nothing: its views live as long as the
 // polled records do.
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -70,6 +73,17 @@ class Consumer {
     return core_->assignment();
   }
 
+  /// The topics that are subscribed.
+  absl::StatusOr<std::vector<std::string>> subscription() {
+    OTTLA_TRY(usable());
+    return core_->subscription();
+  }
+  /// The next poll joins the group anew.
+  absl::Status enforce_rebalance() {
+    OTTLA_TRY(usable());
+    return core_->enforce_rebalance();
+  }
+
   /// Records as soon as there are some, max.poll.records at most, none after `timeout`; 0 never
   /// waits. Drives the group: listeners are called in here. The position is behind what was
   /// returned.
@@ -85,6 +99,15 @@ class Consumer {
     }
   }
 
+  /// For event loops: called whenever a poll may bring something after one that brought nothing,
+  /// from any thread and without a lock; it returns soon (an eventfd, a post) and calls nothing of
+  /// this consumer. Polls stay due within max.poll.interval.
+  absl::Status on_ready(std::function<void()> callback) {
+    OTTLA_TRY(usable());
+    core_->on_ready(std::move(callback));
+    return absl::OkStatus();
+  }
+
   absl::Status seek(const TopicPartition& partition, Offset offset) {
     OTTLA_TRY(usable());
     return core_->seek(partition, offset);
@@ -98,6 +121,9 @@ class Consumer {
   }
   /// To the first record with that timestamp or a later one; to the end where there is none.
   absl::Status seek_to_time(Timestamp time, const std::vector<TopicPartition>& partitions = {}) {
+    if (time < Timestamp(0)) {
+      return error(Fault::invalid_argument, "times count milliseconds since 1970, from 0 on");
+    }
     return seek_to(partitions, time);
   }
   /// Of the next record to be returned.
@@ -107,17 +133,20 @@ class Consumer {
   }
   absl::StatusOr<std::map<TopicPartition, Offset>> beginning_offsets(
       const std::vector<TopicPartition>& partitions) {
-    return offsets(partitions, at_earliest);
+    OTTLA_TRY(usable());
+    return core_->ends(partitions, at_earliest, api_deadline());
   }
   /// What is visible ends there.
   absl::StatusOr<std::map<TopicPartition, Offset>> end_offsets(
       const std::vector<TopicPartition>& partitions) {
-    return offsets(partitions, at_latest);
+    OTTLA_TRY(usable());
+    return core_->ends(partitions, at_latest, api_deadline());
   }
-  /// Partitions without a record that new are left out.
-  absl::StatusOr<std::map<TopicPartition, Offset>> offsets_for_time(
-      const std::vector<TopicPartition>& partitions, Timestamp time) {
-    return offsets(partitions, time);
+  /// The first record with that timestamp or a later one; partitions without one are left out.
+  absl::StatusOr<std::map<TopicPartition, OffsetAndTimestamp>> offsets_for_times(
+      const std::map<TopicPartition, Timestamp>& times) {
+    OTTLA_TRY(usable());
+    return core_->offsets_for_times(times, api_deadline());
   }
   absl::StatusOr<std::vector<TopicPartition>> partitions_of(std::string_view topic) {
     OTTLA_TRY(usable());
@@ -132,6 +161,10 @@ class Consumer {
   absl::Status resume(const std::vector<TopicPartition>& partitions) {
     OTTLA_TRY(usable());
     return core_->pause(partitions, false);
+  }
+  absl::StatusOr<std::vector<TopicPartition>> paused() {
+    OTTLA_TRY(usable());
+    return core_->paused();
   }
   /// Records between the position and the end, as of the last fetch; nothing where that is not
   /// known yet.
@@ -186,11 +219,6 @@ class Consumer {
   absl::Status seek_to(const std::vector<TopicPartition>& partitions, Timestamp where) {
     OTTLA_TRY(usable());
     return core_->seek_to(partitions, where, api_deadline());
-  }
-  absl::StatusOr<std::map<TopicPartition, Offset>> offsets(
-      const std::vector<TopicPartition>& partitions, Timestamp where) {
-    OTTLA_TRY(usable());
-    return core_->offsets(partitions, where, api_deadline());
   }
   void close_quietly() {
     if (core_) {

@@ -21,42 +21,50 @@
 #include <absl/status/statusor.h>
 
 #include <ottla/base/ref.hpp>
+#include <ottla/consumer/commit_outcomes.hpp>
 #include <ottla/consumer/consumer_config.hpp>
 #include <ottla/consumer/fetcher.hpp>
 #include <ottla/consumer/membership.hpp>
+#include <ottla/consumer/ready_signal.hpp>
 #include <ottla/protocol/connection.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
-/// An offset to commit: the next record to read.
-struct OffsetAndMetadata {
+struct OffsetAndTimestamp {
   Offset offset;
+  Timestamp timestamp;
   LeaderEpoch leader_epoch = no_leader_epoch;
-  std::string metadata = {};
+
+  bool operator==(const OffsetAndTimestamp&) const = default;
 };
-using OffsetsToCommit = std::map<TopicPartition, OffsetAndMetadata>;
-using CommitCallback = std::function<void(const absl::Status&)>;
 
 class ConsumerCore final : public Counted {
  public:
   static absl::StatusOr<Ref<ConsumerCore>> open(Ref<Connection> connection, ConsumerConfig config);
+  ~ConsumerCore() override;
 
   absl::Status subscribe(std::vector<std::string> topics);
   absl::Status assign(const std::vector<TopicPartition>& partitions);
   absl::Status unsubscribe();
   absl::StatusOr<std::vector<TopicPartition>> assignment();
+  absl::StatusOr<std::vector<std::string>> subscription();
+  absl::Status enforce_rebalance();
 
   absl::StatusOr<RecordBatches> poll(SteadyTime deadline);
   void wakeup();
+  void on_ready(std::function<void()> callback) { signal_->set_callback(std::move(callback)); }
 
   absl::Status seek(const TopicPartition& partition, Offset offset);
   /// at_latest, at_earliest or a time; an empty list means all that are assigned.
   absl::Status seek_to(std::vector<TopicPartition> partitions, Timestamp where,
                        SteadyTime deadline);
   absl::StatusOr<Offset> position(const TopicPartition& partition, SteadyTime deadline);
-  absl::StatusOr<std::map<TopicPartition, Offset>> offsets(
+  absl::StatusOr<std::map<TopicPartition, Offset>> ends(
       const std::vector<TopicPartition>& partitions, Timestamp where, SteadyTime deadline);
+  absl::StatusOr<std::map<TopicPartition, OffsetAndTimestamp>> offsets_for_times(
+      const std::map<TopicPartition, Timestamp>& times, SteadyTime deadline);
   absl::Status pause(const std::vector<TopicPartition>& partitions, bool paused);
+  absl::StatusOr<std::vector<TopicPartition>> paused();
   absl::StatusOr<std::optional<std::int64_t>> lag(const TopicPartition& partition);
   absl::StatusOr<std::vector<TopicPartition>> partitions_of(std::string_view topic,
                                                             SteadyTime deadline);
@@ -69,7 +77,7 @@ class ConsumerCore final : public Counted {
   absl::Status close(SteadyTime deadline);
 
   const ConsumerConfig& config() const { return config_; }
-  World& world() { return connection_->world(); }
+  World& world() { return world_; }
 
  private:
   template <class T, class... Args>
@@ -82,50 +90,63 @@ class ConsumerCore final : public Counted {
   absl::Status usable() const;
   absl::Status check_assigned(const TopicPartition& partition) const;
   absl::Status needs_group() const;
-  absl::StatusOr<std::map<std::string, MetadataResponse::Topic>> describe(
-      std::vector<std::string> topics, SteadyTime deadline);
-  absl::Status take_assignment(const std::vector<TopicPartition>& all);
+  absl::Status open_membership();
+  SteadyTime api_deadline() { return after(world_.steady_now(), config_.api_timeout); }
+  /// A while, before something is tried again; false when there is no time left.
+  bool rest(SteadyTime deadline);
+
+  using Topics = std::map<std::string, MetadataResponse::Topic>;
+  absl::StatusOr<Topics> describe(std::vector<std::string> topics, SteadyTime deadline);
+  absl::StatusOr<std::vector<TopicToAssign>> topics_to_assign(
+      const std::vector<std::string>& names);
+  absl::Status let_go();
+  absl::Status assign_by_hand(const std::vector<TopicPartition>& partitions);
+  void assign_by_group(const std::vector<TopicPartition>& partitions);
   absl::Status refresh_topics(SteadyTime deadline);
 
-  absl::Status find_positions(SteadyTime deadline);
+  absl::StatusOr<RecordBatches> poll_until(SteadyTime deadline);
+  /// Everything that a poll sees to before it looks for records.
+  absl::Status look_around(SteadyTime now, SteadyTime deadline);
+  absl::Status find_positions(SteadyTime now, SteadyTime deadline);
   absl::Status find_by_commit(std::vector<TopicPartition>& missing, SteadyTime deadline);
   absl::Status find_by_reset(const std::vector<TopicPartition>& missing, SteadyTime deadline);
-  absl::Status mend_out_of_range();
-  absl::Status step_membership(SteadyTime now);
-  SteadyTime next_turn(SteadyTime deadline) const;
+  absl::Status mend_out_of_range(SteadyTime deadline);
+  absl::StatusOr<ListOffsetsResponse> list_offsets(ListOffsetsRequest request, SteadyTime deadline);
+  SteadyTime next_turn(SteadyTime now, SteadyTime deadline) const;
 
   OffsetsToCommit positions_to_commit(const std::vector<TopicPartition>& of) const;
-  OffsetCommitRequest commit_request(const OffsetsToCommit& offsets) const;
+  absl::StatusOr<OffsetCommitRequest> commit_request(const OffsetsToCommit& offsets) const;
+  absl::StatusOr<OffsetsToCommit> fetch_commits(const std::vector<TopicPartition>& partitions,
+                                                SteadyTime deadline);
   absl::Status commit_now(const OffsetsToCommit& offsets, SteadyTime deadline);
-  void auto_commit(SteadyTime now);
+  void commit_by_itself();
   void run_commit_callbacks();
+  void finish_commits(SteadyTime deadline);
 
   void on_revoked(const std::vector<TopicPartition>& partitions);
-  void on_lost(const std::vector<TopicPartition>& partitions);
-  void on_assigned(const std::vector<TopicPartition>& all,
-                   const std::vector<TopicPartition>& added);
-
-  /// Outcomes of asynchronous commits, on their way to the polling thread.
-  struct CommitsDone final : Counted {
-    Mutex mutex{Mutex::Kind::leaf};
-    std::vector<std::pair<CommitCallback, absl::Status>> done OTTLA_GUARDED_BY(mutex);
-  };
+  /// The first failure of a listener is answered by the call that it was in.
+  void tell(const std::function<void(const std::vector<TopicPartition>&)>& listener,
+            const std::vector<TopicPartition>& partitions);
 
   const Ref<Connection> connection_;
+  World& world_;
   const ConsumerConfig config_;
   const std::uint64_t process_generation_;
-  const Ref<Doorbell> bell_ = make_ref<Doorbell>();
-  const Ref<CommitsDone> commits_done_ = make_ref<CommitsDone>();
-  std::atomic<std::uint64_t> inside_{0};
+  const Ref<ReadySignal> signal_ = make_ref<ReadySignal>();
+  const Ref<CommitOutcomes> commits_;
+  std::atomic<std::uint64_t> inside_{0};  // the thread that is, or 0
   std::atomic<bool> woken_{false};
   bool closed_ = false;
   Fetcher fetcher_;
   std::optional<Membership> membership_;
   std::vector<std::string> subscribed_;
   std::uint64_t metadata_version_ = 0;
-  std::map<std::string, std::int32_t> partition_counts_;  // of subscribed topics, as last seen
+  std::string gone_;  // an assigned topic that is not there
   SteadyTime next_auto_commit_{};
-  absl::Status assignment_failed_;
+  SteadyTime positions_retry_ = never;  // when to ask for positions again
+  SteadyTime revoke_deadline_ = never;  // of commits before a revocation, while closing
+  absl::Status revoke_commit_;          // how the last one ended
+  absl::Status listener_failed_;
 };
 
 }  // namespace ottla::inline OTTLA_ABI
@@ -133,5 +154,6 @@ class ConsumerCore final : public Counted {
 #ifndef OTTLA_COMPILED
 #include <ottla/consumer/impl/consumer_commit.ipp>
 #include <ottla/consumer/impl/consumer_core.ipp>
+#include <ottla/consumer/impl/consumer_poll.ipp>
 #include <ottla/consumer/impl/consumer_positions.ipp>
 #endif

@@ -2,11 +2,10 @@
 //
 // The records of one poll, typed and iterated as a range; views into the batches that it keeps.
 //   for (const auto& record : *records) use(record.topic(), *record.key(), *record.value());
-//   if (!records->status().ok()) ...        // a damaged record ended the walk: nothing behind it
-//   was skipped
+//   if (!records->status().ok()) ...  // a damaged record ended the walk, nothing was skipped
 #pragma once
 
-#include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -15,36 +14,42 @@
 #include <utility>
 
 #include <absl/status/statusor.h>
-#include <absl/strings/str_cat.h>
 
 #include <ottla/consumer/record_batches.hpp>
 #include <ottla/record/serde.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
-/// A key or value as a T. Null, and bytes that are no T, are different things.
+/// A key or value as a T. Null, and bytes that are no T, are different things; both read as an
+/// empty T.
 template <HasSerde T>
+requires std::default_initializable<T>
 class Decoded {
  public:
-  explicit Decoded(std::optional<Bytes> bytes)
-      : is_null_(!bytes.has_value()), value_(deserialize<T>(bytes)) {}
+  explicit Decoded(std::optional<Bytes> bytes) : is_null_(!bytes.has_value()) {
+    if (absl::StatusOr<T> value = deserialize<T>(bytes); value.ok()) [[likely]] {
+      value_ = *std::move(value);
+    } else {
+      status_ = std::move(value).status();
+    }
+  }
 
   bool is_null() const { return is_null_; }
-  bool ok() const { return value_.ok(); }
+  bool ok() const { return status_.ok(); }
   /// Why it is no T.
-  const absl::Status& status() const { return value_.status(); }
-  /// Before: ok().
-  const T& operator*() const& { return *value_; }
-  T&& operator*() && { return *std::move(value_); }
-  const T* operator->() const { return &*value_; }
+  const absl::Status& status() const { return status_; }
+  const T& operator*() const& { return value_; }
+  T operator*() && { return std::move(value_); }
+  const T* operator->() const { return &value_; }
 
  private:
   bool is_null_;
-  absl::StatusOr<T> value_;
+  T value_{};
+  absl::Status status_;
 };
 
-/// Valid as long as the ConsumerRecords that it came from. Decodes what is asked for, each time it
-/// is asked.
+/// Valid until the iterator that it came from moves on; what it points to, as long as the
+/// ConsumerRecords. Decodes what is asked for, each time it is asked.
 template <HasSerde K, HasSerde V>
 class ConsumerRecord {
  public:
@@ -84,25 +89,23 @@ class ConsumerRecords {
     Iterator() = default;
     explicit Iterator(const ConsumerRecords& of) : of_(&of) { enter(0); }
 
-    value_type operator*() const { return {of_->batches_.batches()[batch_], *record_}; }
+    value_type operator*() const { return {of_->batches_.batches()[batch_], cursor_.current()}; }
     Iterator& operator++() {
       step();
       return *this;
     }
     void operator++(int) { step(); }
-    bool operator==(std::default_sentinel_t) const { return record_ == nullptr; }
+    bool operator==(std::default_sentinel_t) const { return at_end_; }
 
    private:
     void enter(std::size_t batch) {
       const auto& batches = of_->batches_.batches();
       batch_ = batch;
-      record_at_ = Offset(-1);
-      if (batch_ < batches.size()) {
+      at_end_ = batch_ == batches.size();
+      if (!at_end_) {
         cursor_ = batches[batch_].cursor;
         left_ = batches[batch_].records;
         step();
-      } else {
-        record_ = nullptr;
       }
     }
     void step() {
@@ -110,22 +113,18 @@ class ConsumerRecords {
         enter(batch_ + 1);
         return;
       }
-      const Offset after_last = record_at_;
-      record_ = cursor_.next();
-      if (record_ == nullptr) [[unlikely]] {
-        of_->damaged(of_->batches_.batches()[batch_], after_last, cursor_.status());
-        return;
+      if (cursor_.next() == nullptr) [[unlikely]] {
+        of_->status_ = find_damage(of_->batches_.batches()[batch_]);
+        at_end_ = true;
       }
-      record_at_ = record_->offset() + 1;
       --left_;
     }
 
     const ConsumerRecords* of_ = nullptr;
     std::size_t batch_ = 0;
     RecordCursor cursor_;
-    const RecordView* record_ = nullptr;
     std::int32_t left_ = 0;
-    Offset record_at_{-1};
+    bool at_end_ = true;
   };
 
   ConsumerRecords() = default;
@@ -140,14 +139,6 @@ class ConsumerRecords {
   const absl::Status& status() const { return status_; }
 
  private:
-  void damaged(const PolledBatch& batch, Offset at, const absl::Status& why) const {
-    const Offset offset = std::max(at, batch.header.base_offset);
-    batch.source->damaged_at.store(offset.value(), std::memory_order_release);
-    status_ = error(ErrorCode::corrupt_message, Fault::corrupt,
-                    absl::StrCat(batch.source->partition.to_string(), " at offset ", offset.value(),
-                                 ": ", why.message(), "; seek behind it to go on"));
-  }
-
   RecordBatches batches_;
   mutable absl::Status status_;
 };

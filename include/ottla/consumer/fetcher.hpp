@@ -10,6 +10,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <absl/status/statusor.h>
@@ -38,10 +39,12 @@ class Fetcher {
   };
   void assign(const std::vector<Assigned>& partitions);
   bool assigned(const TopicPartition& partition) const { return states_.contains(partition); }
+  bool empty() const { return states_.empty(); }
   /// Ascending.
   std::vector<TopicPartition> assignment() const;
-  /// The topic was deleted and created again, or an id became known.
+  /// The topic was deleted (zero: nothing is asked for), or created again: its position is unknown.
   void set_topic_id(const TopicPartition& partition, const TopicId& id);
+  TopicId topic_id(const TopicPartition& partition) const { return states_.at(partition).topic_id; }
 
   /// The next record to be returned; nothing until it is known. Before: assigned.
   std::optional<Offset> position(const TopicPartition& partition) const;
@@ -54,18 +57,27 @@ class Fetcher {
   void seek(const TopicPartition& partition, Offset offset);
   /// The position must be found anew: by a commit, or by the reset policy.
   void forget_position(const TopicPartition& partition);
+  /// Of topics that are there.
   std::vector<TopicPartition> without_position() const;
   void pause(const TopicPartition& partition, bool paused);
-  bool paused(const TopicPartition& partition) const;
+  std::vector<TopicPartition> paused() const;
   /// The visible end minus the position, as of the last fetch.
   std::optional<std::int64_t> lag(const TopicPartition& partition) const;
 
+  /// Something that `take` has not returned yet.
   bool has_data() const;
   /// Asks the broker once; `waiter` is woken when asking again may bring more. Nothing is asked for
-  /// partitions that have data, are paused, or have no position.
-  absl::Status fetch(const Ref<Wakeable>& waiter);
+  /// partitions that have data, are paused, or have no position. True when it changed something, so
+  /// that it is worth to take, and to ask again at once where that brings nothing. Less than
+  /// fetch.min.bytes is left where it is until fetch.max.wait is over.
+  absl::StatusOr<bool> fetch(const Ref<Wakeable>& waiter, SteadyTime now);
+  /// When to ask again though nobody woke the waiter.
+  SteadyTime next_fetch() const {
+    return little_since_ == never ? never : after(little_since_, config_.fetch_max_wait);
+  }
   /// At most `max_records`, ascending by partition. An error that concerns a partition's next
-  /// record comes out here when nothing was taken before it; it stays until somebody seeks.
+  /// record comes out here when nothing was taken before it. A damaged record that a walk found
+  /// stays an error until somebody seeks; what a fetch could not bring is tried again.
   absl::StatusOr<RecordBatches> take(std::int64_t max_records);
   /// Partitions whose position is not in their log any more, with the error; cleared by seek and
   /// forget_position.
@@ -73,6 +85,7 @@ class Fetcher {
   /// UNKNOWN_TOPIC_ID and the like were answered since the last call: ids have to be asked for
   /// anew.
   bool take_metadata_is_old() { return std::exchange(metadata_is_old_, false); }
+  bool metadata_is_old() const { return metadata_is_old_; }
 
   std::int64_t pinned_bytes() const { return pinned_->held(); }
 
@@ -91,16 +104,15 @@ class Fetcher {
   };
 
   bool fetchable(const State& state) const;
-  void take_answer(State& state, const FetchedPartition& answer);
+  void collect_wanted();
+  bool too_little(SteadyTime now);
+  bool take_answer(State& state, const FetchedPartition& answer);
   void take_slice(State& state, const Slice& slice);
   absl::Status take_batch(State& state, const BatchView& batch, const SharedBytes& memory,
                           std::size_t position);
-  /// Moves the cursor to the first record at or behind the position; how many are left.
-  static absl::Status skip_below(PolledBatch& batch, Offset position);
   absl::Status damage_of(State& state);
   std::int64_t take_from(State& state, std::int64_t max_records, bool may_split,
                          RecordBatches& into);
-  std::optional<PolledBatch> split(PolledBatch& batch, std::int64_t records, Offset& next);
 
   const ConsumerConfig& config_;
   Connection& connection_;
@@ -111,6 +123,7 @@ class Fetcher {
   std::vector<State*> wanted_states_;   // likewise
   FetchResponse response_;              // likewise
   std::size_t rotation_ = 0;            // which partition is asked first
+  SteadyTime little_since_ = never;     // since when there is something, below fetch.min.bytes
   bool metadata_is_old_ = false;
 };
 

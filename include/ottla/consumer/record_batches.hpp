@@ -12,6 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include <absl/status/status.h>
+#include <absl/strings/string_view.h>
+
 #include <ottla/base/ref.hpp>
 #include <ottla/base/shared_bytes.hpp>
 #include <ottla/base/topic_partition.hpp>
@@ -40,14 +43,21 @@ struct FetchSource final : public Counted {
   std::atomic<std::int64_t> damaged_at{-1};
 };
 
+/// The typed error of bytes that are not what was written: where, and where reading can go on.
+absl::Status damage(const TopicPartition& partition, Offset at, Offset next, absl::string_view why);
+
 /// A batch, or a part of one.
 struct PolledBatch {
   Ref<FetchSource> source;
   SharedBytes memory;  ///< owns what the cursor walks
   BatchHeader header;
+  Offset begin{0};           ///< no record to be answered lies below
   RecordCursor cursor;       ///< before the first record to be answered
   std::int32_t records = 0;  ///< to be answered, from there on
 };
+
+/// Why the walk of `batch` ends early; its source knows from then on. Ok when it does not.
+absl::Status find_damage(const PolledBatch& batch);
 
 /// Move-only; keeps its batches' memory until it is destroyed. Used by one thread at a time, any
 /// thread.
@@ -61,11 +71,13 @@ class RecordBatches {
         bytes_(std::exchange(other.bytes_, 0)),
         records_(std::exchange(other.records_, 0)) {}
   RecordBatches& operator=(RecordBatches&& other) noexcept {
-    release();
-    pinned_ = std::move(other.pinned_);
-    batches_ = std::exchange(other.batches_, {});
-    bytes_ = std::exchange(other.bytes_, 0);
-    records_ = std::exchange(other.records_, 0);
+    if (this != &other) {
+      release();
+      pinned_ = std::move(other.pinned_);
+      batches_ = std::exchange(other.batches_, {});
+      bytes_ = std::exchange(other.bytes_, 0);
+      records_ = std::exchange(other.records_, 0);
+    }
     return *this;
   }
   ~RecordBatches() { release(); }
@@ -95,3 +107,7 @@ class RecordBatches {
 };
 
 }  // namespace ottla::inline OTTLA_ABI
+
+#ifndef OTTLA_COMPILED
+#include <ottla/consumer/impl/record_batches.ipp>
+#endif

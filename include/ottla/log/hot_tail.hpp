@@ -20,7 +20,7 @@ class HotTail {
  public:
   using Dropped = absl::InlinedVector<SharedBytes, 8>;
 
-  /// Bytes of all batches held.
+  /// Memory that the batches hold, in bytes.
   std::size_t bytes() const { return bytes_; }
   bool empty() const { return first_ == entries_.size(); }
   /// Offsets from here on are held. Before: not empty.
@@ -67,6 +67,7 @@ class HotTail {
     Offset last;
   };
 
+  static std::size_t held(const SharedBytes& batch);
   std::size_t find(Offset offset) const;
   void drop_first(Dropped& dropped);
   void compact();

@@ -55,10 +55,10 @@ class BasicLog {
   using View = BasicLogView<Fs>;
   using Flush = BasicLogFlush<Fs>;
 
-  /// Opens the log of `directory`, which exists, and recovers it as `opening` asks for. What was
-  /// found goes to `report`. Sealed segments are opened at first use. An I/O error ends it with all
-  /// record files as they were.
-  static absl::StatusOr<BasicLog> open(Fs files, std::string directory, const LogOptions& options,
+  /// Opens the log of `directory`, which exists, and recovers it as `opening` asks for. `files` is
+  /// there as long as the log and its views. What was found goes to `report`. Sealed segments are
+  /// opened at first use. An I/O error ends it with all record files as they were.
+  static absl::StatusOr<BasicLog> open(Fs& files, std::string directory, const LogOptions& options,
                                        const LogOpening& opening, Ref<DirectoryHealth> health,
                                        RecoveryReport& report);
   BasicLog(BasicLog&&) noexcept = default;
@@ -74,6 +74,11 @@ class BasicLog {
   Offset recovery_point() const;
   /// All records below are on the device.
   Offset durable_end() const { return shared_.recovery_point; }
+  /// Closed segments wait for a flush of scope `sealed`.
+  bool has_unsealed() const {
+    const auto& segments = shared_.view.list_->segments;
+    return !segments.empty() && shared_.unsealed_from < segments.back()->base();
+  }
   /// Where the log is damaged it takes no appends.
   const Damage* damage() const { return shared_.view.damage_.get(); }
 
@@ -132,7 +137,6 @@ class BasicLog {
   using LogSegment = log_impl::LogSegment<Fs>;
   using SegmentList = log_impl::SegmentList<Fs>;
   using Segment = typename LogSegment::Segment;
-  using FileT = typename Fs::File;
   class Opener;
 
   struct Deleted {
@@ -171,7 +175,7 @@ class BasicLog {
   absl::Status note_epochs(std::span<const Bytes> batches, std::span<const BatchFacts> facts);
   absl::Status save_epochs(Durability durability);
   absl::Status write_manifest(const std::string& lines, Durability durability);
-  absl::Status write_notes();
+  absl::Status write_notes(Timestamp now);
   absl::Status delete_files(const Ref<LogSegment>& segment, SteadyTime now);
   absl::Status delete_above(std::size_t kept, SteadyTime now);
   absl::Status cut_back(Offset end, std::size_t index, Segment& segment, SteadyTime now);
@@ -194,8 +198,9 @@ class BasicLog {
   Manifest manifest_;
   std::vector<SealedSegment> sealed_;  // to be noted there
   std::optional<Offset> synced_;       // likewise
-  std::optional<FileT> manifest_file_;
-  std::int64_t manifest_size_ = 0;
+  std::optional<Timestamp> noted_;     // when that was done
+  std::int64_t manifest_limit_ = 0;    // written anew beyond it
+  std::int64_t manifest_end_ = -1;     // of its file; -1: to be written as a whole
   std::vector<Deleted> deleted_;
   std::uint64_t changes_ = 0;
   std::uint64_t epoch_changes_ = 0;

@@ -57,7 +57,7 @@ class BasicLogDirectory {
  public:
   /// Makes the directory (one level) when it is missing. `locked`, naming the process, when
   /// somebody has it open; nothing was read or written then.
-  static absl::StatusOr<BasicLogDirectory> open(Fs files, const LogDirectoryOptions& options,
+  static absl::StatusOr<BasicLogDirectory> open(Fs& files, const LogDirectoryOptions& options,
                                                 DirectoryReport& report);
   BasicLogDirectory(BasicLogDirectory&&) noexcept = default;
   BasicLogDirectory& operator=(BasicLogDirectory&&) noexcept = default;
@@ -68,7 +68,7 @@ class BasicLogDirectory {
   std::string path_of(const TopicPartition& partition) const;
   const MetaProperties& properties() const { return properties_; }
   const Ref<DirectoryHealth>& health() const { return health_; }
-  const Fs& files() const { return files_; }
+  Fs& files() const { return *files_; }
   /// Partitions found when it was opened, ascending by directory name.
   const std::vector<TopicPartition>& partitions() const { return partitions_; }
 
@@ -114,7 +114,7 @@ class BasicLogDirectory {
   class Opener;
   using Offsets = StringMap<Offset>;
 
-  BasicLogDirectory(Fs files, std::string path, typename Fs::Lock lock);
+  BasicLogDirectory(Fs& files, std::string path, typename Fs::Lock lock);
   std::string in(std::string_view name) const;
   absl::Status replace(std::string_view name, std::string_view text, Durability durability,
                        IoReason why);
@@ -123,7 +123,7 @@ class BasicLogDirectory {
   absl::StatusOr<bool> provably_empty(const std::string& directory);
   absl::StatusOr<bool> remove_some(const std::string& directory);
 
-  Fs files_;
+  Fs* files_;
   std::string path_;
   typename Fs::Lock lock_;
   Ref<DirectoryHealth> health_;

@@ -64,6 +64,8 @@ struct RecoveryReport {
     std::string saved_as = {};  ///< empty: nothing but zeros was cut, or there was no room
   };
 
+  /// What it was for this log: a clean stop whose marker does not match counts as a system crash.
+  /// Unless it is `clean`, the partition begins a new leader epoch.
   LastStop last_stop = LastStop::clean;
   std::int64_t scanned_bytes = 0;  ///< of logs, batch by batch
   std::vector<Finding> findings;

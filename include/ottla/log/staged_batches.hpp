@@ -40,6 +40,12 @@ class StagedBatches {
   std::size_t waiting_bytes() const { return waiting_.size; }
   bool empty() const { return waiting_.facts.empty() && taken_.facts.empty(); }
 
+  /// Room for one more, so that the next `push` allocates nothing.
+  void reserve_one() {
+    grow(waiting_.pieces);
+    grow(waiting_.facts);
+    grow(waiting_.batches);
+  }
   void push(SharedBytes batch, const BatchFacts& facts) {
     waiting_.pieces.push_back(batch.bytes());
     waiting_.facts.push_back(facts);
@@ -60,8 +66,10 @@ class StagedBatches {
   void written() { taken_.clear(); }
 
   /// The range taken last could not be written, so nothing that follows it can: all of it moves to
-  /// `dropped`, for the caller to let go without the lock.
+  /// `dropped`, for the caller to let go without the lock. Nothing changes where there is no memory
+  /// for that.
   void drop(std::vector<SharedBytes>& dropped) {
+    dropped.reserve(dropped.size() + taken_.batches.size() + waiting_.batches.size());
     for (Batches* batches : {&taken_, &waiting_}) {
       for (SharedBytes& batch : batches->batches) {
         dropped.push_back(std::move(batch));
@@ -70,6 +78,11 @@ class StagedBatches {
     }
   }
 
+  /// The same where nobody wants the bytes.
+  void clear() {
+    taken_.clear();
+    waiting_.clear();
+  }
   /// Gives back memory that an idle partition does not need. Before: empty.
   void release_memory() {
     waiting_ = {};
@@ -90,6 +103,13 @@ class StagedBatches {
       size = 0;
     }
   };
+
+  template <class T>
+  static void grow(std::vector<T>& entries) {
+    if (entries.size() == entries.capacity()) {
+      entries.reserve(entries.empty() ? 8 : 2 * entries.size());
+    }
+  }
 
   Batches waiting_;
   Batches taken_;

@@ -2,15 +2,14 @@
 //
 // Producer batching: records become batches, a queue for each partition with one open batch at its
 // end. No I/O, no clock, no thread: the caller says what time it is and sends what is ready, in
-// order, one batch at a time (the send baton). Alone it needs a MemoryBudget and nothing else.
-//   auto appended = queue.append(record, tag, now);     // Appended, or "no memory: take some
-//   first" if (appended.closed) while (auto batch = queue.take()) { send(*batch); queue.sent(); }
+// order, one batch at a time (the send baton). Alone it needs a MemoryBudget and a BatchOutcomes.
+//   queue.append(record, tag, sticky, clock);  // Appended; limit_reached: no memory, send first
+//   for (auto batch = queue.take(); batch; batch = queue.take_next()) send(*batch);
 // Source: spec producer_txn.md section 2.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -25,6 +24,7 @@
 #include <ottla/producer/partitioner.hpp>
 #include <ottla/producer/receipts.hpp>
 #include <ottla/record/batch_builder.hpp>
+#include <ottla/record/sealed_batch.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -37,10 +37,15 @@ struct BatchingOptions {
 /// A batch that takes no more records.
 struct ClosedBatch {
   std::uint64_t number = 0;  ///< as in receipts
-  BatchBuilder builder;
-  std::vector<std::uint64_t> tags;
-  std::int64_t charged = 0;  ///< bytes of the budget, given back when the outcome is known
+  /// As receipts count: above 0 for the later pieces of a batch that was split.
+  std::int32_t first_index = 0;
+  std::int32_t records = 0;
+  std::int32_t attempts = 0;  ///< how often it was sent
+  std::int64_t charged = 0;   ///< bytes of the budget, given back when the outcome is known
   SteadyTime opened{};
+  BatchBuilder builder;  ///< its records until it is sealed
+  SealedBatch sealed;    ///< a batch that is sent again
+  std::vector<std::uint64_t> tags;
 };
 
 /// One partition's batches. Thread-safe.
@@ -56,12 +61,14 @@ class PartitionQueue {
   /// Before: all of them outlive it.
   PartitionQueue(const BatchingOptions& options, MemoryBudget& budget, BatchOutcomes& outcomes)
       : options_(options), budget_(budget), outcomes_(outcomes) {}
+  PartitionQueue(const PartitionQueue&) = delete;
+  PartitionQueue& operator=(const PartitionQueue&) = delete;
 
   /// Appends to the open batch, or to a new one. `sticky`: the record named no partition and no
   /// key. The clock is read when a batch is opened: its time stands for the timestamps that the
   /// batch's records do not have. `limit_reached` when a new batch needs memory that is not there:
   /// send what is closed, `take` memory_needed(record) from the budget, and call again with that as
-  /// `granted`.
+  /// `granted`, which is given back unless it is needed. `closed` after end().
   template <Clock C>
   absl::StatusOr<Appended> append(RecordFields record, std::uint64_t tag, bool sticky,
                                   const C& clock, std::int64_t granted = 0);
@@ -77,21 +84,37 @@ class PartitionQueue {
   /// opened.
   SteadyTime close_opened_by(SteadyTime time);
 
-  /// The next closed batch, and the send baton with it: nobody else gets one until `sent`. Nothing
-  /// when there is none, or somebody has the baton (and will look again).
-  std::optional<ClosedBatch> take();
-  void sent();
-  /// Every batch that was not taken; the queue is empty afterwards.
-  std::vector<ClosedBatch> take_all();
+  /// What may be sent: closed batches, or the open one too when no closed one is left.
+  enum class Take : bool { closed, open_too };
+  /// The next batch, and the send baton with it: nobody else gets one until `take_next` answered
+  /// nothing. Nothing when there is none, or somebody has the baton (and will look again).
+  std::optional<ClosedBatch> take(Take what = Take::closed);
+  /// For the holder of the baton: the next batch, or nothing, and the baton is given back.
+  std::optional<ClosedBatch> take_next(Take what = Take::closed);
+
+  enum class PutBack : std::uint8_t { queued, held, ended };
+  /// Puts batches that were not written, or the pieces of one, back at their place. `hold`: nothing
+  /// is taken until `release`, and `held` says that this call began that. `ended`: the queue takes
+  /// none any more.
+  PutBack put_back(std::list<ClosedBatch>& batches, bool hold);
+  void release();
+
+  /// Every batch that was not taken. After: appends are refused.
+  std::list<ClosedBatch> end();
+
   /// How large a batch turned out, compressed over not compressed.
   void observed_ratio(float ratio);
+  /// The same of a batch that was too large: the estimate was too low.
+  void observed_overflow(float ratio);
 
  private:
   bool has_room(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
   std::int64_t estimated_size() const OTTLA_REQUIRES(mutex_);
+  std::size_t first_capacity(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
   void close() OTTLA_REQUIRES(mutex_);
   std::optional<ClosedBatch> drop_empty() OTTLA_REQUIRES(mutex_);
-  absl::Status open(const RecordFields& record, SteadyTime now, std::int64_t granted)
+  std::optional<ClosedBatch> take_front(Take what) OTTLA_REQUIRES(mutex_);
+  absl::Status open(const RecordFields& record, SteadyTime now, GivenBack& granted)
       OTTLA_REQUIRES(mutex_);
 
   const BatchingOptions& options_;
@@ -102,8 +125,11 @@ class PartitionQueue {
   std::optional<ClosedBatch> open_ OTTLA_GUARDED_BY(mutex_);
   Timestamp open_timestamp_ OTTLA_GUARDED_BY(mutex_) = no_timestamp;
   std::int64_t open_limit_ OTTLA_GUARDED_BY(mutex_) = 0;
-  std::deque<ClosedBatch> closed_ OTTLA_GUARDED_BY(mutex_);
-  bool sending_ OTTLA_GUARDED_BY(mutex_) = false;
+  std::size_t expected_size_ OTTLA_GUARDED_BY(mutex_) = BatchBuilder::initial_capacity;
+  std::list<ClosedBatch> closed_ OTTLA_GUARDED_BY(mutex_);
+  bool sending_ OTTLA_GUARDED_BY(mutex_) = false;  // somebody has the baton
+  bool held_ OTTLA_GUARDED_BY(mutex_) = false;
+  bool ended_ OTTLA_GUARDED_BY(mutex_) = false;
   CompressionRatio ratio_ OTTLA_GUARDED_BY(mutex_);
   StickyShare share_ OTTLA_GUARDED_BY(mutex_);
 };
@@ -113,6 +139,7 @@ absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(RecordFields rec
                                                                 std::uint64_t tag, bool sticky,
                                                                 const C& clock,
                                                                 std::int64_t granted) {
+  GivenBack rest(budget_, granted);  // after unlocking: somebody else may have opened the batch
   Lock lock(mutex_);
   Appended appended;
   const bool untimed = record.timestamp == no_timestamp;
@@ -126,25 +153,26 @@ absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(RecordFields rec
     }
   }
   if (!open_) {
-    OTTLA_TRY(open(record, clock.steady_now(), std::exchange(granted, 0)));
+    OTTLA_TRY(open(record, clock.steady_now(), rest));
     open_timestamp_ = clock.wall_now();
     appended.opened = true;
     if (untimed) {
       record.timestamp = open_timestamp_;
     }
   }
+  if (options_.keep_tags) {
+    open_->tags.push_back(tag);
+  }
   const std::size_t before = open_->builder.size();
   if (absl::Status refused = open_->builder.append(record); !refused.ok()) [[unlikely]] {
+    open_->tags.resize(options_.keep_tags ? open_->tags.size() - 1 : 0);
     const std::optional<ClosedBatch> empty = drop_empty();
     lock.unlock();
     if (empty) {
-      budget_.give_back(empty->charged);
+      rest.bytes += empty->charged;
       outcomes_.complete(empty->number, {});
     }
     return refused;
-  }
-  if (options_.keep_tags) {
-    open_->tags.push_back(tag);
   }
   appended.receipt = {.batch = open_->number, .index = open_->builder.record_count() - 1};
   const bool full = estimated_size() >= open_limit_;
@@ -155,10 +183,6 @@ absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(RecordFields rec
   if (full) {
     close();
     appended.closed = true;
-  }
-  lock.unlock();
-  if (granted != 0) {
-    budget_.give_back(granted);  // somebody else opened the batch meanwhile
   }
   return appended;
 }

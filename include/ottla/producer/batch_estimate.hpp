@@ -29,6 +29,9 @@ class CompressionRatio {
     }
   }
 
+  /// The estimate was too low by far.
+  void restart_at(float estimate) { estimate_ = estimate; }
+
   /// Of `bytes` of records not compressed yet, with 5 % to spare.
   std::size_t estimated_size(std::size_t bytes) const {
     constexpr float spare = 1.05F;

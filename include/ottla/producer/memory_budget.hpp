@@ -5,9 +5,12 @@
 // Kafka's buffer pool, spec producer_txn.md section 2.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 
 #include <ottla/base/doorbell.hpp>
@@ -28,7 +31,9 @@ class MemoryBudget {
   bool try_take(std::int64_t bytes);
   /// Takes `bytes`, waiting in `world` until `deadline`: `timed_out` when it passes (not_written,
   /// retriable), MESSAGE_TOO_LARGE when it is more than there is in all, `closed` after close().
-  absl::Status take(std::int64_t bytes, World& world, SteadyTime deadline);
+  /// `meanwhile` is called once, in the queue and before any waiting: to send what holds memory.
+  absl::Status take(std::int64_t bytes, World& world, SteadyTime deadline,
+                    absl::FunctionRef<void()> meanwhile);
   void give_back(std::int64_t bytes);
   /// Ends every wait, now and later, with `closed`.
   void close();
@@ -36,7 +41,7 @@ class MemoryBudget {
   std::int64_t total() const { return total_; }
   std::int64_t available() const;
   /// Somebody waits: batches should be sent though they are not full.
-  bool exhausted() const;
+  bool exhausted() const { return waiting_.load() != 0; }
 
  private:
   struct Waiting {
@@ -52,6 +57,22 @@ class MemoryBudget {
   std::int64_t free_ OTTLA_GUARDED_BY(mutex_);
   bool closed_ OTTLA_GUARDED_BY(mutex_) = false;
   std::deque<Waiting*> queue_ OTTLA_GUARDED_BY(mutex_);
+  std::atomic<std::size_t> waiting_{0};  // the queue's size
+};
+
+/// Gives `bytes` back at the end of its scope.
+struct GivenBack {
+  GivenBack(MemoryBudget& of, std::int64_t bytes_taken) : budget(of), bytes(bytes_taken) {}
+  GivenBack(const GivenBack&) = delete;
+  GivenBack& operator=(const GivenBack&) = delete;
+  ~GivenBack() {
+    if (bytes != 0) [[unlikely]] {
+      budget.give_back(bytes);
+    }
+  }
+
+  MemoryBudget& budget;
+  std::int64_t bytes;
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -2,9 +2,9 @@
 //
 // Sends typed records to a broker, cluster or remote Kafka, in batches.
 //   auto producer = ottla::Producer<std::string, std::string>::open(*broker, {.linger = 5ms});
-//   auto sent = producer->send({.topic = "orders", .key = "ada", .value = "one lamp"});   // a
-//   Receipt auto where = producer->wait(*sent);            // its partition and offset, once
-//   acknowledged absl::Status all = producer->flush();          // or of everything sent so far
+//   auto sent = producer->send({.topic = "orders", .key = "ada", .value = "one lamp"});
+//   auto where = producer->wait(*sent);     // partition and offset, once it is acknowledged
+//   absl::Status all = producer->flush();   // or everything sent so far
 // Errors are typed: fault(status), error_code(status), outcome(status) tell what happened and what
 // may still happen.
 #pragma once
@@ -25,6 +25,8 @@ namespace ottla::inline OTTLA_ABI {
 
 /// Thread-safe, but for moving and destruction. The destructor sends what is left and waits for it,
 /// `close_timeout` at most; records that were not acknowledged by then are told to `on_delivery`.
+/// In a callback `wait`, `flush`, `close`, and a `send` that would have to wait for memory answer
+/// `would_deadlock`, and the destructor waits for nothing.
 template <HasSerde K, HasSerde V>
 class Producer {
  public:
@@ -39,12 +41,12 @@ class Producer {
   Producer(Producer&&) noexcept = default;
   Producer& operator=(Producer&& other) noexcept {
     if (this != &other) {
-      close_quietly();
+      abandon();
       core_ = std::move(other.core_);
     }
     return *this;
   }
-  ~Producer() { close_quietly(); }
+  ~Producer() { abandon(); }
 
   /// Puts the record into its partition's batch and returns; the outcome comes by receipt, callback
   /// or flush. Waits up to max.block.ms where `buffer.memory` is full or the topic is not known
@@ -54,15 +56,21 @@ class Producer {
     if (record.topic.topic_ != nullptr) {
       return send_to(*record.topic.topic_, record);
     }
-    OTTLA_ASSIGN(const Ref<ProducerTopic> topic, core_->topic(record.topic.name()));
+    OTTLA_ASSIGN(ProducerTopic* const topic, core_->topic(record.topic.name()));
     return send_to(*topic, record);
   }
 
   /// The topic's handle: sending by it spares a look-up per record.
   absl::StatusOr<Topic> topic(std::string_view name) {
     OTTLA_TRY(usable());
-    OTTLA_ASSIGN(Ref<ProducerTopic> topic, core_->topic(name));
-    return Topic(std::move(topic));
+    OTTLA_ASSIGN(ProducerTopic* const topic, core_->topic(name));
+    return Topic(Ref<ProducerTopic>(topic));
+  }
+
+  /// The topic's partitions and their leaders, as the broker knows them now.
+  absl::StatusOr<std::vector<MetadataResponse::Partition>> partitions_for(std::string_view name) {
+    OTTLA_TRY(usable());
+    return core_->partitions_for(name);
   }
 
   /// The record's partition and offset once it is acknowledged, or why it never will be. Sends its
@@ -111,9 +119,9 @@ class Producer {
   SteadyTime deadline(std::chrono::nanoseconds timeout) const {
     return after(core_->world().steady_now(), timeout);
   }
-  void close_quietly() {
+  void abandon() {
     if (core_) {
-      core_->close(deadline(core_->config().close_timeout)).IgnoreError();
+      core_->abandon(deadline(core_->config().close_timeout));
     }
   }
 

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -18,10 +17,12 @@
 #include <utility>
 #include <vector>
 
+#include <absl/functional/any_invocable.h>
 #include <absl/status/statusor.h>
 
 #include <ottla/base/ref.hpp>
 #include <ottla/base/string_map.hpp>
+#include <ottla/env/posix/process.hpp>
 #include <ottla/producer/producer_config.hpp>
 #include <ottla/producer/producer_topic.hpp>
 #include <ottla/protocol/connection.hpp>
@@ -39,8 +40,10 @@ class ProducerCore final : public Counted {
  public:
   static absl::StatusOr<Ref<ProducerCore>> open(Ref<Connection> connection, ProducerConfig config);
 
-  /// The topic, asked for where it is not known yet (up to max.block.ms).
-  absl::StatusOr<Ref<ProducerTopic>> topic(std::string_view name);
+  /// The topic, asked for where it is not known yet (up to max.block.ms). Valid for this core's
+  /// life.
+  absl::StatusOr<ProducerTopic*> topic(std::string_view name);
+  absl::StatusOr<std::vector<MetadataResponse::Partition>> partitions_for(std::string_view name);
 
   absl::StatusOr<Receipt> send(ProducerTopic& topic, std::optional<PartitionId> partition,
                                const RecordFields& record, std::uint64_t tag);
@@ -49,20 +52,21 @@ class ProducerCore final : public Counted {
   /// flush.
   absl::Status flush(SteadyTime deadline);
   absl::Status close(SteadyTime deadline);
+  /// For destructors: as close, but in a callback it drops what is left without waiting.
+  void abandon(SteadyTime deadline) noexcept;
+
   /// Callbacks that threw.
   std::uint64_t callback_failures() const {
     return callback_failures_.load(std::memory_order_relaxed);
   }
-
   const ProducerConfig& config() const { return config_; }
-  World& world() { return connection_->world(); }
+  World& world() { return world_; }
 
  private:
   template <class T, class... Args>
   friend Ref<T> make_ref(Args&&... args);
   class InFlight;
   struct Lingering {
-    Ref<ProducerTopic> topic;
     ProducerLane* lane;
     SteadyTime opened;
   };
@@ -72,53 +76,80 @@ class ProducerCore final : public Counted {
   ProducerCore(Ref<Connection> connection, ProducerConfig config);
 
   absl::Status usable() const;
-  absl::Status refresh(ProducerTopic& topic);
+  absl::Status learn(ProducerTopic& topic, std::uint64_t version,
+                     const absl::StatusOr<MetadataResponse>& answer);
+  absl::Status look_up(ProducerTopic& topic);
+  /// The same without waiting; `then` is called once it is done, with or without success.
+  void look_up_later(ProducerTopic& topic, absl::AnyInvocable<void()> then);
   absl::StatusOr<ProducerLane*> choose_lane(ProducerTopic& topic,
                                             std::optional<PartitionId> partition,
                                             const RecordFields& record, bool& sticky);
   absl::Status check_size(const RecordFields& record) const;
-  absl::StatusOr<PartitionQueue::Appended> append_when_there_is_memory(ProducerTopic& topic,
-                                                                       ProducerLane& lane,
+  absl::StatusOr<Receipt> append(ProducerTopic& topic, std::optional<PartitionId> partition,
+                                 const RecordFields& record, std::uint64_t tag);
+  absl::StatusOr<PartitionQueue::Appended> append_when_there_is_memory(ProducerLane& lane,
                                                                        const RecordFields& record,
                                                                        std::uint64_t tag,
                                                                        bool sticky);
+  void batch_opened(ProducerLane& lane);
 
-  /// Sends what is closed, in order, unless another thread does.
-  void drain(ProducerTopic& topic, ProducerLane& lane);
-  void hand_over(ProducerTopic& topic, ProducerLane& lane, ClosedBatch batch);
+  /// Sends what may be sent, in order, unless another thread does.
+  void drain(ProducerLane& lane);
+  void hand_over(ProducerLane& lane, ClosedBatch& batch);
   absl::StatusOr<SealedBatch> seal(ProducerLane& lane, ClosedBatch& batch);
+  /// Closes and sends every batch there is.
+  void send_everything();
+  void write_out_everything(SteadyTime deadline);
   /// Brings what was handed over for the lane as far as this producer asked for.
-  absl::Status write_out(const ProducerTopic& topic, ProducerLane& lane, SteadyTime deadline);
+  void write_out(ProducerLane& lane, SteadyTime deadline);
+  absl::Status flush_everything(SteadyTime deadline);
 
-  void linger(ProducerTopic& topic, ProducerLane& lane);
+  void settle(ProducerLane& lane, ClosedBatch& batch, absl::StatusOr<ProduceResponse> outcome,
+              SealedBatch refused);
+  bool may_retry(const absl::Status& status, const ClosedBatch& batch) const;
+  void retry(ProducerLane& lane, ClosedBatch& batch, absl::Status why, SealedBatch refused);
+  void resume(ProducerLane& lane);
+  absl::Status split(ProducerLane& lane, ClosedBatch& batch, const SealedBatch& refused);
+  void finish(ProducerLane& lane, ClosedBatch& batch,
+              const absl::StatusOr<ProduceResponse>& outcome);
+  void report(ProducerLane& lane, const ClosedBatch& batch,
+              const absl::StatusOr<ProduceResponse>& outcome);
+
+  void linger(ProducerLane& lane, SteadyTime opened);
   void close_lingered();
-  void watch(const Ref<InFlight>& batch);
+  /// False when this was closed: the batch is not to be sent.
+  bool watch(const Ref<InFlight>& batch);
   void expire_overdue();
   /// Has the timer's work done at `when`, unless that is `never`.
   void arm(Timer timer, SteadyTime when);
-  void fail_unsent(const absl::Status& why);
-  std::vector<Ref<ProducerTopic>> topics() const;
-
-  void finish(InFlight& batch, absl::StatusOr<ProduceResponse> outcome);
-  void report(InFlight& batch, const absl::StatusOr<ProduceResponse>& outcome);
+  void end(SteadyTime deadline, bool in_callback);
+  void fail_unsent();
+  std::vector<ProducerLane*> lanes() const;
 
   const Ref<Connection> connection_;
+  World& world_;
   const ProducerConfig config_;
   const BatchingOptions batching_;
-  const std::uint64_t process_generation_;
+  const PartitionQueue::Take sendable_;
+  const std::uint64_t id_;
+  const ProcessMark process_;
   MemoryBudget budget_;
   BatchOutcomes outcomes_;
+  std::atomic<ProducerTopic*> last_topic_{nullptr};
   std::atomic<bool> closed_{false};
   std::atomic<bool> muted_{false};  // no callback begins any more
   std::atomic<std::int32_t> callbacks_running_{0};
   std::atomic<std::uint64_t> callback_failures_{0};
 
   mutable Mutex mutex_{Mutex::Kind::leaf};
-  StringMap<Ref<ProducerTopic>> topics_ OTTLA_GUARDED_BY(mutex_);
+  std::vector<Ref<ProducerTopic>> topics_ OTTLA_GUARDED_BY(mutex_);  // none is ever taken out
+  StringMap<ProducerTopic*> topic_by_name_ OTTLA_GUARDED_BY(mutex_);
   std::deque<Lingering> lingering_ OTTLA_GUARDED_BY(mutex_);  // in the order of opening
   bool linger_armed_ OTTLA_GUARDED_BY(mutex_) = false;
   std::deque<Ref<InFlight>> watched_ OTTLA_GUARDED_BY(mutex_);  // in the order of their deadlines
+  std::size_t sweep_at_ OTTLA_GUARDED_BY(mutex_) = 64;
   bool expiry_armed_ OTTLA_GUARDED_BY(mutex_) = false;
+  bool ended_ OTTLA_GUARDED_BY(mutex_) = false;
   TimerId timers_[2] OTTLA_GUARDED_BY(mutex_) = {no_timer, no_timer};
   std::vector<std::unique_ptr<Compressor>> compressors_ OTTLA_GUARDED_BY(mutex_);
   absl::Status first_failure_ OTTLA_GUARDED_BY(mutex_);
@@ -128,5 +159,6 @@ class ProducerCore final : public Counted {
 
 #ifndef OTTLA_COMPILED
 #include <ottla/producer/impl/producer_core.ipp>
+#include <ottla/producer/impl/producer_end.ipp>
 #include <ottla/producer/impl/sender.ipp>
 #endif

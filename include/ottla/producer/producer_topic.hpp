@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ottla/base/mutex.hpp>
@@ -19,56 +20,76 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// One partition on its way out.
-struct ProducerLane {
-  ProducerLane(PartitionId id, const BatchingOptions& options, MemoryBudget& budget,
-               BatchOutcomes& outcomes)
-      : partition(id), queue(options, budget, outcomes) {}
+class ProducerTopic;
 
+/// One partition on its way out.
+class ProducerLane final : public PartitionQueue {
+ public:
+  ProducerLane(ProducerTopic& of, PartitionId id, const BatchingOptions& options,
+               MemoryBudget& budget, BatchOutcomes& outcomes)
+      : PartitionQueue(options, budget, outcomes), topic(of), partition(id) {}
+
+  ProducerTopic& topic;
   const PartitionId partition;
-  PartitionQueue queue;
   std::atomic<std::int32_t> in_flight{0};  ///< batches handed to the connection, not done
+  std::atomic<bool> lingering{false};      ///< listed for the linger timer
 };
 
 class ProducerTopic final : public Counted {
  public:
   struct Snapshot {
     TopicId id;
-    std::uint64_t metadata_version = 0;
-    std::vector<ProducerLane*> lanes;  ///< by partition
+    std::int32_t partitions = 0;
+    std::vector<ProducerLane*> lanes;  ///< by partition; more where the topic once had more
   };
 
-  explicit ProducerTopic(std::string name) : name_(std::move(name)) {}
+  /// `producer`: whose it is.
+  ProducerTopic(std::uint64_t producer, std::string name)
+      : producer_(producer), name_(std::move(name)) {}
 
+  std::uint64_t producer() const { return producer_; }
   const std::string& name() const { return name_; }
-  /// Any thread. Valid for the topic's life.
+  /// Any thread. Valid for the topic's life. Before: it was updated once.
   const Snapshot& snapshot() const { return *current_.load(std::memory_order_acquire); }
-  bool known() const { return current_.load(std::memory_order_acquire) != nullptr; }
+  /// Of the metadata that the topic was last looked up in.
+  std::uint64_t metadata_version() const { return version_.load(std::memory_order_acquire); }
+  void set_metadata_version(std::uint64_t version) {
+    version_.store(version, std::memory_order_release);
+  }
   StickyPartition& sticky() { return sticky_; }
+  /// False for whoever comes while somebody looks already.
+  bool begin_looking() { return !looking_.exchange(true, std::memory_order_acq_rel); }
+  void end_looking() { looking_.store(false, std::memory_order_release); }
 
-  /// The topic has this id and so many partitions now; never fewer than before.
-  void update(const TopicId& id, std::int32_t partitions, std::uint64_t metadata_version,
-              const BatchingOptions& options, MemoryBudget& budget, BatchOutcomes& outcomes) {
+  /// The topic has this id and so many partitions now. Before: `partitions` > 0.
+  void update(const TopicId& id, std::int32_t partitions, const BatchingOptions& options,
+              MemoryBudget& budget, BatchOutcomes& outcomes) {
     Lock lock(mutex_);
-    while (lanes_.size() < static_cast<std::size_t>(partitions)) {
-      lanes_.emplace_back(PartitionId(static_cast<std::int32_t>(lanes_.size())), options, budget,
-                          outcomes);
+    const Snapshot* const last = current_.load(std::memory_order_relaxed);
+    if (last != nullptr && last->id == id && last->partitions == partitions) {
+      return;
     }
     auto next = std::make_unique<Snapshot>();
     next->id = id;
-    next->metadata_version = metadata_version;
+    next->partitions = partitions;
+    while (lanes_.size() < static_cast<std::size_t>(partitions)) {
+      lanes_.emplace_back(*this, PartitionId(static_cast<std::int32_t>(lanes_.size())), options,
+                          budget, outcomes);
+    }
     for (ProducerLane& lane : lanes_) {
       next->lanes.push_back(&lane);
     }
-    next->lanes.resize(static_cast<std::size_t>(partitions));
-    current_.store(next.get(), std::memory_order_release);
     snapshots_.push_back(std::move(next));
+    current_.store(snapshots_.back().get(), std::memory_order_release);
   }
 
  private:
+  const std::uint64_t producer_;
   const std::string name_;
   StickyPartition sticky_;
   std::atomic<const Snapshot*> current_{nullptr};
+  std::atomic<std::uint64_t> version_{0};
+  std::atomic<bool> looking_{false};
   Mutex mutex_{Mutex::Kind::leaf};
   std::deque<ProducerLane> lanes_ OTTLA_GUARDED_BY(mutex_);
   // Somebody may still look at an old one; there is one per change of the topic.

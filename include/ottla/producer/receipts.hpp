@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What became of batches. A receipt is a batch's number and a place in it, and owns nothing: the
-// producer remembers the outcome of every batch under way, and of the newest ones that are done.
+// producer remembers the outcome of every batch under way, and of the newest ones in a ring.
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <utility>
 #include <vector>
 
-#include <absl/container/btree_set.h>
-#include <absl/container/flat_hash_map.h>
-#include <absl/status/statusor.h>
+#include <absl/container/btree_map.h>
+#include <absl/status/status.h>
 
 #include <ottla/base/doorbell.hpp>
 #include <ottla/base/ids.hpp>
@@ -18,6 +17,8 @@
 #include <ottla/base/time.hpp>
 
 namespace ottla::inline OTTLA_ABI {
+
+class PartitionQueue;
 
 /// Of one record. Valid for the producer that gave it.
 struct Receipt {
@@ -29,44 +30,79 @@ struct Receipt {
 struct BatchOutcome {
   absl::Status status;
   PartitionId partition{-1};
-  Offset base_offset{-1};  ///< -1 with acks=0
+  Offset offset{-1};  ///< of the first record; as answered, of the receipt's. -1 with acks=0
   Timestamp log_append_time = no_timestamp;
 };
 
-/// Thread-safe; its lock is a leaf.
+/// Somebody who waits for one record's batch.
+struct OutcomeWaiter final : Counted {
+  Ref<Doorbell> bell = make_ref<Doorbell>();
+  Receipt receipt;
+  BatchOutcome outcome;  ///< once `bell` is rung
+};
+
+/// Thread-safe; its lock is a leaf. Where nothing is late it allocates nothing, but to grow.
 class BatchOutcomes {
  public:
-  /// How many outcomes of finished batches are remembered.
+  /// Whether done or not, so many newest batches are remembered; older ones until they are done.
   static constexpr std::size_t remembered = 8192;
 
-  /// A new batch is under way; its number, above every one before.
-  std::uint64_t open();
+  /// A new batch of `queue` is under way; its number, above every one before.
+  std::uint64_t open(PartitionQueue* queue);
   /// It is done. Rings whoever waits for it.
-  void complete(std::uint64_t batch, BatchOutcome outcome);
+  void complete(std::uint64_t batch, BatchOutcome outcome) { complete(batch, 0, outcome); }
+  /// The batch, or a piece of it, went on as `pieces` pieces: it is done when all of them are.
+  void split(std::uint64_t batch, std::int32_t pieces);
+  /// Of a piece: the one that begins with the record at `first` in the batch.
+  void complete(std::uint64_t batch, std::int32_t first, BatchOutcome outcome);
 
   enum class State : std::uint8_t { pending, done, forgotten };
-  /// `done`: the outcome is in `into`. `pending` with a bell: it is rung when the batch is done.
-  State look(std::uint64_t batch, BatchOutcome& into, const Ref<Doorbell>& bell);
+  /// `done`: the outcome is in `into`. `pending` with a waiter: it is told, and its bell rung, when
+  /// the batch is done.
+  State look(Receipt receipt, BatchOutcome& into, const Ref<OutcomeWaiter>& waiter);
+  /// Where a pending batch is; else null.
+  PartitionQueue* queue_of(std::uint64_t batch);
 
   /// The number that the next batch will have.
   std::uint64_t next() const;
-  /// Whether every batch below `number` is done; with a bell: rung when that may have become so.
+  /// Whether every batch below `number` is done; else `bell`, if there is one, is rung when they
+  /// are.
   bool done_below(std::uint64_t number, const Ref<Doorbell>& bell);
   std::size_t pending() const;
 
  private:
   struct Slot {
-    bool done = false;
     BatchOutcome outcome;
-    std::vector<Ref<Doorbell>> waiting;
+    PartitionQueue* queue = nullptr;
+    bool done = false;
   };
+  struct Pieces {
+    std::int32_t left = 1;
+    std::vector<std::pair<std::int32_t, BatchOutcome>> done;  // by their first index
+  };
+
+  Slot& in_ring(std::uint64_t batch) OTTLA_REQUIRES(mutex_) {
+    return ring_[static_cast<std::size_t>(batch) & (ring_.size() - 1)];
+  }
+  std::uint64_t ring_begin() const OTTLA_REQUIRES(mutex_) {
+    return next_ > ring_.size() ? next_ - ring_.size() : 1;
+  }
+  Slot* find(std::uint64_t batch) OTTLA_REQUIRES(mutex_);
+  void make_room() OTTLA_REQUIRES(mutex_);
+  std::uint64_t oldest_pending() OTTLA_REQUIRES(mutex_);
+  BatchOutcome outcome_of(Receipt receipt, const Slot& slot) const OTTLA_REQUIRES(mutex_);
+  void tell(std::uint64_t batch, const Slot& slot, Wakeups& wakeups) OTTLA_REQUIRES(mutex_);
 
   mutable Mutex mutex_{Mutex::Kind::leaf};
   std::uint64_t next_ OTTLA_GUARDED_BY(mutex_) = 1;
-  absl::flat_hash_map<std::uint64_t, Slot> slots_ OTTLA_GUARDED_BY(mutex_);
-  absl::btree_set<std::uint64_t> pending_ OTTLA_GUARDED_BY(mutex_);
-  std::deque<std::uint64_t> done_ OTTLA_GUARDED_BY(mutex_);  // oldest first
-  std::vector<Ref<Doorbell>> flushing_ OTTLA_GUARDED_BY(mutex_);
+  std::size_t pending_ OTTLA_GUARDED_BY(mutex_) = 0;
+  std::uint64_t oldest_ OTTLA_GUARDED_BY(mutex_) = 1;  // in the ring, all below it are done
+  std::vector<Slot> ring_ OTTLA_GUARDED_BY(mutex_);    // by number; its size a power of two
+  // Pending, though a whole ring of others came after them.
+  absl::btree_map<std::uint64_t, Slot> late_ OTTLA_GUARDED_BY(mutex_);
+  absl::btree_map<std::uint64_t, Pieces> pieces_ OTTLA_GUARDED_BY(mutex_);
+  std::vector<Ref<OutcomeWaiter>> waiting_ OTTLA_GUARDED_BY(mutex_);
+  std::vector<std::pair<std::uint64_t, Ref<Doorbell>>> flushing_ OTTLA_GUARDED_BY(mutex_);
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -141,6 +141,8 @@ class RecordCursor {
 
   /// The next record, valid until the next call; null at the end and at an error.
   const RecordView* next();
+  /// The record that `next` answered last. Before: it answered one.
+  const RecordView& current() const { return record_; }
 
   /// Not yet walked.
   std::int32_t remaining() const { return remaining_; }

@@ -47,11 +47,14 @@ absl::Status handle(Core& core, const FetchRequest& request, FetchResponse& into
     if (failed || bytes >= least || !waiter) {
       return absl::OkStatus();
     }
+    // Of several partitions each may bring a part of what is missing.
+    const std::int64_t more =
+        request.partitions.size() == 1 ? static_cast<std::int64_t>(least - bytes) : 1;
     bool kept = true;
-    for (const FetchPartition& wanted : request.partitions) {
+    for (std::size_t i = 0; kept && i < request.partitions.size(); ++i) {
+      const FetchPartition& wanted = request.partitions[i];
       const auto partition = core.topics().find(wanted.topic_id, wanted.partition);
-      kept = kept && partition &&
-             partition->add_waiter(waiter, wanted.offset, static_cast<std::int64_t>(least - bytes));
+      kept = partition && partition->add_waiter(waiter, into.partitions[i].high_watermark, more);
     }
     if (kept || bytes > 0) {
       return absl::OkStatus();

@@ -20,7 +20,7 @@ void handle(Core& core, const ListOffsetsRequest& request, Reply<ListOffsetsResp
           {.partition = wanted.partition, .error = ErrorCode::unknown_topic_or_partition});
     } else {
       response.partitions.push_back(
-          topic->partitions[index]->list_offsets(wanted.timestamp, request.isolation));
+          topic->partitions[index]->list_offsets(wanted, request.isolation));
     }
   }
   reply(std::move(response));

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <ottla/base/status.hpp>
+#include <ottla/broker/produce_rules.hpp>
 #include <ottla/protocol/produce.hpp>
 
 namespace ottla::inline OTTLA_ABI::handlers {
@@ -15,7 +16,7 @@ void handle(Core& core, ProduceRequest request) {
   absl::Status refused = core.usable();
   if (refused.ok()) {
     if (const auto partition = core.topics().find(request.topic_id, request.partition)) {
-      partition->produce(std::move(request), true);
+      partition->produce(std::move(request), BatchOrigin::here);
       return;
     }
     refused = error(ErrorCode::unknown_topic_id,

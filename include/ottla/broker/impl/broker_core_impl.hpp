@@ -152,8 +152,8 @@ absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
       topic.partitions = std::max(topic.partitions, each.partition.partition.value() + 1);
     }
   }
-  for (auto& each : unknown) {
-    MetadataMachine::AdoptTopic& topic = each.second;
+  for (auto& entry : unknown) {
+    MetadataMachine::AdoptTopic& topic = entry.second;
     absl::Status adopted;
     metadata_->submit(
         [&topic](RequestId request) {
@@ -266,6 +266,7 @@ void BasicBrokerCore<E>::checkpoints() {
       if (!partition) {
         continue;
       }
+      partition->rest();
       if (const auto where = place(partition->partition(), topic->id); where.ok()) {
         note_offsets(partition, *where);
       }

@@ -89,7 +89,8 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
       .config = config,
       .write_out_delay = config_.write_out_delay,
       .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
-      .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes)};
+      .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
+      .events = events_};
   return make_ref<Partition>(world_, std::move(log), std::move(options), tails_, buffers_);
 }
 
@@ -137,7 +138,7 @@ absl::Status BasicBrokerCore<E>::drop_topic(const TopicId& id) {
     if (!partition) {
       continue;
     }
-    partition->remove(file_deadline());
+    dropped.Update(partition->remove(file_deadline()));
     std::size_t where = 0;
     {
       Lock lock(mutex_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Staging, writing, syncing, replying.
+// Staging, the write baton, and what follows once the lock is released.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
+#include <ottla/broker/impl/partition_memory.hpp>
 #include <ottla/broker/partition.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -23,6 +25,7 @@ BasicPartition<Fs>::BasicPartition(World& world, BasicLog<Fs> log, PartitionOpti
       log_(std::move(log)),
       next_offset_(log_.end()) {
   log_.assign_epoch(options_.epoch);
+  log_.publish();
 }
 
 template <FileSystem Fs>
@@ -30,99 +33,157 @@ BasicPartition<Fs>::~BasicPartition() {
   tails_->used.fetch_sub(static_cast<std::int64_t>(tail_.bytes()), std::memory_order_relaxed);
 }
 
+// ── whether ───────────────────────────────────────────────────────────────────────────────────
+
 template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::refusal() const {
   switch (state_) {
     case State::open:
-      break;
+      return absl::OkStatus();
     case State::removed:
       return error(ErrorCode::unknown_topic_id,
                    absl::StrCat("topic of ", options_.partition.to_string(), " was deleted"));
     case State::closing:
     case State::closed:
-      return error(ErrorCode::not_leader_or_follower, Fault::closed,
-                   "the broker was closed; open it again");
+      break;
   }
-  if (log_.damage() != nullptr) {
-    return error(ErrorCode::kafka_storage_error, Fault::corrupt,
-                 absl::StrCat(log_.damage()->file, " is damaged at byte ", log_.damage()->position,
-                              " (", log_.damage()->why,
-                              "): what lies before it can be read, nothing is appended"));
-  }
-  return sync_failed_;
+  return error(ErrorCode::not_leader_or_follower, Fault::closed,
+               "the broker was closed; open it again");
 }
 
 template <FileSystem Fs>
-void BasicPartition<Fs>::produce(ProduceRequest request, bool trusted) {
-  const Ref<BasicPartition> alive(this);
-  const Timestamp now = world_.wall_now();
-  absl::Status refused = check_produced(request.batch, options_.config, now, trusted);
-  if (refused.ok()) {
-    refused = wait_for_room(request.batch.size());
+absl::Status BasicPartition<Fs>::writable() const {
+  OTTLA_TRY(refusal());
+  if (const Damage* damage = log_.damage(); damage != nullptr) {
+    return error(
+        ErrorCode::kafka_storage_error, Fault::corrupt,
+        absl::StrCat(damage->file, " is damaged at byte ", damage->position, " (", damage->why,
+                     "): what lies before it can be read, nothing is appended"));
   }
+  if (!sync_failed_.ok()) {
+    return error(ErrorCode::kafka_storage_error, Fault::io,
+                 absl::StrCat("nothing is appended any more: ", sync_failed_.message()));
+  }
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::too_slow(std::string_view what) const {
+  return error(ErrorCode::request_timed_out, Fault::timed_out,
+               absl::StrCat(options_.partition.to_string(), ": ", av(what)), Outcome::unknown);
+}
+
+// ── staging ───────────────────────────────────────────────────────────────────────────────────
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
+  if (request.acks == Acks::none) {
+    request.reply = {};
+  }
+  const std::size_t size = request.batch.size();
+  const auto checked = guarded(
+      [&] { return check_produced(request.batch, options_.config, world_.wall_now(), origin); });
   Lock lock(mutex_);
+  absl::Status refused = checked.status();
   if (refused.ok()) {
-    refused = refusal();
+    refused = make_room(size);
+  }
+  if (refused.ok()) {
+    refused = broker_impl::reserve_one(staged_, replies_);
+  }
+  if (fault(refused) == Fault::no_memory) {
+    refused = error(Fault::no_memory, "no memory for one more batch; free some, then send again");
   }
   if (!refused.ok()) {
+    ++metrics_.refused;
     lock.unlock();
+    if (checked.ok()) {
+      broker_impl::unstamp_again(request.batch);
+    }
     if (request.reply) {
       request.reply->done(std::move(refused), std::move(request.batch));
     }
     return;
   }
-  used_ = true;
-  request.batch.stamp(next_offset_, options_.epoch);
-  const BatchFacts facts = BatchFacts::of(BatchHeader::parse(request.batch.bytes()));
-  next_offset_ = facts.last_offset + 1;
-  if (request.reply) {
-    const bool stamped = options_.config.timestamp_type == TimestampType::log_append_time;
-    pending_.push_back({.reply = std::move(request.reply),
-                        .base = facts.base_offset,
-                        .last = facts.last_offset,
-                        .append_time = stamped ? now : no_timestamp,
-                        .durable = always_durable() || request.durability == Durability::durable});
-  }
-  staged_.push(std::move(request.batch).freeze(), facts);
-  if (staged_.waiting_bytes() >= write_out_bytes && !writing_) {
-    writing_ = true;
+  stage(request, *checked);
+  if (!writing_ && wants_write()) {
     write_staged();
-    lock.unlock();
-    reply_all();
-  } else if (!timer_armed_) {
-    arm_timer();
+  }
+  const bool arm = !timer_armed_ && staged_.waiting_bytes() > 0;
+  timer_armed_ = timer_armed_ || arm;
+  lock.unlock();
+  if (arm) {
+    arm_timer(after(world_.steady_now(), options_.write_out_delay));
   }
 }
 
+/// Twelve bytes, and two entries for which there is room: nothing else is done under the lock.
 template <FileSystem Fs>
-absl::Status BasicPartition<Fs>::wait_for_room(std::size_t bytes) {
-  Lock lock(mutex_);
-  if (staged_.bytes() + bytes <= options_.staged_bytes || staged_.empty()) {
+void BasicPartition<Fs>::stage(ProduceRequest& request, const ProducedBatch& batch) {
+  used_ = true;
+  const Offset base = next_offset_;
+  const Offset last = base + batch.last_offset_delta;
+  request.batch.stamp(base, options_.epoch);
+  if (request.reply) {
+    replies_.push({.reply = std::move(request.reply),
+                   .base = base,
+                   .last = last,
+                   .append_time = batch.append_time,
+                   .durable = always_durable() || request.durability == Durability::durable});
+  }
+  const auto size = static_cast<std::int32_t>(request.batch.size());
+  staged_.push(std::move(request.batch).freeze(), {base, last, batch.max_timestamp, size});
+  next_offset_ = last + 1;
+}
+
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::make_room(std::size_t bytes) {
+  OTTLA_TRY(writable());
+  if (staged_.empty() || staged_.bytes() + bytes <= options_.staged_bytes) {
     return absl::OkStatus();
   }
   const SteadyTime deadline = after(world_.steady_now(), options_.produce_timeout);
-  if (!take_write_baton(deadline)) {
-    return error(ErrorCode::request_timed_out, Fault::timed_out,
-                 absl::StrCat(options_.partition.to_string(), ": ", staged_.bytes(),
-                              " bytes wait to be written, the disk does not keep up; try again"));
+  while (!staged_.empty() && staged_.bytes() + bytes > options_.staged_bytes) {
+    if (!writing_) {
+      write_staged();
+    } else if (!wait_for(write_bells_, deadline)) {
+      return error(ErrorCode::request_timed_out,
+                   absl::StrCat(options_.partition.to_string(), ": ", staged_.bytes(),
+                                " bytes wait to be written, the disk does not keep up; try again"));
+    }
+    OTTLA_TRY(writable());
   }
-  write_staged();
-  lock.unlock();
-  reply_all();
   return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+bool BasicPartition<Fs>::wants_write() const {
+  const std::size_t waiting = staged_.waiting_bytes();
+  return state_ == State::open &&
+         (waiting >= write_out_bytes ||
+          (waiting > 0 && !always_durable() && waiters_.due(written_bytes_ + waiting)));
+}
+
+// ── the write baton ───────────────────────────────────────────────────────────────────────────
+
+/// The lock is let go; true when somebody rang.
+template <FileSystem Fs>
+bool BasicPartition<Fs>::wait_for(std::vector<Ref<Doorbell>>& bells, SteadyTime deadline) {
+  const auto bell = make_ref<Doorbell>();
+  bells.push_back(bell);
+  mutex_.unlock();
+  const bool rung = world_.await(*bell, deadline);
+  mutex_.lock();
+  if (!rung) {
+    std::erase(bells, bell);
+  }
+  return rung;
 }
 
 template <FileSystem Fs>
 bool BasicPartition<Fs>::take_write_baton(SteadyTime deadline) {
   while (writing_) {
-    const auto bell = make_ref<Doorbell>();
-    write_queue_.push_back(bell);
-    mutex_.unlock();
-    const bool rung = world_.await(*bell, deadline);
-    mutex_.lock();
-    if (!rung) {
-      std::erase_if(write_queue_,
-                    [&](const Ref<Doorbell>& each) { return each.get() == bell.get(); });
+    if (!wait_for(write_bells_, deadline)) {
       return false;
     }
   }
@@ -131,298 +192,246 @@ bool BasicPartition<Fs>::take_write_baton(SteadyTime deadline) {
 }
 
 template <FileSystem Fs>
-void BasicPartition<Fs>::give_write_baton(After& after) {
+void BasicPartition<Fs>::give_write_baton(AfterLock& todo) {
   writing_ = false;
-  for (Ref<Doorbell>& bell : write_queue_) {
-    after.wakeups.add(std::move(bell));
+  todo.bells.swap(write_bells_);
+  if (staged_.waiting_bytes() > 0 && !timer_armed_ && state_ == State::open) {
+    timer_armed_ = todo.arm = true;  // the timer left it to this thread
   }
-  write_queue_.clear();
 }
 
 template <FileSystem Fs>
 void BasicPartition<Fs>::write_staged() {
-  After done;
-  while (staged_.waiting_bytes() > 0 && state_ != State::removed) {
-    const StagedRange range = staged_.take();
+  // What is staged meanwhile found the baton taken. A few times: this thread has a caller, too.
+  for (int i = 0; i < 4; ++i) {
+    writing_ = true;
+    AfterLock todo;
+    write_once(todo);
+    give_write_baton(todo);
     mutex_.unlock();
-    const Appended appended = log_.append(range.pieces, range.facts, world_.wall_now());
+    carry_out(todo);
     mutex_.lock();
-    const Offset before = visible();
-    log_.publish();
-    publish_written(range, appended, done);
-    if (visible() > before) {
-      wake_waiters(done.bytes, false, done);
+    if (writing_ || !wants_write()) {
+      return;
     }
   }
-  give_write_baton(done);
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::write_once(AfterLock& todo) {
+  const StagedRange range = staged_.take();
+  if (range.empty()) {
+    return;
+  }
   mutex_.unlock();
-  done.wakeups.run();
-  done.dropped.clear();
-  done.failed.clear();
+  const SteadyTime began = world_.steady_now();
+  Appended appended;
+  const absl::Status tried =
+      guarded([&] { appended = log_.append(range.pieces, range.facts, world_.wall_now()); });
   mutex_.lock();
+  staged_since_ = began;
+  const absl::Status published = guarded([&] { log_.publish(); });
+  if (!tried.ok() || !published.ok()) {
+    appended.status = tried.ok() ? published : tried;
+    appended.batches = 0;
+    while (appended.batches < range.facts.size() &&
+           range.facts[appended.batches].last_offset < log_.end()) {
+      ++appended.batches;
+    }
+  }
+  publish_written(range, appended, todo);
 }
 
 template <FileSystem Fs>
 void BasicPartition<Fs>::publish_written(const StagedRange& range, const Appended& appended,
-                                         After& after) {
-  after.bytes = 0;
+                                         AfterLock& todo) {
+  ++metrics_.write_outs;
+  metrics_.batches += appended.batches;
   for (std::size_t i = 0; i < appended.batches; ++i) {
-    after.bytes += range.facts[i].size;
-    push_tail(range.batches[i], range.facts[i], after);
+    written_bytes_ += static_cast<std::uint64_t>(range.facts[i].size);
+  }
+  if (state_ == State::open) {
+    push_tail(range, appended.batches, todo);
   }
   if (appended.status.ok()) {
     staged_.written();
   } else {
-    fail_staged(appended.status, after);
+    fail_staged(range.facts.back().last_offset + 1, appended.status, todo);
   }
-  finish_up_to(log_.end(), log_.durable_end());
+  seal_later(todo);
+  settle(todo);
+}
+
+/// Nothing behind a batch that failed can be written: offsets are given anew from the written end
+/// on.
+template <FileSystem Fs>
+void BasicPartition<Fs>::fail_staged(Offset range_end, const absl::Status& why, AfterLock& todo) {
+  ++metrics_.failed_write_outs;
+  ++failures_;
+  todo.problem = why;
+  todo.code = "write_failed";
+  next_offset_ = log_.end();
+  broker_impl::drop_staged(staged_, todo.failed);
+  const absl::Status named = annotate(why, options_.partition.to_string());
+  // Those that were not even tried are not there for sure.
+  const absl::Status behind =
+      error(error_code(named), fault(named), sv(named.message()), Outcome::not_written);
+  const std::span<SharedBytes> batches =
+      retriable(why) ? std::span<SharedBytes>(todo.failed) : std::span<SharedBytes>();
+  replies_.fail(range_end, behind, batches);
+  replies_.fail(next_offset_, named,
+                outcome(named) == Outcome::not_written ? batches : std::span<SharedBytes>());
 }
 
 template <FileSystem Fs>
-void BasicPartition<Fs>::fail_staged(const absl::Status& why, After& after) {
-  const Offset end = log_.end();
-  const auto first = std::find_if(pending_.begin(), pending_.end(),
-                                  [&](const Pending& each) { return each.base >= end; });
-  std::deque<Pending> failing(std::make_move_iterator(first),
-                              std::make_move_iterator(pending_.end()));
-  pending_.erase(first, pending_.end());
-  finish_up_to(end, log_.durable_end());
-  for (Pending& each : failing) {
-    finished_.push_back({std::move(each.reply), annotate(why, options_.partition.to_string())});
-  }
-  staged_.drop(after.failed);
-  next_offset_ = end;
-}
-
-template <FileSystem Fs>
-void BasicPartition<Fs>::finish_up_to(Offset written, Offset durable) {
-  // Offsets are answered in order, so one that waits for the device holds up those behind it.
-  while (!pending_.empty()) {
-    Pending& first = pending_.front();
-    if (first.last >= (first.durable ? durable : written)) {
-      return;
-    }
-    finished_.push_back(
-        {std::move(first.reply), ProduceResponse{.base_offset = first.base,
-                                                 .log_append_time = first.append_time,
-                                                 .log_start_offset = log_.start()}});
-    pending_.pop_front();
-  }
-}
-
-template <FileSystem Fs>
-void BasicPartition<Fs>::reply_all() {
-  {
-    Lock lock(mutex_);
-    if (replying_) {
-      return;
-    }
-    replying_ = true;
-  }
-  for (;;) {
-    std::deque<Finished> ready;
-    {
-      Lock lock(mutex_);
-      if (finished_.empty()) {
-        replying_ = false;
-        return;
-      }
-      ready.swap(finished_);
-    }
-    for (Finished& each : ready) {
-      each.reply->done(std::move(each.outcome), {});
-    }
-  }
-}
-
-template <FileSystem Fs>
-void BasicPartition<Fs>::arm_timer() {
-  timer_armed_ = true;
-  mutex_.unlock();
-  world_.post_at(after(world_.steady_now(), options_.write_out_delay),
-                 [self = Ref<BasicPartition>(this)] { self->timer_due(); });
-  mutex_.lock();
-}
-
-template <FileSystem Fs>
-void BasicPartition<Fs>::timer_due() {
-  Lock lock(mutex_);
-  timer_armed_ = false;
-  if (!writing_ && staged_.waiting_bytes() > 0) {
-    writing_ = true;
-    write_staged();
-  }
-  const bool durable_waits = std::any_of(pending_.begin(), pending_.end(),
-                                         [](const Pending& each) { return each.durable; });
-  if ((durable_waits || (always_durable() && log_.durable_end() < log_.end())) && !syncing_ &&
-      sync_failed_.ok() && state_ == State::open) {
-    sync_to(log_.end(), FlushScope::data, never).IgnoreError();  // each waiter is told
-  }
-  if (staged_.waiting_bytes() > 0 && !timer_armed_ && state_ == State::open) {
-    arm_timer();
-  }
-  lock.unlock();
-  reply_all();
+void BasicPartition<Fs>::push_tail(const StagedRange& range, std::size_t batches, AfterLock& todo) {
+  const std::size_t before = tail_.bytes();
+  // What the others leave, but never less than a little.
+  const std::int64_t left = tails_->limit - tails_->used.load(std::memory_order_relaxed) +
+                            static_cast<std::int64_t>(before);
+  const std::size_t least = options_.tail_bytes / 16;
+  const auto budget = std::clamp(static_cast<std::size_t>(std::max<std::int64_t>(left, 0)), least,
+                                 options_.tail_bytes);
+  broker_impl::push_tail(tail_, range, batches, budget, todo.dropped);
+  account_tail(before);
 }
 
 template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::write_out(Durability durability, SteadyTime deadline) {
-  const Ref<BasicPartition> alive(this);
   Lock lock(mutex_);
+  OTTLA_TRY(refusal());
   const Offset target = next_offset_;
-  while (log_.end() < target && !staged_.empty()) {
-    if (!take_write_baton(deadline)) {
-      return error(ErrorCode::request_timed_out, Fault::timed_out,
-                   absl::StrCat(options_.partition.to_string(),
-                                ": the disk did not take the records in time; they may still be "
-                                "written"),
-                   Outcome::unknown);
+  const std::uint64_t failures = failures_;
+  while (log_.end() < target && failures_ == failures) {
+    if (!writing_) {
+      write_staged();
+    } else if (!wait_for(write_bells_, deadline)) {
+      return too_slow("the disk did not take the records in time; they may still be written");
     }
+    OTTLA_TRY(refusal());
+  }
+  if (durability == Durability::written && !always_durable()) {
+    return absl::OkStatus();
+  }
+  return sync_to(std::min(target, log_.end()), deadline);
+}
+
+// ── the timer ─────────────────────────────────────────────────────────────────────────────────
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::arm_timer(SteadyTime due) {
+  const absl::Status armed = guarded(
+      [&] { world_.post_at(due, [self = Ref<BasicPartition>(this)] { self->timer_due(); }); });
+  if (!armed.ok()) {
+    Lock lock(mutex_);
+    timer_armed_ = false;  // the next batch tries again
+  }
+}
+
+/// Writes what waits too long. Where others have written since it was armed, that is not much, and
+/// it comes again.
+template <FileSystem Fs>
+void BasicPartition<Fs>::timer_due() {
+  const SteadyTime now = world_.steady_now();
+  Lock lock(mutex_);
+  if (state_ == State::open && !writing_ && staged_.waiting_bytes() > 0 &&
+      after(staged_since_, options_.write_out_delay) <= now) {
     write_staged();
   }
-  absl::Status synced;
-  if (durability == Durability::durable || always_durable()) {
-    synced = sync_to(std::min(target, log_.end()), FlushScope::data, deadline);
+  timer_armed_ = false;  // from here on it may be armed again: syncing takes its time
+  if (device_due()) {
+    sync_once(FlushScope::data);
+  }
+  if (state_ != State::open || timer_armed_ || writing_ || staged_.waiting_bytes() == 0) {
+    return;  // whoever is writing arms it
+  }
+  timer_armed_ = true;
+  SteadyTime due = after(staged_since_, options_.write_out_delay);
+  if (due <= now) {
+    due = after(now, options_.write_out_delay);  // a write-out failed, or passed its turns
   }
   lock.unlock();
-  reply_all();
-  return synced;
+  arm_timer(due);
+}
+
+// ── after the lock ────────────────────────────────────────────────────────────────────────────
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::settle(AfterLock& todo) {
+  replies_.settle(log_.end(), log_.durable_end());
+  todo.replies = replies_.ready() && !replying_;
+  todo.woken_count = waiters_.take_due(due_bytes(), todo.woken);
+  if (device_due() && !timer_armed_) {
+    timer_armed_ = todo.arm = true;  // nobody may come to ask for it
+  }
+}
+
+/// Somebody waits for the device, and nobody is at it.
+template <FileSystem Fs>
+bool BasicPartition<Fs>::device_due() const {
+  return state_ == State::open && !syncing_ && sync_failed_.ok() &&
+         (replies_.waits_for_device(log_.end()) || visible() < log_.end());
 }
 
 template <FileSystem Fs>
-absl::Status BasicPartition<Fs>::sync_to(Offset target, FlushScope scope, SteadyTime deadline) {
-  while (log_.durable_end() < target && sync_failed_.ok()) {
-    if (syncing_) {
-      const auto bell = make_ref<Doorbell>();
-      sync_queue_.push_back(bell);
-      mutex_.unlock();
-      const bool rung = world_.await(*bell, deadline);
-      mutex_.lock();
-      if (!rung) {
-        return error(
-            ErrorCode::request_timed_out, Fault::timed_out,
-            absl::StrCat(options_.partition.to_string(), ": the disk did not sync in time"),
-            Outcome::unknown);
+void BasicPartition<Fs>::carry_out(AfterLock& todo) {
+  while (todo.woken_count > 0) {
+    for (std::size_t i = 0; i < todo.woken_count; ++i) {
+      std::exchange(todo.woken[i], {})->wake();
+    }
+    if (std::exchange(todo.woken_count, 0) < todo.woken.size()) {
+      break;
+    }
+    Lock lock(mutex_);
+    todo.woken_count = waiters_.take_due(due_bytes(), todo.woken);
+  }
+  for (const Ref<Doorbell>& bell : todo.bells) {
+    bell->ring();
+  }
+  if (todo.arm) {
+    arm_timer(after(world_.steady_now(), options_.write_out_delay));
+  }
+  if (todo.seal) {
+    // Without memory for the task: closed segments wait for the next flush.
+    guarded([&] {
+      world_.post([self = Ref<BasicPartition>(this)] { self->seal(); });
+    }).IgnoreError();
+  }
+  if (todo.replies) {
+    deliver();
+  }
+  if (!todo.problem.ok() && options_.events) {
+    options_.events->tell(EventLevel::error, todo.code, options_.partition.to_string(),
+                          sv(todo.problem.message()));
+  }
+}
+
+/// One thread at a time, so that replies keep the order of their batches.
+template <FileSystem Fs>
+void BasicPartition<Fs>::deliver() {
+  std::array<ReplyQueue::Entry, 8> entries;
+  bool mine = false;
+  for (;;) {
+    Lock lock(mutex_);
+    if (replying_ != mine) {
+      return;
+    }
+    const std::size_t n = replies_.take(entries);
+    mine = replying_ = n > 0;
+    if (n == 0) {
+      return;
+    }
+    const Offset start = current_ends().start;
+    lock.unlock();
+    for (std::size_t i = 0; i < n; ++i) {
+      ReplyQueue::Entry entry = std::move(entries[i]);
+      if (entry.problem.ok()) {
+        entry.reply->done(ProduceResponse{entry.base, entry.append_time, start}, {});
+      } else {
+        entry.reply->done(std::move(entry.problem), broker_impl::batch_again(entry.refused));
       }
-      continue;
     }
-    syncing_ = true;
-    auto flush = log_.plan_flush(scope);
-    mutex_.unlock();
-    const absl::Status synced = flush.run();
-    mutex_.lock();
-    syncing_ = false;
-    After done;
-    const Offset before = visible();
-    if (synced.ok()) {
-      log_.flushed(flush);
-    } else {
-      sync_failed_ = synced;  // final: the pages may be gone (W5)
-      for (Pending& each : pending_) {
-        if (each.durable) {
-          finished_.push_back({std::move(each.reply), synced});
-        }
-      }
-      std::erase_if(pending_, [](const Pending& each) { return each.durable; });
-    }
-    finish_up_to(log_.end(), log_.durable_end());
-    if (visible() > before) {
-      wake_waiters(visible() - before, false, done);
-    }
-    for (Ref<Doorbell>& bell : sync_queue_) {
-      done.wakeups.add(std::move(bell));
-    }
-    sync_queue_.clear();
-    mutex_.unlock();
-    done.wakeups.run();
-    mutex_.lock();
   }
-  return sync_failed_;
-}
-
-template <FileSystem Fs>
-absl::Status BasicPartition<Fs>::flush(FlushScope scope, SteadyTime deadline) {
-  const Ref<BasicPartition> alive(this);
-  Lock lock(mutex_);
-  const absl::Status synced = sync_to(log_.end(), scope, deadline);
-  lock.unlock();
-  reply_all();
-  return synced;
-}
-
-template <FileSystem Fs>
-absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline) {
-  const Ref<BasicPartition> alive(this);
-  Lock lock(mutex_);
-  if (state_ != State::open) {
-    return refusal();
-  }
-  state_ = State::closing;
-  const auto give_up = [&] {
-    return error(Fault::timed_out,
-                 absl::StrCat(options_.partition.to_string(),
-                              ": the disk did not answer before the deadline of "
-                              "closing; the next open recovers the log"),
-                 Outcome::unknown);
-  };
-  if (!take_write_baton(deadline)) {
-    return give_up();
-  }
-  write_staged();  // gives the baton back
-  if (!take_write_baton(deadline)) {
-    return give_up();
-  }
-  lock.unlock();
-  reply_all();
-  absl::StatusOr<CleanEnd> end = log_.close();
-  After done;
-  lock.lock();
-  state_ = State::closed;
-  finish_up_to(log_.end(), end.ok() ? log_.end() : log_.durable_end());
-  for (Pending& each : pending_) {
-    finished_.push_back(
-        {std::move(each.reply), error(Fault::closed, "the broker was closed", Outcome::unknown)});
-  }
-  pending_.clear();
-  wake_waiters(0, true, done);
-  const std::size_t before = tail_.bytes();
-  tail_.clear(done.dropped);
-  account_tail(before);
-  give_write_baton(done);
-  lock.unlock();
-  done.wakeups.run();
-  reply_all();
-  return end;
-}
-
-template <FileSystem Fs>
-void BasicPartition<Fs>::remove(SteadyTime deadline) {
-  const Ref<BasicPartition> alive(this);
-  After done;
-  Lock lock(mutex_);
-  if (state_ == State::removed) {
-    return;
-  }
-  state_ = State::removed;
-  const bool mine = take_write_baton(deadline);
-  for (Pending& each : pending_) {
-    finished_.push_back({std::move(each.reply), refusal()});
-  }
-  pending_.clear();
-  if (mine) {
-    staged_.drop(done.failed);
-    next_offset_ = log_.end();
-  }
-  const std::size_t before = tail_.bytes();
-  tail_.clear(done.dropped);
-  account_tail(before);
-  wake_waiters(0, true, done);
-  if (mine) {
-    give_write_baton(done);
-  }
-  lock.unlock();
-  done.wakeups.run();
-  reply_all();
 }
 
 }  // namespace ottla::inline OTTLA_ABI

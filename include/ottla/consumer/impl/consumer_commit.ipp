@@ -7,41 +7,10 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <ottla/base/callback_scope.hpp>
 #include <ottla/base/guard.hpp>
 #include <ottla/consumer/impl/consumer_inside.hpp>
-#include <ottla/consumer/impl/partition_lists.hpp>
 
 namespace ottla::inline OTTLA_ABI {
-namespace consumer_impl {
-
-/// The first error of a commit's partitions, with what to do.
-inline absl::Status commit_outcome(const absl::StatusOr<OffsetCommitResponse>& response) {
-  if (!response.ok()) {
-    return response.status();
-  }
-  for (const OffsetCommitResponse::Partition& each : response->partitions) {
-    switch (each.error) {
-      case ErrorCode::none:
-        break;
-      case ErrorCode::unknown_member_id:
-      case ErrorCode::illegal_generation:
-      case ErrorCode::fenced_instance_id:
-        return error(each.error,
-                     "the commit failed: this consumer is not in the group any more, its "
-                     "partitions may be read by others; poll to join again");
-      case ErrorCode::rebalance_in_progress:
-        return error(each.error, "the group is rebalancing; poll, then commit again");
-      default:
-        return error(each.error, absl::StrCat("commit of ", each.partition.to_string(), ": ",
-                                              av(name(each.error))));
-    }
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace consumer_impl
-
 OTTLA_INLINE OffsetsToCommit
 ConsumerCore::positions_to_commit(const std::vector<TopicPartition>& of) const {
   OffsetsToCommit offsets;
@@ -56,20 +25,31 @@ ConsumerCore::positions_to_commit(const std::vector<TopicPartition>& of) const {
   return offsets;
 }
 
-OTTLA_INLINE OffsetCommitRequest
-ConsumerCore::commit_request(const OffsetsToCommit& offsets) const {
+OTTLA_INLINE absl::StatusOr<OffsetCommitRequest> ConsumerCore::commit_request(
+    const OffsetsToCommit& offsets) const {
   OffsetCommitRequest request{.group = config_.group, .partitions = {}};
-  if (!subscribed_.empty() && membership_->is_member()) {
+  if (!subscribed_.empty()) {
+    if (!membership_->is_member()) {
+      return error(ErrorCode::unknown_member_id,
+                   "this consumer is not in its group, so it has nothing to commit there; poll to "
+                   "join");
+    }
     request.generation = membership_->generation();
     request.member_id = membership_->member_id();
     request.instance_id = consumer_impl::text_or_none(config_.instance_id);
   }
-  for (const auto& [partition, offset] : offsets) {
-    request.partitions.push_back({.partition = partition,
-                                  .topic_id = {},
-                                  .offset = offset.offset,
-                                  .leader_epoch = offset.leader_epoch,
-                                  .metadata = offset.metadata});
+  for (const auto& [partition, commit] : offsets) {
+    if (commit.offset < Offset(0)) {
+      return error(Fault::invalid_argument,
+                   absl::StrCat("offset ", commit.offset.value(), " to commit for ",
+                                partition.to_string(), " is negative"));
+    }
+    request.partitions.push_back(
+        {.partition = partition,
+         .topic_id = fetcher_.assigned(partition) ? fetcher_.topic_id(partition) : TopicId(),
+         .offset = commit.offset,
+         .leader_epoch = commit.leader_epoch,
+         .metadata = commit.metadata});
   }
   return request;
 }
@@ -79,8 +59,22 @@ OTTLA_INLINE absl::Status ConsumerCore::commit_now(const OffsetsToCommit& offset
   if (offsets.empty()) {
     return absl::OkStatus();
   }
-  return consumer_impl::commit_outcome(
-      ask<OffsetCommitResponse>(*connection_, commit_request(offsets), deadline));
+  for (;;) {
+    OTTLA_ASSIGN(OffsetCommitRequest request, commit_request(offsets));
+    absl::Status done =
+        commit_outcome(ask<OffsetCommitResponse>(*connection_, std::move(request), deadline));
+    switch (error_code(done)) {
+      case ErrorCode::coordinator_load_in_progress:
+      case ErrorCode::coordinator_not_available:
+      case ErrorCode::not_coordinator:
+        break;
+      default:
+        return done;
+    }
+    if (!rest(deadline)) {
+      return done;
+    }
+  }
 }
 
 OTTLA_INLINE absl::Status ConsumerCore::commit(std::optional<OffsetsToCommit> offsets,
@@ -88,8 +82,10 @@ OTTLA_INLINE absl::Status ConsumerCore::commit(std::optional<OffsetsToCommit> of
   Inside inside(*this);
   OTTLA_TRY(inside.status());
   OTTLA_TRY(needs_group());
-  run_commit_callbacks();
-  return commit_now(offsets ? *offsets : positions_to_commit(fetcher_.assignment()), deadline);
+  const absl::Status done =
+      commit_now(offsets ? *offsets : positions_to_commit(fetcher_.assignment()), deadline);
+  finish_commits(deadline);
+  return done;
 }
 
 OTTLA_INLINE absl::Status ConsumerCore::commit_async(std::optional<OffsetsToCommit> offsets,
@@ -97,42 +93,53 @@ OTTLA_INLINE absl::Status ConsumerCore::commit_async(std::optional<OffsetsToComm
   Inside inside(*this);
   OTTLA_TRY(inside.status());
   OTTLA_TRY(needs_group());
-  const OffsetsToCommit these =
-      offsets ? *std::move(offsets) : positions_to_commit(fetcher_.assignment());
-  connection_->call(
-      commit_request(these),
-      Reply<OffsetCommitResponse>([box = commits_done_, done = std::move(done)](
-                                      absl::StatusOr<OffsetCommitResponse> response) mutable {
-        absl::Status outcome = consumer_impl::commit_outcome(response);
-        Lock lock(box->mutex);
-        box->done.emplace_back(std::move(done), std::move(outcome));
-      }));
+  OTTLA_ASSIGN(OffsetCommitRequest request,
+               commit_request(offsets ? *offsets : positions_to_commit(fetcher_.assignment())));
+  const std::uint64_t commit = commits_->add(std::move(done));
+  if (request.partitions.empty()) {
+    commits_->finish(commit, absl::OkStatus());
+    return absl::OkStatus();
+  }
+  connection_->call(std::move(request),
+                    Reply<OffsetCommitResponse>([commits = commits_, commit](
+                                                    absl::StatusOr<OffsetCommitResponse> response) {
+                      commits->finish(commit, commit_outcome(response));
+                    }));
   return absl::OkStatus();
 }
 
 OTTLA_INLINE void ConsumerCore::run_commit_callbacks() {
-  std::vector<std::pair<CommitCallback, absl::Status>> done;
-  {
-    Lock lock(commits_done_->mutex);
-    done.swap(commits_done_->done);
-  }
-  for (const auto& each : done) {
-    if (each.first) {
-      CallbackScope scope;
-      guarded([&] { each.first(each.second); }).IgnoreError();
+  for (const CommitOutcomes::Done& done : commits_->take()) {
+    if (!done.first) {
+      continue;
+    }
+    const absl::Status told = guarded([&] { done.first(done.second); });
+    if (!told.ok() && listener_failed_.ok()) {
+      listener_failed_ = annotate(told, "a commit's callback threw");
     }
   }
 }
 
-OTTLA_INLINE void ConsumerCore::auto_commit(SteadyTime now) {
-  if (!config_.auto_commit || !membership_ || now < next_auto_commit_) {
+/// Commits that were begun earlier are told before a call that waited returns.
+OTTLA_INLINE void ConsumerCore::finish_commits(SteadyTime deadline) {
+  for (;;) {
+    signal_->bell().reset();
+    run_commit_callbacks();
+    if (commits_->empty() || world_.steady_now() >= deadline) {
+      return;
+    }
+    world_.await(signal_->bell(), deadline);
+  }
+}
+
+OTTLA_INLINE void ConsumerCore::commit_by_itself() {
+  const OffsetsToCommit offsets = positions_to_commit(fetcher_.assignment());
+  if (offsets.empty()) {
     return;
   }
-  next_auto_commit_ = after(now, config_.auto_commit_interval);
-  const OffsetsToCommit offsets = positions_to_commit(fetcher_.assignment());
-  if (!offsets.empty()) {
-    // What fails now is committed with the next, or at close.
-    connection_->call(commit_request(offsets),
+  // What fails now is committed with the next, or at close.
+  if (absl::StatusOr<OffsetCommitRequest> request = commit_request(offsets); request.ok()) {
+    connection_->call(*std::move(request),
                       Reply<OffsetCommitResponse>([](absl::StatusOr<OffsetCommitResponse>) {}));
   }
 }
@@ -142,17 +149,40 @@ OTTLA_INLINE absl::StatusOr<OffsetsToCommit> ConsumerCore::committed(
   Inside inside(*this);
   OTTLA_TRY(inside.status());
   OTTLA_TRY(needs_group());
-  OTTLA_ASSIGN(const auto response,
-               ask<OffsetFetchResponse>(
-                   *connection_,
-                   OffsetFetchRequest{.group = config_.group, .partitions = partitions}, deadline));
-  OffsetsToCommit offsets;
-  for (const OffsetFetchResponse::Partition& each : response.partitions) {
-    if (each.error == ErrorCode::none && each.offset >= Offset(0)) {
-      offsets[each.partition] = {each.offset, each.leader_epoch, each.metadata};
+  for (;;) {
+    absl::StatusOr<OffsetsToCommit> commits = fetch_commits(partitions, deadline);
+    if (commits.ok() || !retriable(commits.status()) || !rest(deadline)) {
+      return commits;
     }
   }
-  return offsets;
+}
+
+OTTLA_INLINE absl::StatusOr<OffsetsToCommit> ConsumerCore::fetch_commits(
+    const std::vector<TopicPartition>& partitions, SteadyTime deadline) {
+  OTTLA_ASSIGN(
+      const auto response,
+      ask<OffsetFetchResponse>(
+          *connection_,
+          OffsetFetchRequest{.group = config_.group,
+                             .partitions = partitions,
+                             .require_stable = config_.isolation == IsolationLevel::read_committed},
+          deadline));
+  if (response.error != ErrorCode::none) {
+    return error(response.error, absl::StrCat("commits of group '", config_.group,
+                                              "': ", av(name(response.error))));
+  }
+  OffsetsToCommit commits;
+  for (const OffsetFetchResponse::Partition& each : response.partitions) {
+    if (each.error != ErrorCode::none) {
+      return error(each.error,
+                   absl::StrCat("commit of group '", config_.group, "' for ",
+                                each.partition.to_string(), ": ", av(name(each.error))));
+    }
+    if (each.offset >= Offset(0)) {
+      commits[each.partition] = {each.offset, each.leader_epoch, each.metadata};
+    }
+  }
+  return commits;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opening, subscribing, polling, closing.
+// Opening, subscribing, assigning, closing.
 #pragma once
 
 #include <algorithm>
@@ -8,45 +8,32 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <ottla/base/callback_scope.hpp>
-#include <ottla/base/guard.hpp>
 #include <ottla/consumer/impl/consumer_inside.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
 OTTLA_INLINE ConsumerCore::ConsumerCore(Ref<Connection> connection, ConsumerConfig config)
     : connection_(std::move(connection)),
+      world_(connection_->world()),
       config_(std::move(config)),
-      process_generation_(connection_->world().process_generation()),
+      process_generation_(world_.process_generation()),
+      commits_(make_ref<CommitOutcomes>(signal_)),
       fetcher_(config_, *connection_) {}
+
+OTTLA_INLINE ConsumerCore::~ConsumerCore() {
+  // A child of fork must not touch the locks that it inherited.
+  if (membership_ && world_.process_generation() == process_generation_) {
+    membership_->abandon();
+  }
+}
 
 OTTLA_INLINE absl::StatusOr<Ref<ConsumerCore>> ConsumerCore::open(Ref<Connection> connection,
                                                                   ConsumerConfig config) {
   OTTLA_TRY(check_consumer_config(config));
   auto core = make_ref<ConsumerCore>(std::move(connection), std::move(config));
-  core->next_auto_commit_ = after(core->world().steady_now(), core->config_.auto_commit_interval);
+  core->next_auto_commit_ = after(core->world_.steady_now(), core->config_.auto_commit_interval);
   if (!core->config_.group.empty()) {
-    ConsumerCore* self = core.get();  // which has the membership
-    OTTLA_ASSIGN(
-        auto membership,
-        Membership::open(
-            core->config_, core->connection_, core->bell_,
-            {.revoke = [self](const auto& partitions) { self->on_revoked(partitions); },
-             .lose = [self](const auto& partitions) { self->on_lost(partitions); },
-             .assign = [self](const auto& all,
-                              const auto& added) { self->on_assigned(all, added); },
-             .describe = [self](const std::vector<std::string>& names)
-                 -> absl::StatusOr<std::vector<TopicToAssign>> {
-               OTTLA_ASSIGN(const auto topics,
-                            self->describe(names, after(self->world().steady_now(),
-                                                        self->config_.api_timeout)));
-               std::vector<TopicToAssign> known;
-               for (const auto& [name, topic] : topics) {
-                 known.push_back({name, static_cast<std::int32_t>(topic.partitions.size())});
-               }
-               return known;
-             }}));
-    core->membership_.emplace(std::move(membership));
+    OTTLA_TRY(core->open_membership());
   }
   if (!core->config_.topics.empty()) {
     OTTLA_TRY(core->subscribe(core->config_.topics));
@@ -54,13 +41,30 @@ OTTLA_INLINE absl::StatusOr<Ref<ConsumerCore>> ConsumerCore::open(Ref<Connection
   return core;
 }
 
+OTTLA_INLINE absl::Status ConsumerCore::open_membership() {
+  using Partitions = std::vector<TopicPartition>;
+  Membership::Owner owner;  // this has the membership, and outlives it
+  owner.revoke = [this](const Partitions& these) { on_revoked(these); };
+  owner.lose = [this](const Partitions& these) {
+    tell(config_.rebalance.lost ? config_.rebalance.lost : config_.rebalance.revoked, these);
+  };
+  owner.assign = [this](const Partitions& all) { assign_by_group(all); };
+  owner.tell_added = [this](const Partitions& these) { tell(config_.rebalance.assigned, these); };
+  owner.describe = [this](const std::vector<std::string>& names) {
+    return topics_to_assign(names);
+  };
+  OTTLA_ASSIGN(auto membership, Membership::open(config_, connection_, signal_, std::move(owner)));
+  membership_.emplace(std::move(membership));
+  return absl::OkStatus();
+}
+
 OTTLA_INLINE absl::Status ConsumerCore::usable() const {
-  if (connection_->world().process_generation() != process_generation_) {
+  if (world_.process_generation() != process_generation_) [[unlikely]] {
     return error(Fault::forked,
-                 "this consumer belongs to the parent process; open a new broker "
-                 "and consumer in the child");
+                 "this consumer belongs to the parent process; open a new broker and consumer in "
+                 "the child");
   }
-  if (closed_) {
+  if (closed_) [[unlikely]] {
     return error(Fault::closed, "the consumer was closed; open a new one");
   }
   return absl::OkStatus();
@@ -72,12 +76,26 @@ OTTLA_INLINE absl::Status ConsumerCore::needs_group() const {
                              "this needs a group: set group.id when opening the consumer");
 }
 
-OTTLA_INLINE absl::StatusOr<std::map<std::string, MetadataResponse::Topic>> ConsumerCore::describe(
+OTTLA_INLINE bool ConsumerCore::rest(SteadyTime deadline) {
+  constexpr std::chrono::milliseconds while_{50};
+  const SteadyTime now = world_.steady_now();
+  if (now >= deadline) {
+    return false;
+  }
+  Doorbell nobody;
+  world_.await(nobody, std::min(deadline, after(now, while_)));
+  return true;
+}
+
+OTTLA_INLINE absl::StatusOr<ConsumerCore::Topics> ConsumerCore::describe(
     std::vector<std::string> topics, SteadyTime deadline) {
+  if (topics.empty()) {
+    return Topics();
+  }
   OTTLA_ASSIGN(
       auto response,
       ask<MetadataResponse>(*connection_, MetadataRequest{.topics = std::move(topics)}, deadline));
-  std::map<std::string, MetadataResponse::Topic> known;
+  Topics known;
   for (MetadataResponse::Topic& topic : response.topics) {
     if (topic.error == ErrorCode::none) {
       known.emplace(topic.name, std::move(topic));
@@ -86,45 +104,60 @@ OTTLA_INLINE absl::StatusOr<std::map<std::string, MetadataResponse::Topic>> Cons
   return known;
 }
 
+OTTLA_INLINE absl::StatusOr<std::vector<TopicToAssign>> ConsumerCore::topics_to_assign(
+    const std::vector<std::string>& names) {
+  OTTLA_ASSIGN(const Topics topics, describe(names, api_deadline()));
+  std::vector<TopicToAssign> known;
+  for (const auto& [name, topic] : topics) {
+    known.push_back(
+        {.name = name, .partitions = static_cast<std::int32_t>(topic.partitions.size())});
+  }
+  return known;
+}
+
 OTTLA_INLINE absl::Status ConsumerCore::subscribe(std::vector<std::string> topics) {
   Inside inside(*this);
-  OTTLA_TRY(inside.status());
+  OTTLA_TRY(inside.outermost("subscribe"));
   OTTLA_TRY(needs_group());
   for (const std::string& topic : topics) {
     OTTLA_TRY(check_topic_name(topic));
   }
   if (topics.empty()) {
-    return unsubscribe();
+    return let_go();
   }
-  if (subscribed_.empty() && !fetcher_.assignment().empty()) {
+  if (subscribed_.empty() && !fetcher_.empty()) {
     return error(Fault::invalid_argument,
                  "partitions are assigned by hand: unsubscribe before subscribing");
   }
+  consumer_impl::sort_and_unite(topics);
   subscribed_ = topics;
-  metadata_version_ = 0;
   membership_->subscribe(std::move(topics));
   return absl::OkStatus();
 }
 
 OTTLA_INLINE absl::Status ConsumerCore::assign(const std::vector<TopicPartition>& partitions) {
   Inside inside(*this);
-  OTTLA_TRY(inside.status());
+  OTTLA_TRY(inside.outermost("assign"));
   if (!subscribed_.empty()) {
     return error(Fault::invalid_argument,
                  "topics are subscribed: unsubscribe before assigning partitions by hand");
   }
-  return take_assignment(partitions);
+  return assign_by_hand(partitions);
 }
 
 OTTLA_INLINE absl::Status ConsumerCore::unsubscribe() {
   Inside inside(*this);
-  OTTLA_TRY(inside.status());
-  if (!subscribed_.empty()) {
-    membership_->leave();
-    subscribed_.clear();
+  OTTLA_TRY(inside.outermost("unsubscribe"));
+  return let_go();
+}
+
+OTTLA_INLINE absl::Status ConsumerCore::let_go() {
+  if (subscribed_.empty()) {
+    return assign_by_hand({});
   }
-  fetcher_.assign({});
-  return absl::OkStatus();
+  membership_->leave();
+  subscribed_.clear();
+  return std::exchange(listener_failed_, absl::OkStatus());
 }
 
 OTTLA_INLINE absl::StatusOr<std::vector<TopicPartition>> ConsumerCore::assignment() {
@@ -133,177 +166,92 @@ OTTLA_INLINE absl::StatusOr<std::vector<TopicPartition>> ConsumerCore::assignmen
   return fetcher_.assignment();
 }
 
-OTTLA_INLINE absl::Status ConsumerCore::take_assignment(const std::vector<TopicPartition>& all) {
-  std::vector<std::string> names;
-  for (const TopicPartition& partition : all) {
-    names.push_back(partition.topic);
+OTTLA_INLINE absl::StatusOr<std::vector<std::string>> ConsumerCore::subscription() {
+  Inside inside(*this);
+  OTTLA_TRY(inside.status());
+  return subscribed_;
+}
+
+OTTLA_INLINE absl::Status ConsumerCore::enforce_rebalance() {
+  Inside inside(*this);
+  OTTLA_TRY(inside.status());
+  if (subscribed_.empty()) {
+    return error(Fault::invalid_argument,
+                 "no topics are subscribed: there is nothing to rebalance");
   }
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-  OTTLA_ASSIGN(const auto topics,
-               describe(names, after(world().steady_now(), config_.api_timeout)));
+  membership_->enforce_rebalance();
+  return absl::OkStatus();
+}
+
+OTTLA_INLINE absl::Status ConsumerCore::assign_by_hand(
+    const std::vector<TopicPartition>& partitions) {
+  OTTLA_ASSIGN(const Topics topics, describe(consumer_impl::topics_of(partitions), api_deadline()));
   std::vector<Fetcher::Assigned> assigned;
-  for (const TopicPartition& partition : all) {
+  for (const TopicPartition& partition : partitions) {
     const auto topic = topics.find(partition.topic);
-    const auto count = topic == topics.end() ? 0 : topic->second.partitions.size();
-    if (partition.partition.value() < 0 ||
-        static_cast<std::size_t>(partition.partition.value()) >= count) {
+    if (topic == topics.end()) {
       return error(ErrorCode::unknown_topic_or_partition, Fault::not_found,
-                   absl::StrCat("there is no partition ", partition.to_string(), ": the topic has ",
-                                count, " partitions"));
+                   absl::StrCat("topic '", partition.topic, "' does not exist; create it first"));
+    }
+    const auto count = static_cast<std::int32_t>(topic->second.partitions.size());
+    if (partition.partition.value() < 0 || partition.partition.value() >= count) {
+      return error(ErrorCode::unknown_topic_or_partition, Fault::not_found,
+                   absl::StrCat("topic '", partition.topic, "' has partitions 0 to ", count - 1,
+                                ", there is no partition ", partition.partition.value()));
     }
     assigned.push_back({partition, topic->second.id});
   }
-  fetcher_.assign(assigned);
-  return absl::OkStatus();
-}
-
-/// Subscribed topics that have other partitions, or another id, than when the group was assigned.
-OTTLA_INLINE absl::Status ConsumerCore::refresh_topics(SteadyTime deadline) {
-  const std::uint64_t version = connection_->metadata_version();
-  if (version == metadata_version_ && !fetcher_.take_metadata_is_old()) {
-    return absl::OkStatus();
-  }
-  metadata_version_ = version;
-  std::vector<std::string> names = subscribed_;
-  for (const TopicPartition& partition : fetcher_.assignment()) {
-    names.push_back(partition.topic);
-  }
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-  OTTLA_ASSIGN(const auto topics, describe(std::move(names), deadline));
-  std::map<std::string, std::int32_t> counts;
-  for (const std::string& name : subscribed_) {
-    const auto topic = topics.find(name);
-    counts[name] =
-        topic == topics.end() ? 0 : static_cast<std::int32_t>(topic->second.partitions.size());
-  }
-  if (membership_ && !subscribed_.empty() && counts != partition_counts_) {
-    if (!partition_counts_.empty()) {
-      membership_->topics_changed();
-    }
-    partition_counts_ = std::move(counts);
-  }
-  for (const TopicPartition& partition : fetcher_.assignment()) {
-    if (const auto topic = topics.find(partition.topic); topic != topics.end()) {
-      fetcher_.set_topic_id(partition, topic->second.id);
-    }
-  }
-  return absl::OkStatus();
-}
-
-OTTLA_INLINE void ConsumerCore::on_revoked(const std::vector<TopicPartition>& partitions) {
-  if (config_.auto_commit) {
-    // What cannot be committed now is read again by the next owner.
-    commit_now(positions_to_commit(partitions), after(world().steady_now(), config_.api_timeout))
-        .IgnoreError();
-  }
-  if (config_.rebalance.revoked) {
-    CallbackScope scope;
-    guarded([&] { config_.rebalance.revoked(partitions); }).IgnoreError();
-  }
-}
-
-OTTLA_INLINE void ConsumerCore::on_lost(const std::vector<TopicPartition>& partitions) {
-  const auto& listener =
-      config_.rebalance.lost ? config_.rebalance.lost : config_.rebalance.revoked;
-  if (listener) {
-    CallbackScope scope;
-    guarded([&] { listener(partitions); }).IgnoreError();
-  }
-}
-
-OTTLA_INLINE void ConsumerCore::on_assigned(const std::vector<TopicPartition>& all,
-                                            const std::vector<TopicPartition>& added) {
-  assignment_failed_ = take_assignment(all);
-  if (config_.rebalance.assigned && membership_ && !subscribed_.empty() &&
-      (!all.empty() || !added.empty())) {
-    CallbackScope scope;
-    guarded([&] { config_.rebalance.assigned(added); }).IgnoreError();
-  }
-}
-
-OTTLA_INLINE absl::Status ConsumerCore::step_membership(SteadyTime now) {
-  if (subscribed_.empty()) {
-    return absl::OkStatus();
-  }
-  membership_->polled();
-  OTTLA_TRY(membership_->step(now).status());
-  return std::exchange(assignment_failed_, absl::OkStatus());
-}
-
-OTTLA_INLINE SteadyTime ConsumerCore::next_turn(SteadyTime deadline) const {
-  SteadyTime next = deadline;
-  if (!subscribed_.empty()) {
-    next = std::min(next, membership_->next_step());
-  }
   if (config_.auto_commit && membership_) {
-    next = std::min(next, next_auto_commit_);
+    commit_by_itself();  // of what is not read any more
   }
-  return next;
+  fetcher_.assign(assigned);
+  gone_.clear();
+  return absl::OkStatus();
 }
 
-OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll(SteadyTime deadline) {
-  Inside inside(*this);
-  OTTLA_TRY(inside.status());
-  if (subscribed_.empty() && fetcher_.assignment().empty()) {
-    return error(Fault::invalid_argument,
-                 "nothing to poll: subscribe to topics, or assign partitions first");
+/// Topics that are not there, or could not be asked for, are looked up with the next poll.
+OTTLA_INLINE void ConsumerCore::assign_by_group(const std::vector<TopicPartition>& partitions) {
+  const auto topics = describe(consumer_impl::topics_of(partitions), api_deadline());
+  std::vector<Fetcher::Assigned> assigned;
+  for (const TopicPartition& partition : partitions) {
+    const bool known = topics.ok() && topics->contains(partition.topic);
+    assigned.push_back({partition, known ? topics->at(partition.topic).id : TopicId()});
+    if (!known) {
+      metadata_version_ = 0;
+    }
   }
-  for (;;) {
-    bell_->reset();
-    if (woken_.exchange(false)) {
-      return error(Fault::woken, "wakeup() ended the poll");
-    }
-    run_commit_callbacks();
-    const SteadyTime now = world().steady_now();
-    OTTLA_TRY(refresh_topics(after(now, config_.api_timeout)));
-    OTTLA_TRY(step_membership(now));
-    auto_commit(now);
-    OTTLA_TRY(mend_out_of_range());
-    OTTLA_TRY(find_positions(after(now, config_.api_timeout)));
-    if (fetcher_.pinned_bytes() > config_.max_pinned_bytes) {
-      return error(
-          Fault::limit_reached,
-          absl::StrCat("polled records of ", fetcher_.pinned_bytes(),
-                       " bytes are still held; let go of some, or raise max_pinned_bytes"));
-    }
-    if (!fetcher_.has_data()) {
-      OTTLA_TRY(fetcher_.fetch(deadline > now ? Ref<Wakeable>(bell_) : Ref<Wakeable>()));
-    }
-    OTTLA_ASSIGN(RecordBatches records, fetcher_.take(config_.max_poll_records));
-    if (records.records() > 0 || world().steady_now() >= deadline) {
-      return records;
-    }
-    world().await(*bell_, next_turn(deadline));
-  }
+  fetcher_.assign(assigned);
 }
 
 OTTLA_INLINE void ConsumerCore::wakeup() {
-  woken_.store(true);
-  bell_->ring();
+  woken_.store(true, std::memory_order_release);
+  signal_->wake();
 }
 
 OTTLA_INLINE absl::Status ConsumerCore::close(SteadyTime deadline) {
-  if (connection_->world().process_generation() != process_generation_) {
-    return usable();
+  if (world_.process_generation() != process_generation_) {
+    return usable();  // a child only forgets what it inherited
   }
   Inside inside(*this);
+  if (!inside.is_mine()) {
+    return Inside::wrong_thread();
+  }
   if (closed_) {
     return absl::OkStatus();
   }
-  OTTLA_TRY(inside.status());
-  absl::Status committed;
-  if (membership_) {
-    if (config_.auto_commit) {
-      committed = commit_now(positions_to_commit(fetcher_.assignment()), deadline);
-    }
+  OTTLA_TRY(inside.outermost("close"));
+  revoke_deadline_ = deadline;
+  revoke_commit_ = absl::OkStatus();
+  if (!subscribed_.empty()) {
     membership_->leave();
-    run_commit_callbacks();
+  } else if (membership_ && config_.auto_commit) {
+    revoke_commit_ = commit_now(positions_to_commit(fetcher_.assignment()), deadline);
   }
+  finish_commits(deadline);
   closed_ = true;
   fetcher_.assign({});
-  return committed;
+  signal_->set_callback({});
+  return revoke_commit_.ok() ? listener_failed_ : revoke_commit_;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

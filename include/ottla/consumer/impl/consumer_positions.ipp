@@ -19,28 +19,35 @@ OTTLA_INLINE absl::Status ConsumerCore::check_assigned(const TopicPartition& par
                      absl::StrCat(partition.to_string(), " is not assigned to this consumer"));
 }
 
-OTTLA_INLINE absl::Status ConsumerCore::find_positions(SteadyTime deadline) {
-  std::vector<TopicPartition> missing = fetcher_.without_position();
-  if (missing.empty()) {
+OTTLA_INLINE absl::Status ConsumerCore::find_positions(SteadyTime now, SteadyTime deadline) {
+  if (positions_retry_ != never && now < positions_retry_) {
     return absl::OkStatus();
   }
-  if (membership_) {
-    OTTLA_TRY(find_by_commit(missing, deadline));
+  positions_retry_ = never;
+  absl::Status found = mend_out_of_range(deadline);
+  if (std::vector<TopicPartition> missing = fetcher_.without_position();
+      found.ok() && !missing.empty()) {
+    if (membership_) {
+      found = find_by_commit(missing, deadline);
+    }
+    if (found.ok() && !missing.empty()) {
+      found = find_by_reset(missing, deadline);
+    }
   }
-  return missing.empty() ? absl::OkStatus() : find_by_reset(missing, deadline);
+  if (!found.ok() && retriable(found)) {
+    positions_retry_ = after(now, std::chrono::milliseconds(50));
+    return absl::OkStatus();
+  }
+  return found;
 }
 
+/// Leaves in `missing` what the group has committed nothing for.
 OTTLA_INLINE absl::Status ConsumerCore::find_by_commit(std::vector<TopicPartition>& missing,
                                                        SteadyTime deadline) {
-  OTTLA_ASSIGN(const auto response,
-               ask<OffsetFetchResponse>(
-                   *connection_, OffsetFetchRequest{.group = config_.group, .partitions = missing},
-                   deadline));
-  for (const OffsetFetchResponse::Partition& each : response.partitions) {
-    if (each.error == ErrorCode::none && each.offset >= Offset(0)) {
-      fetcher_.seek(each.partition, each.offset);
-      std::erase(missing, each.partition);
-    }
+  OTTLA_ASSIGN(const OffsetsToCommit commits, fetch_commits(missing, deadline));
+  for (const auto& [partition, commit] : commits) {
+    fetcher_.seek(partition, commit.offset);
+    std::erase(missing, partition);
   }
   return absl::OkStatus();
 }
@@ -53,43 +60,78 @@ OTTLA_INLINE absl::Status ConsumerCore::find_by_reset(const std::vector<TopicPar
                               ", and auto.offset.reset is none: seek to where it should begin"));
   }
   const Timestamp where = config_.offset_reset == OffsetReset::earliest ? at_earliest : at_latest;
-  OTTLA_ASSIGN(const auto found, offsets(missing, where, deadline));
-  for (const auto& [partition, offset] : found) {
-    fetcher_.seek(partition, offset);
+  ListOffsetsRequest request{.isolation = config_.isolation, .partitions = {}};
+  for (const TopicPartition& partition : missing) {
+    request.partitions.push_back({.partition = partition, .timestamp = where});
+  }
+  OTTLA_ASSIGN(const auto found, list_offsets(std::move(request), deadline));
+  for (const ListOffsetsResponse::Partition& each : found.partitions) {
+    fetcher_.seek(each.partition, each.offset);
   }
   return absl::OkStatus();
 }
 
 /// Positions that fell out of their logs begin anew by the reset policy; never by the commit, which
 /// is what fell out.
-OTTLA_INLINE absl::Status ConsumerCore::mend_out_of_range() {
+OTTLA_INLINE absl::Status ConsumerCore::mend_out_of_range(SteadyTime deadline) {
   std::vector<TopicPartition> lost;
   for (const auto& [partition, why] : fetcher_.out_of_range()) {
     if (config_.offset_reset == OffsetReset::none) {
-      return why;
+      return annotate(why, "auto.offset.reset is none, so seek to where it should go on");
     }
     lost.push_back(partition);
   }
-  return lost.empty() ? absl::OkStatus()
-                      : find_by_reset(lost, after(world().steady_now(), config_.api_timeout));
+  return lost.empty() ? absl::OkStatus() : find_by_reset(lost, deadline);
 }
 
-OTTLA_INLINE absl::StatusOr<std::map<TopicPartition, Offset>> ConsumerCore::offsets(
-    const std::vector<TopicPartition>& partitions, Timestamp where, SteadyTime deadline) {
-  ListOffsetsRequest request{.isolation = config_.isolation, .partitions = {}};
-  for (const TopicPartition& partition : partitions) {
-    request.partitions.push_back({.partition = partition, .timestamp = where});
-  }
-  OTTLA_ASSIGN(const auto response,
-               ask<ListOffsetsResponse>(*connection_, std::move(request), deadline));
-  std::map<TopicPartition, Offset> found;
+/// An error of one partition is an error of all.
+OTTLA_INLINE absl::StatusOr<ListOffsetsResponse> ConsumerCore::list_offsets(
+    ListOffsetsRequest request, SteadyTime deadline) {
+  OTTLA_ASSIGN(auto response, ask<ListOffsetsResponse>(*connection_, std::move(request), deadline));
   for (const ListOffsetsResponse::Partition& each : response.partitions) {
     if (each.error != ErrorCode::none) {
       return error(each.error, absl::StrCat("offsets of ", each.partition.to_string(), ": ",
                                             av(name(each.error))));
     }
+  }
+  return response;
+}
+
+OTTLA_INLINE absl::StatusOr<std::map<TopicPartition, Offset>> ConsumerCore::ends(
+    const std::vector<TopicPartition>& partitions, Timestamp where, SteadyTime deadline) {
+  Inside inside(*this);
+  OTTLA_TRY(inside.status());
+  ListOffsetsRequest request{.isolation = config_.isolation, .partitions = {}};
+  for (const TopicPartition& partition : partitions) {
+    request.partitions.push_back({.partition = partition, .timestamp = where});
+  }
+  OTTLA_ASSIGN(const auto response, list_offsets(std::move(request), deadline));
+  std::map<TopicPartition, Offset> found;
+  for (const ListOffsetsResponse::Partition& each : response.partitions) {
+    found[each.partition] = each.offset;
+  }
+  return found;
+}
+
+OTTLA_INLINE absl::StatusOr<std::map<TopicPartition, OffsetAndTimestamp>>
+ConsumerCore::offsets_for_times(const std::map<TopicPartition, Timestamp>& times,
+                                SteadyTime deadline) {
+  Inside inside(*this);
+  OTTLA_TRY(inside.status());
+  ListOffsetsRequest request{.isolation = config_.isolation, .partitions = {}};
+  for (const auto& [partition, time] : times) {
+    if (time < Timestamp(0)) {
+      return error(Fault::invalid_argument,
+                   absl::StrCat("timestamp ", time.value(), " for ", partition.to_string(),
+                                " is negative; it counts milliseconds since 1970"));
+    }
+    request.partitions.push_back({.partition = partition, .timestamp = time});
+  }
+  OTTLA_ASSIGN(const auto response, list_offsets(std::move(request), deadline));
+  std::map<TopicPartition, OffsetAndTimestamp> found;
+  for (const ListOffsetsResponse::Partition& each : response.partitions) {
     if (each.offset >= Offset(0)) {
-      found[each.partition] = each.offset;
+      found[each.partition] = {each.offset, each.timestamp, each.leader_epoch};
     }
   }
   return found;
@@ -117,11 +159,22 @@ OTTLA_INLINE absl::Status ConsumerCore::seek_to(std::vector<TopicPartition> part
   for (const TopicPartition& partition : partitions) {
     OTTLA_TRY(check_assigned(partition));
   }
-  OTTLA_ASSIGN(auto found, offsets(partitions, where, deadline));
-  if (found.size() < partitions.size()) {
-    // Nothing is that new: what comes next will be.
-    OTTLA_ASSIGN(const auto ends, offsets(partitions, at_latest, deadline));
-    found.insert(ends.begin(), ends.end());
+  std::map<TopicPartition, Offset> found;
+  if (where < Timestamp(0)) {
+    OTTLA_ASSIGN(found, ends(partitions, where, deadline));
+  } else {
+    std::map<TopicPartition, Timestamp> times;
+    for (const TopicPartition& partition : partitions) {
+      times[partition] = where;
+    }
+    OTTLA_ASSIGN(const auto at, offsets_for_times(times, deadline));
+    if (at.size() < times.size()) {
+      // Nothing is that new: what comes next will be.
+      OTTLA_ASSIGN(found, ends(partitions, at_latest, deadline));
+    }
+    for (const auto& [partition, place] : at) {
+      found[partition] = place.offset;
+    }
   }
   for (const auto& [partition, offset] : found) {
     fetcher_.seek(partition, offset);
@@ -134,10 +187,15 @@ OTTLA_INLINE absl::StatusOr<Offset> ConsumerCore::position(const TopicPartition&
   Inside inside(*this);
   OTTLA_TRY(inside.status());
   OTTLA_TRY(check_assigned(partition));
-  if (!fetcher_.position(partition)) {
-    OTTLA_TRY(find_positions(deadline));
+  while (!fetcher_.position(partition)) {
+    OTTLA_TRY(find_positions(world_.steady_now(), deadline));
+    if (!fetcher_.position(partition) && !rest(deadline)) {
+      return error(ErrorCode::request_timed_out, Fault::timed_out,
+                   absl::StrCat("the position of ", partition.to_string(),
+                                " could not be found out in time; try again"));
+    }
   }
-  return fetcher_.position(partition).value_or(Offset(-1));
+  return *fetcher_.position(partition);
 }
 
 OTTLA_INLINE absl::Status ConsumerCore::pause(const std::vector<TopicPartition>& partitions,
@@ -153,6 +211,12 @@ OTTLA_INLINE absl::Status ConsumerCore::pause(const std::vector<TopicPartition>&
   return absl::OkStatus();
 }
 
+OTTLA_INLINE absl::StatusOr<std::vector<TopicPartition>> ConsumerCore::paused() {
+  Inside inside(*this);
+  OTTLA_TRY(inside.status());
+  return fetcher_.paused();
+}
+
 OTTLA_INLINE absl::StatusOr<std::optional<std::int64_t>> ConsumerCore::lag(
     const TopicPartition& partition) {
   Inside inside(*this);
@@ -163,7 +227,8 @@ OTTLA_INLINE absl::StatusOr<std::optional<std::int64_t>> ConsumerCore::lag(
 
 OTTLA_INLINE absl::StatusOr<std::vector<TopicPartition>> ConsumerCore::partitions_of(
     std::string_view topic, SteadyTime deadline) {
-  OTTLA_TRY(usable());
+  Inside inside(*this);
+  OTTLA_TRY(inside.status());
   OTTLA_ASSIGN(const auto topics, describe({std::string(topic)}, deadline));
   if (topics.empty()) {
     return error(ErrorCode::unknown_topic_or_partition, Fault::not_found,

@@ -10,6 +10,50 @@
 #include <ottla/consumer/fetcher.hpp>
 
 namespace ottla::inline OTTLA_ABI {
+namespace consumer_impl {
+
+/// Moves on to the first record at or behind `position`; after an error nothing has moved.
+inline absl::Status skip_below(PolledBatch& batch, Offset position) {
+  RecordCursor ahead = batch.cursor;
+  std::int32_t below = 0;
+  while (below < batch.records) {
+    const RecordView* record = ahead.next();
+    if (record == nullptr) {
+      return ahead.status();
+    }
+    if (record->offset() >= position) {
+      break;
+    }
+    ++below;
+  }
+  for (std::int32_t i = 0; i < below; ++i) {
+    batch.cursor.next();
+  }
+  batch.records -= below;
+  return absl::OkStatus();
+}
+
+/// The first `records` of `batch`, which begins behind them then. Nothing, and nothing moved, where
+/// one of them is damaged: whoever walks the batch finds that. Before: it has more.
+inline std::optional<PolledBatch> split(PolledBatch& batch, std::int32_t records) {
+  RecordCursor rest = batch.cursor;
+  Offset next = batch.begin;
+  for (std::int32_t i = 0; i < records; ++i) {
+    const RecordView* record = rest.next();
+    if (record == nullptr) {
+      return std::nullopt;
+    }
+    next = record->offset() + 1;
+  }
+  PolledBatch head = batch;
+  head.records = records;
+  batch.begin = next;
+  batch.cursor = rest;
+  batch.records -= records;
+  return head;
+}
+
+}  // namespace consumer_impl
 
 OTTLA_INLINE void Fetcher::assign(const std::vector<Assigned>& partitions) {
   std::map<TopicPartition, State> next;
@@ -66,6 +110,7 @@ OTTLA_INLINE void Fetcher::seek(const TopicPartition& partition, Offset offset) 
   state.out_of_range = false;
   state.position = offset;
   state.fetch_from = offset;
+  state.epoch = no_leader_epoch;
   // What an old walk still finds concerns nobody any more.
   state.source = make_ref<FetchSource>(partition);
 }
@@ -78,7 +123,7 @@ OTTLA_INLINE void Fetcher::forget_position(const TopicPartition& partition) {
 OTTLA_INLINE std::vector<TopicPartition> Fetcher::without_position() const {
   std::vector<TopicPartition> all;
   for (const auto& [partition, state] : states_) {
-    if (!state.position) {
+    if (!state.position && !state.topic_id.is_zero()) {
       all.push_back(partition);
     }
   }
@@ -89,8 +134,14 @@ OTTLA_INLINE void Fetcher::pause(const TopicPartition& partition, bool paused) {
   states_.at(partition).paused = paused;
 }
 
-OTTLA_INLINE bool Fetcher::paused(const TopicPartition& partition) const {
-  return states_.at(partition).paused;
+OTTLA_INLINE std::vector<TopicPartition> Fetcher::paused() const {
+  std::vector<TopicPartition> all;
+  for (const auto& [partition, state] : states_) {
+    if (state.paused) {
+      all.push_back(partition);
+    }
+  }
+  return all;
 }
 
 OTTLA_INLINE std::optional<std::int64_t> Fetcher::lag(const TopicPartition& partition) const {
@@ -111,10 +162,10 @@ OTTLA_INLINE bool Fetcher::has_data() const {
 
 OTTLA_INLINE bool Fetcher::fetchable(const State& state) const {
   return state.position && !state.paused && state.buffered.empty() && state.problem.ok() &&
-         !state.out_of_range;
+         !state.topic_id.is_zero();
 }
 
-OTTLA_INLINE absl::Status Fetcher::fetch(const Ref<Wakeable>& waiter) {
+OTTLA_INLINE void Fetcher::collect_wanted() {
   wanted_.clear();
   wanted_states_.clear();
   for (auto& [partition, state] : states_) {
@@ -126,113 +177,152 @@ OTTLA_INLINE absl::Status Fetcher::fetch(const Ref<Wakeable>& waiter) {
       wanted_states_.push_back(&state);
     }
   }
-  if (wanted_.empty()) {
-    return absl::OkStatus();
+  if (wanted_.size() > 1) {
+    // A partition that always has data must not keep the others from their share of the answer.
+    const auto first = static_cast<std::ptrdiff_t>(rotation_++ % wanted_.size());
+    std::rotate(wanted_.begin(), wanted_.begin() + first, wanted_.end());
+    std::rotate(wanted_states_.begin(), wanted_states_.begin() + first, wanted_states_.end());
   }
-  // A partition that always has data must not keep the others from their share of the answer.
-  const auto first = static_cast<std::ptrdiff_t>(rotation_++ % wanted_.size());
-  std::rotate(wanted_.begin(), wanted_.begin() + first, wanted_.end());
-  std::rotate(wanted_states_.begin(), wanted_states_.begin() + first, wanted_states_.end());
-  OTTLA_TRY(connection_.fetch({.partitions = wanted_,
-                               .isolation = config_.isolation,
-                               .min_bytes = config_.fetch_min_bytes,
-                               .max_bytes = config_.fetch_max_bytes},
-                              response_, waiter));
-  const std::size_t answered = std::min(response_.partitions.size(), wanted_states_.size());
-  for (std::size_t i = 0; i < answered; ++i) {
-    take_answer(*wanted_states_[i], response_.partitions[i]);
-  }
-  response_.partitions.clear();
-  return absl::OkStatus();
 }
 
-OTTLA_INLINE void Fetcher::take_answer(State& state, const FetchedPartition& answer) {
+OTTLA_INLINE bool Fetcher::too_little(SteadyTime now) {
+  std::size_t bytes = 0;
+  bool failed = false;
+  for (const FetchedPartition& answer : response_.partitions) {
+    failed = failed || !answer.status.ok();
+    for (const Slice& slice : answer.slices) {
+      bytes += slice.bytes.size();
+    }
+  }
+  if (failed || bytes == 0 || bytes >= static_cast<std::size_t>(config_.fetch_min_bytes)) {
+    little_since_ = never;
+    return false;
+  }
+  if (little_since_ == never) {
+    little_since_ = now;
+  }
+  if (now < next_fetch()) {
+    return true;
+  }
+  little_since_ = never;
+  return false;
+}
+
+OTTLA_INLINE absl::StatusOr<bool> Fetcher::fetch(const Ref<Wakeable>& waiter, SteadyTime now) {
+  collect_wanted();
+  if (wanted_.empty()) {
+    return false;
+  }
+  const bool waited_enough = little_since_ != never && next_fetch() <= now;
+  OTTLA_TRY(connection_.fetch({.partitions = wanted_,
+                               .isolation = config_.isolation,
+                               .min_bytes = waited_enough ? 1 : config_.fetch_min_bytes,
+                               .max_bytes = config_.fetch_max_bytes},
+                              response_, waiter));
+  bool changed = false;
+  if (!too_little(now)) {
+    const std::size_t answered = std::min(response_.partitions.size(), wanted_states_.size());
+    for (std::size_t i = 0; i < answered; ++i) {
+      changed = take_answer(*wanted_states_[i], response_.partitions[i]) || changed;
+    }
+  }
+  for (FetchedPartition& answer : response_.partitions) {
+    answer.slices.clear();  // keeps no batch alive
+  }
+  return changed;
+}
+
+OTTLA_INLINE bool Fetcher::take_answer(State& state, const FetchedPartition& answer) {
   if (!answer.status.ok()) {
     switch (error_code(answer.status)) {
-      case ErrorCode::offset_out_of_range:
-        state.out_of_range = true;
-        state.problem = answer.status;
-        break;
       case ErrorCode::unknown_topic_id:
       case ErrorCode::unknown_topic_or_partition:
       case ErrorCode::inconsistent_topic_id:
       case ErrorCode::not_leader_or_follower:
         metadata_is_old_ = true;
-        break;
+        return false;
       default:
+        state.out_of_range = error_code(answer.status) == ErrorCode::offset_out_of_range;
         state.problem = annotate(answer.status, state.source->partition.to_string());
+        return true;
     }
-    return;
   }
   state.end = config_.isolation == IsolationLevel::read_committed ? answer.last_stable_offset
                                                                   : answer.high_watermark;
+  const Offset from = state.fetch_from;
+  bool came = false;
   for (const Slice& slice : answer.slices) {
+    came = came || !slice.bytes.empty();
     take_slice(state, slice);
     if (!state.problem.ok()) {
-      return;
+      return true;
     }
   }
+  if (came && state.fetch_from == from) {
+    state.problem = damage(state.source->partition, from, from + 1,
+                           "what was fetched there holds no whole batch with this offset");
+  }
+  return came;
 }
 
 OTTLA_INLINE void Fetcher::take_slice(State& state, const Slice& slice) {
   const CheckCrc check = config_.check_crcs && !slice.verified ? CheckCrc::verify : CheckCrc::skip;
-  BatchCursor batches(slice.bytes.bytes(), "a fetched batch", check);
+  const Bytes bytes = slice.bytes.bytes();
+  BatchCursor batches(bytes, "a fetched piece", check);
   std::size_t position = 0;
+  const auto damaged_there = [&](const absl::Status& why) {
+    Offset next = state.fetch_from + 1;
+    if (bytes.size() - position >= batch_header_size) {
+      next = std::max(next, BatchHeader::parse(bytes.subspan(position)).next_offset());
+    }
+    state.problem = fault(why) == Fault::no_memory || fault(why) == Fault::unsupported
+                        ? annotate(why, state.source->partition.to_string())
+                        : damage(state.source->partition, state.fetch_from, next, why.message());
+  };
   while (const BatchView* batch = batches.next()) {
     if (absl::Status taken = take_batch(state, *batch, slice.bytes, position); !taken.ok()) {
-      state.problem = annotate(taken, absl::StrCat(state.source->partition.to_string(),
-                                                   " at offset ", state.fetch_from.value()));
+      damaged_there(taken);
       return;
     }
     position = batches.position();
   }
   if (!batches.ok()) {
-    state.problem = annotate(
-        batches.status(),
-        absl::StrCat(state.source->partition.to_string(), " at offset ", state.fetch_from.value()));
+    damaged_there(batches.status());
   }
 }
 
 OTTLA_INLINE absl::Status Fetcher::take_batch(State& state, const BatchView& batch,
                                               const SharedBytes& memory, std::size_t position) {
   const BatchHeader& header = batch.header();
-  if (header.next_offset() <= state.fetch_from) {
+  const Offset wanted = state.fetch_from;
+  if (header.next_offset() <= wanted) {
     return absl::OkStatus();  // the fetch began inside a larger piece
   }
-  const Offset wanted = state.fetch_from;
-  if (header.is_control() || header.record_count <= 0) {
+  if (header.is_control() || header.record_count == 0) {
     state.fetch_from = header.next_offset();
     return absl::OkStatus();
   }
-  PolledBatch polled{.source = state.source, .memory = {}, .header = header, .cursor = {}};
+  PolledBatch polled{.source = state.source,
+                     .memory = {},
+                     .header = header,
+                     .begin = std::max(wanted, header.base_offset),
+                     .cursor = {},
+                     .records = header.record_count};
   if (batch.is_compressed()) {
     polled.cursor = batch.records(decompressor_, polled.memory);
   } else {
     polled.memory = memory.slice(position, batch.size());
     polled.cursor = batch.records();
   }
-  polled.records = header.record_count;
   OTTLA_TRY(polled.cursor.status());
   if (header.base_offset < wanted) {
-    OTTLA_TRY(skip_below(polled, wanted));
+    OTTLA_TRY(consumer_impl::skip_below(polled, wanted));
   }
   state.fetch_from = header.next_offset();
   if (polled.records > 0) {
     state.buffered.push_back(std::move(polled));
   }
   return absl::OkStatus();
-}
-
-OTTLA_INLINE absl::Status Fetcher::skip_below(PolledBatch& batch, Offset position) {
-  RecordCursor ahead = batch.cursor;
-  while (const RecordView* record = ahead.next()) {
-    if (record->offset() >= position) {
-      return absl::OkStatus();
-    }
-    batch.cursor = ahead;
-    --batch.records;
-  }
-  return ahead.status();
 }
 
 OTTLA_INLINE absl::Status Fetcher::damage_of(State& state) {
@@ -243,22 +333,8 @@ OTTLA_INLINE absl::Status Fetcher::damage_of(State& state) {
   state.position = Offset(damaged);
   return error(ErrorCode::corrupt_message, Fault::corrupt,
                absl::StrCat(state.source->partition.to_string(), " at offset ", damaged,
-                            ": the record is damaged; seek behind it to go on"));
-}
-
-OTTLA_INLINE std::optional<PolledBatch> Fetcher::split(PolledBatch& batch, std::int64_t records,
-                                                       Offset& next) {
-  PolledBatch head = batch;
-  head.records = static_cast<std::int32_t>(records);
-  for (std::int64_t i = 0; i < records; ++i) {
-    const RecordView* record = batch.cursor.next();
-    if (record == nullptr) {
-      return std::nullopt;  // damaged: whoever walks it will find that
-    }
-    next = record->offset() + 1;
-    --batch.records;
-  }
-  return head;
+                            ": the record is damaged; seek behind its batch to go on (the polled "
+                            "records' status tells where)"));
 }
 
 OTTLA_INLINE std::int64_t Fetcher::take_from(State& state, std::int64_t max_records, bool may_split,
@@ -266,26 +342,26 @@ OTTLA_INLINE std::int64_t Fetcher::take_from(State& state, std::int64_t max_reco
   std::int64_t taken = 0;
   while (!state.buffered.empty()) {
     PolledBatch& batch = state.buffered.front();
-    state.epoch = batch.header.leader_epoch;
     if (taken + batch.records > max_records) {
       if (taken > 0 || !may_split) {
         break;
       }
-      Offset next = batch.header.next_offset();
-      if (std::optional<PolledBatch> head = split(batch, max_records, next)) {
+      if (auto head = consumer_impl::split(batch, static_cast<std::int32_t>(max_records))) {
         taken += head->records;
-        state.position = next;
+        state.position = batch.begin;
+        state.epoch = batch.header.leader_epoch;
         into.push(*std::move(head));
         break;
       }
     }
     taken += batch.records;
     state.position = batch.header.next_offset();
+    state.epoch = batch.header.leader_epoch;
     into.push(std::move(batch));
     state.buffered.pop_front();
   }
   if (state.buffered.empty()) {
-    state.position = state.fetch_from;
+    state.position = state.fetch_from;  // also behind batches that bring no record
   }
   return taken;
 }
@@ -305,7 +381,7 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> Fetcher::take(std::int64_t max_record
     }
     taken += take_from(state, max_records - taken, taken == 0, records);
     if (taken == 0 && !state.problem.ok() && !state.out_of_range && state.buffered.empty()) {
-      return state.problem;
+      return std::exchange(state.problem, absl::OkStatus());
     }
   }
   return records;

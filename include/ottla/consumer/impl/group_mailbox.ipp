@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include <ottla/consumer/membership.hpp>
+#include <ottla/consumer/group_mailbox.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -30,7 +30,7 @@ OTTLA_INLINE void GroupMailbox::join(JoinGroupRequest request) {
                         }
                         self->news_.joined.emplace(std::move(answer));
                       }
-                      self->bell_->ring();
+                      self->bell_->wake();
                     }));
 }
 
@@ -50,7 +50,7 @@ OTTLA_INLINE void GroupMailbox::sync(SyncGroupRequest request) {
                         }
                         self->news_.synced.emplace(std::move(answer));
                       }
-                      self->bell_->ring();
+                      self->bell_->wake();
                     }));
 }
 
@@ -78,12 +78,6 @@ OTTLA_INLINE void GroupMailbox::stop() {
   if (timer != no_timer) {
     connection_->world().cancel(timer);
   }
-}
-
-OTTLA_INLINE void GroupMailbox::polled() {
-  const SteadyTime now = connection_->world().steady_now();
-  Lock lock(mutex_);
-  last_poll_ = now;
 }
 
 OTTLA_INLINE void GroupMailbox::arm(std::uint64_t generation) {
@@ -119,20 +113,22 @@ OTTLA_INLINE void GroupMailbox::tick(std::uint64_t generation) {
       return;
     }
     as = as_;
-    too_late = after(last_poll_, max_poll_interval_) <= now;
+    too_late = after(last_poll_.load(std::memory_order_relaxed), max_poll_interval_) <= now;
     if (too_late) {
       beating_ = 0;
       news_.polled_too_late = true;
     }
   }
-  if (too_late) {
+  if (too_late && !as.instance_id) {
     LeaveGroupRequest leave{.group = as.group, .members = {}};
     leave.members.push_back({.member_id = as.member_id,
                              .instance_id = as.instance_id,
                              .reason = "max.poll.interval.ms passed without a poll"});
     connection_->call(std::move(leave),
                       Reply<LeaveGroupResponse>([](absl::StatusOr<LeaveGroupResponse>) {}));
-    bell_->ring();
+  }
+  if (too_late) {  // a static member only falls silent, so that its session ends
+    bell_->wake();
     return;
   }
   connection_->call(std::move(as),
@@ -149,7 +145,7 @@ OTTLA_INLINE void GroupMailbox::tick(std::uint64_t generation) {
                         }
                         self->news_.heartbeat = error;
                       }
-                      self->bell_->ring();
+                      self->bell_->wake();
                     }));
   arm(generation);
 }

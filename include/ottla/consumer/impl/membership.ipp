@@ -2,8 +2,8 @@
 #pragma once
 
 #include <algorithm>
-#include <iterator>
 #include <set>
+#include <string>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -14,8 +14,9 @@
 #include <ottla/group/assignors.hpp>
 
 namespace ottla::inline OTTLA_ABI {
+
 OTTLA_INLINE Membership::Membership(const ConsumerConfig& config, Ref<Connection> connection,
-                                    Ref<Doorbell> bell, Owner owner,
+                                    Ref<Wakeable> bell, Owner owner,
                                     std::vector<Assignor> assignors)
     : config_(config),
       connection_(std::move(connection)),
@@ -26,7 +27,7 @@ OTTLA_INLINE Membership::Membership(const ConsumerConfig& config, Ref<Connection
 
 OTTLA_INLINE absl::StatusOr<Membership> Membership::open(const ConsumerConfig& config,
                                                          Ref<Connection> connection,
-                                                         Ref<Doorbell> bell, Owner owner) {
+                                                         Ref<Wakeable> bell, Owner owner) {
   std::vector<Assignor> assignors;
   for (const std::string& name : config.assignors) {
     OTTLA_ASSIGN(Assignor assignor, assignor_named(name));
@@ -37,13 +38,10 @@ OTTLA_INLINE absl::StatusOr<Membership> Membership::open(const ConsumerConfig& c
 }
 
 OTTLA_INLINE void Membership::subscribe(std::vector<std::string> topics) {
-  std::sort(topics.begin(), topics.end());
-  topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
+  consumer_impl::sort_and_unite(topics);
   rejoin_ = rejoin_ || topics != topics_;
   topics_ = std::move(topics);
 }
-
-OTTLA_INLINE void Membership::topics_changed() { rejoin_ = true; }
 
 OTTLA_INLINE std::vector<std::byte> Membership::subscription(const Assignor& assignor) const {
   ConsumerSubscription subscription{.topics = topics_};
@@ -60,7 +58,7 @@ OTTLA_INLINE std::vector<std::byte> Membership::subscription(const Assignor& ass
 OTTLA_INLINE void Membership::join() {
   if (protocol_ == RebalanceProtocol::eager && !owned_.empty()) {
     owner_.revoke(std::exchange(owned_, {}));
-    owner_.assign({}, {});
+    owner_.assign({});
   }
   rejoin_ = false;
   retry_at_ = never;
@@ -97,6 +95,9 @@ OTTLA_INLINE absl::StatusOr<bool> Membership::step(SteadyTime now) {
       OTTLA_TRY(synced(*std::move(news.synced), now));
       continue;
     }
+    if (state_ == State::stable && std::exchange(metadata_changed_, false)) {
+      look_at_topics();
+    }
     const bool due = retry_at_ == never || retry_at_ <= now;
     if (due && (state_ == State::outside || (state_ == State::stable && rejoin_))) {
       join();
@@ -130,6 +131,11 @@ OTTLA_INLINE absl::Status Membership::joined(absl::StatusOr<JoinGroupResponse> a
                            .protocol_type = std::string(consumer_protocol_type),
                            .protocol = assignor_,
                            .assignments = {}};
+  state_ = State::outside;  // should it fail here
+  watched_topics_.reset();
+  if (answer->leader == member_id_) {
+    OTTLA_TRY(watch_topics(*answer));
+  }
   if (answer->leader == member_id_ && !answer->skip_assignment) {
     OTTLA_ASSIGN(request.assignments, assign_members(*answer));
   }
@@ -143,16 +149,56 @@ OTTLA_INLINE absl::Status Membership::joined(absl::StatusOr<JoinGroupResponse> a
   return absl::OkStatus();
 }
 
+/// What the assignment is made of, so that a change of it is noticed.
+OTTLA_INLINE absl::Status Membership::watch_topics(const JoinGroupResponse& answer) {
+  std::set<std::string> names;
+  for (const JoinGroupResponse::Member& member : answer.members) {
+    if (auto told = decode_consumer_subscription(member.metadata); told.ok()) {
+      names.insert(told->topics.begin(), told->topics.end());
+    }
+  }
+  OTTLA_ASSIGN(const auto topics, owner_.describe({names.begin(), names.end()}));
+  auto& watched = watched_topics_.emplace();
+  for (const std::string& name : names) {
+    watched[name] = 0;
+  }
+  for (const TopicToAssign& topic : topics) {
+    watched[topic.name] = topic.partitions;
+  }
+  return absl::OkStatus();
+}
+
+OTTLA_INLINE void Membership::look_at_topics() {
+  if (!watched_topics_) {
+    return;  // the leader looks
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, partitions] : *watched_topics_) {
+    names.push_back(name);
+  }
+  const auto topics = owner_.describe(names);
+  if (!topics.ok()) {
+    metadata_changed_ = true;  // with the next step
+    return;
+  }
+  std::size_t there = 0;
+  for (const TopicToAssign& topic : *topics) {
+    rejoin_ = rejoin_ || watched_topics_->at(topic.name) != topic.partitions;
+    ++there;
+  }
+  const auto known = std::count_if(watched_topics_->begin(), watched_topics_->end(),
+                                   [](const auto& each) { return each.second != 0; });
+  rejoin_ = rejoin_ || static_cast<std::size_t>(known) != there;
+}
+
 OTTLA_INLINE absl::StatusOr<std::vector<SyncGroupRequest::Assignment>> Membership::assign_members(
     const JoinGroupResponse& answer) const {
   GroupToAssign group;
-  std::set<std::string> topics;
   for (const JoinGroupResponse::Member& member : answer.members) {
     auto told = decode_consumer_subscription(member.metadata);
     if (!told.ok()) {
       continue;  // it gets nothing; the others are not to suffer
     }
-    topics.insert(told->topics.begin(), told->topics.end());
     group.members.push_back({.id = member.member_id,
                              .instance_id = member.instance_id,
                              .rack = told->rack,
@@ -161,7 +207,11 @@ OTTLA_INLINE absl::StatusOr<std::vector<SyncGroupRequest::Assignment>> Membershi
                              .generation = told->generation,
                              .user_data = told->user_data.value_or(std::vector<std::byte>())});
   }
-  OTTLA_ASSIGN(group.topics, owner_.describe({topics.begin(), topics.end()}));
+  for (const auto& [name, partitions] : *watched_topics_) {
+    if (partitions != 0) {
+      group.topics.push_back({.name = name, .partitions = partitions});
+    }
+  }
   const auto chosen =
       std::find_if(assignors_.begin(), assignors_.end(),
                    [&](const Assignor& assignor) { return assignor.name == assignor_; });
@@ -188,6 +238,7 @@ OTTLA_INLINE absl::Status Membership::synced(absl::StatusOr<SyncGroupResponse> a
   if (answer->error != ErrorCode::none) {
     return failed(answer->error, now);
   }
+  state_ = State::outside;  // should it fail here
   OTTLA_ASSIGN(const ConsumerAssignment assignment, decode_consumer_assignment(answer->assignment));
   state_ = State::stable;
   take_assignment(consumer_impl::flatten(assignment.partitions));
@@ -204,7 +255,8 @@ OTTLA_INLINE void Membership::take_assignment(std::vector<TopicPartition> assign
   }
   owned_ = std::move(assigned);
   owned_since_ = generation_;
-  owner_.assign(owned_, added);
+  owner_.assign(owned_);
+  owner_.tell_added(added);
 }
 
 OTTLA_INLINE void Membership::lose_all() {
@@ -214,7 +266,7 @@ OTTLA_INLINE void Membership::lose_all() {
   state_ = State::outside;
   if (!owned_.empty()) {
     owner_.lose(std::exchange(owned_, {}));
-    owner_.assign({}, {});
+    owner_.assign({});
   }
 }
 
@@ -252,7 +304,7 @@ OTTLA_INLINE absl::Status Membership::failed(ErrorCode code, SteadyTime now) {
 OTTLA_INLINE void Membership::leave() {
   if (!owned_.empty()) {
     owner_.revoke(std::exchange(owned_, {}));
-    owner_.assign({}, {});
+    owner_.assign({});
   }
   mailbox_->stop();
   if (!member_id_.empty() && config_.instance_id.empty()) {

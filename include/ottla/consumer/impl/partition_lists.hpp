@@ -46,6 +46,20 @@ inline std::vector<TopicPartition> without(const std::vector<TopicPartition>& al
   return rest;
 }
 
+inline void sort_and_unite(std::vector<std::string>& names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+}
+
+inline std::vector<std::string> topics_of(const std::vector<TopicPartition>& partitions) {
+  std::vector<std::string> names;
+  for (const TopicPartition& partition : partitions) {
+    names.push_back(partition.topic);
+  }
+  sort_and_unite(names);
+  return names;
+}
+
 inline std::optional<std::string> text_or_none(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(text);
 }

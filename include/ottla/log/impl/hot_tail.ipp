@@ -8,12 +8,18 @@
 
 namespace ottla::inline OTTLA_ABI {
 
+/// A small batch keeps the whole block that it was built in.
+OTTLA_INLINE std::size_t HotTail::held(const SharedBytes& batch) {
+  return std::max(batch.size(), batch.block_capacity());
+}
+
 OTTLA_INLINE void HotTail::push(SharedBytes batch, Offset base, Offset last, Dropped& dropped) {
   if (!empty() && end() != base) {
     clear(dropped);
   }
-  bytes_ += batch.size();
+  const std::size_t size = held(batch);
   entries_.push_back({std::move(batch), base, last});
+  bytes_ += size;
 }
 
 OTTLA_INLINE void HotTail::trim(std::size_t budget, Dropped& dropped) {
@@ -25,7 +31,7 @@ OTTLA_INLINE void HotTail::trim(std::size_t budget, Dropped& dropped) {
 
 OTTLA_INLINE void HotTail::truncate(Offset end, Dropped& dropped) {
   while (!empty() && entries_.back().last >= end) {
-    bytes_ -= entries_.back().bytes.size();
+    bytes_ -= held(entries_.back().bytes);
     dropped.push_back(std::move(entries_.back().bytes));
     entries_.pop_back();
   }
@@ -41,7 +47,7 @@ OTTLA_INLINE std::size_t HotTail::find(Offset offset) const {
 
 OTTLA_INLINE void HotTail::drop_first(Dropped& dropped) {
   Entry& oldest = entries_[first_++];
-  bytes_ -= oldest.bytes.size();
+  bytes_ -= held(oldest.bytes);
   dropped.push_back(std::move(oldest.bytes));
 }
 

@@ -16,7 +16,7 @@
 namespace ottla::inline OTTLA_ABI {
 
 namespace log_impl {
-/// Of a manifest that is written anew when most of its lines are of the past.
+/// Shorter ones are not worth being written anew, though most of their lines are of the past.
 inline constexpr std::int64_t long_manifest = 64 << 10;
 
 inline constexpr std::size_t max_epoch_file = std::size_t{256} << 20;
@@ -67,7 +67,7 @@ Appended BasicLog<Fs>::append(std::span<const Bytes> batches, std::span<const Ba
   }
   if (done.status.ok()) {
     // Evidence for recovery, that may lag: where it cannot be written now, it is the next time.
-    write_notes().IgnoreError();
+    write_notes(now).IgnoreError();
     done.status = note_epochs(batches, facts);
   }
   while (done.status.ok() && done.batches < facts.size()) {
@@ -214,35 +214,35 @@ absl::Status BasicLog<Fs>::save_epochs(Durability durability) {
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::write_manifest(const std::string& lines, Durability durability) {
   const std::string path = place_->path(manifest_file);
-  if (manifest_file_ && manifest_size_ < log_impl::long_manifest) {
+  const std::int64_t end = std::exchange(manifest_end_, -1);  // not known if this fails
+  if (end >= 0 && end < manifest_limit_) {
+    OTTLA_ASSIGN(auto file, place_->files.open(path, OpenMode::read_write, IoReason::checkpoint));
     const Bytes piece = as_bytes(lines);
-    absl::Status written = manifest_file_->write(manifest_size_, {&piece, 1}, IoReason::checkpoint);
-    if (written.ok() && durability == Durability::durable) {
-      written = manifest_file_->sync(IoReason::checkpoint);
+    OTTLA_TRY(file.write(end, {&piece, 1}, IoReason::checkpoint));
+    if (durability == Durability::durable) {
+      OTTLA_TRY(file.sync(IoReason::checkpoint));
     }
-    manifest_size_ += static_cast<std::int64_t>(lines.size());
-    if (!written.ok()) {
-      manifest_file_.reset();  // what is in it now is not known
-    }
-    return written;
+    OTTLA_TRY(file.close());
+    manifest_end_ = end + static_cast<std::int64_t>(lines.size());
+    return absl::OkStatus();
   }
-  manifest_file_.reset();
   const std::string text = manifest_.whole_text();
   ++changes_;
   OTTLA_TRY(
       replace_small_file(place_->files, path, as_bytes(text), durability, IoReason::checkpoint));
-  OTTLA_ASSIGN(manifest_file_,
-               place_->files.open(path, OpenMode::read_write, IoReason::checkpoint));
-  manifest_size_ = static_cast<std::int64_t>(text.size());
+  manifest_end_ = static_cast<std::int64_t>(text.size());
+  manifest_limit_ = std::max(log_impl::long_manifest, 2 * manifest_end_);
   return absl::OkStatus();
 }
 
-/// What flushes have made known since the last time.
+/// What flushes have made known since the last time; how far they came alone, once a second.
 template <FileSystem Fs>
-absl::Status BasicLog<Fs>::write_notes() {
-  if (sealed_.empty() && !synced_) {
+absl::Status BasicLog<Fs>::write_notes(Timestamp now) {
+  const bool soon = noted_ && now >= *noted_ && now - *noted_ < 1000;
+  if (sealed_.empty() && (!synced_ || soon)) {
     return absl::OkStatus();
   }
+  noted_ = now;
   std::string lines;
   for (const SealedSegment& segment : sealed_) {
     lines += manifest_.add(segment);

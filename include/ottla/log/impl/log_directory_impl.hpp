@@ -119,9 +119,9 @@ absl::Status BasicLogDirectory<Fs>::replace(std::string_view name, std::string_v
                                             Durability durability, IoReason why) {
   OTTLA_TRY(health_->check());
   const std::string path = in(name);
-  absl::Status replaced = replace_small_file(files_, path, as_bytes(text), durability, why);
-  if (fault(replaced) == Fault::no_space && files_.remove(in(log_impl::reserve_file), why).ok()) {
-    replaced = replace_small_file(files_, path, as_bytes(text), durability, why);
+  absl::Status replaced = replace_small_file(*files_, path, as_bytes(text), durability, why);
+  if (fault(replaced) == Fault::no_space && files_->remove(in(log_impl::reserve_file), why).ok()) {
+    replaced = replace_small_file(*files_, path, as_bytes(text), durability, why);
   }
   return replaced;
 }
@@ -129,12 +129,12 @@ absl::Status BasicLogDirectory<Fs>::replace(std::string_view name, std::string_v
 template <FileSystem Fs>
 absl::Status BasicLogDirectory<Fs>::make_reserve() {
   const std::string path = in(log_impl::reserve_file);
-  const auto status = files_.status(path);
+  const auto status = files_->status(path);
   if (status.ok() && status->size == static_cast<std::int64_t>(log_impl::reserve_bytes)) {
     return absl::OkStatus();
   }
   const std::string zeros(log_impl::reserve_bytes, '\0');
-  const absl::Status made = replace_small_file(files_, path, as_bytes(zeros), Durability::written,
+  const absl::Status made = replace_small_file(*files_, path, as_bytes(zeros), Durability::written,
                                                IoReason::open_directory);
   return fault(made) == Fault::no_space ? absl::OkStatus() : made;
 }
@@ -147,7 +147,7 @@ absl::Status BasicLogDirectory<Fs>::create_partitions(std::span<const NewPartiti
     OTTLA_TRY(make_partition(partition, durability));
   }
   return durability == Durability::durable && !partitions.empty()
-             ? files_.sync_directory(path_, IoReason::create_partition)
+             ? files_->sync_directory(path_, IoReason::create_partition)
              : absl::OkStatus();
 }
 
@@ -158,10 +158,10 @@ absl::Status BasicLogDirectory<Fs>::make_partition(const NewPartition& partition
   constexpr IoReason why = IoReason::create_partition;
   const std::string text = format_partition_metadata(partition.topic_id);
   const std::string path = path_of(partition.partition);
-  const auto status = files_.status(path);
+  const auto status = files_->status(path);
   if (status.ok()) {
     OTTLA_ASSIGN(const bool empty, provably_empty(path));
-    return empty ? replace_small_file(files_, absl::StrCat(path, "/", av(partition_metadata_file)),
+    return empty ? replace_small_file(*files_, absl::StrCat(path, "/", av(partition_metadata_file)),
                                       as_bytes(text), durability, why)
                  : error(Fault::already_exists,
                          absl::StrCat(path, " is there already; move it away first"));
@@ -170,35 +170,35 @@ absl::Status BasicLogDirectory<Fs>::make_partition(const NewPartition& partition
     return status.status();
   }
   const std::string beside = in(deleted_directory_name(partition.partition, partition.unique));
-  OTTLA_TRY(files_.create_directory(beside, why));
+  OTTLA_TRY(files_->create_directory(beside, why));
   {
-    OTTLA_ASSIGN(auto file, files_.open(absl::StrCat(beside, "/", av(partition_metadata_file)),
-                                        OpenMode::create_new, why));
+    OTTLA_ASSIGN(auto file, files_->open(absl::StrCat(beside, "/", av(partition_metadata_file)),
+                                         OpenMode::create_new, why));
     const Bytes piece = as_bytes(text);
     OTTLA_TRY(file.write(0, {&piece, 1}, why));
     if (durability == Durability::durable) {
       OTTLA_TRY(file.sync(why));
-      OTTLA_TRY(files_.sync_directory(beside, why));
+      OTTLA_TRY(files_->sync_directory(beside, why));
     }
     OTTLA_TRY(file.close());
   }
-  return files_.rename(beside, path, why);
+  return files_->rename(beside, path, why);
 }
 
 /// Nobody's: no partition.metadata that says whose it is, and no file with anything in it.
 template <FileSystem Fs>
 absl::StatusOr<bool> BasicLogDirectory<Fs>::provably_empty(const std::string& directory) {
-  OTTLA_ASSIGN(const auto entries, files_.list(directory));
+  OTTLA_ASSIGN(const auto entries, files_->list(directory));
   for (const DirectoryEntry& entry : entries) {
     const std::string path = absl::StrCat(directory, "/", entry.name);
     if (entry.name == partition_metadata_file) {
-      OTTLA_ASSIGN(const auto text, read_small_file(files_, path, log_impl::max_small_file));
+      OTTLA_ASSIGN(const auto text, read_small_file(*files_, path, log_impl::max_small_file));
       if (parse_partition_metadata(text, path).ok()) {
         return false;
       }
       continue;
     }
-    OTTLA_ASSIGN(const FileStatus status, files_.status(path));
+    OTTLA_ASSIGN(const FileStatus status, files_->status(path));
     if (status.kind != FileKind::file ||
         (status.size > 0 && entry.name != absl::StrCat(av(partition_metadata_file), ".tmp"))) {
       return false;
@@ -210,7 +210,7 @@ absl::StatusOr<bool> BasicLogDirectory<Fs>::provably_empty(const std::string& di
 template <FileSystem Fs>
 absl::StatusOr<TopicId> BasicLogDirectory<Fs>::topic_id(const TopicPartition& partition) {
   const std::string path = absl::StrCat(path_of(partition), "/", av(partition_metadata_file));
-  OTTLA_ASSIGN(const auto text, read_small_file(files_, path, log_impl::max_small_file));
+  OTTLA_ASSIGN(const auto text, read_small_file(*files_, path, log_impl::max_small_file));
   return parse_partition_metadata(text, path);
 }
 
@@ -220,9 +220,9 @@ absl::Status BasicLogDirectory<Fs>::delete_partition(const TopicPartition& parti
   constexpr IoReason why = IoReason::delete_partition;
   OTTLA_TRY(health_->check());
   const std::string name = deleted_directory_name(partition, unique);
-  OTTLA_TRY(files_.rename(path_of(partition), in(name), why));
+  OTTLA_TRY(files_->rename(path_of(partition), in(name), why));
   deleted_.push_back(name);
-  return durability == Durability::durable ? files_.sync_directory(path_, why) : absl::OkStatus();
+  return durability == Durability::durable ? files_->sync_directory(path_, why) : absl::OkStatus();
 }
 
 template <FileSystem Fs>
@@ -246,21 +246,21 @@ absl::StatusOr<bool> BasicLogDirectory<Fs>::remove_some(const std::string& direc
   constexpr IoReason why = IoReason::delete_partition;
   constexpr std::size_t step_files = 64;
   constexpr std::int64_t step_bytes = std::int64_t{64} << 20;
-  OTTLA_ASSIGN(const auto entries, files_.list(directory));
+  OTTLA_ASSIGN(const auto entries, files_->list(directory));
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (i == step_files) {
       return true;
     }
     const std::string path = absl::StrCat(directory, "/", entries[i].name);
-    OTTLA_ASSIGN(const FileStatus status, files_.status(path));
+    OTTLA_ASSIGN(const FileStatus status, files_->status(path));
     if (status.kind == FileKind::file && status.size > step_bytes) {
-      OTTLA_ASSIGN(auto file, files_.open(path, OpenMode::read_write, why));
+      OTTLA_ASSIGN(auto file, files_->open(path, OpenMode::read_write, why));
       OTTLA_TRY(file.truncate(status.size - step_bytes, why));
       return true;
     }
-    OTTLA_TRY(files_.remove(path, why));
+    OTTLA_TRY(files_->remove(path, why));
   }
-  OTTLA_TRY(files_.remove_directory(directory, why));
+  OTTLA_TRY(files_->remove_directory(directory, why));
   return false;
 }
 
@@ -273,7 +273,7 @@ absl::Status BasicLogDirectory<Fs>::write_checkpoint(CheckpointKind kind,
   const std::string text = format_offset_checkpoint(offsets);
   std::optional<std::uint32_t>& crc = checkpoint_crcs_[static_cast<std::size_t>(kind)];
   if (!crc) {
-    const auto current = read_small_file(files_, in(name), log_impl::max_small_file);
+    const auto current = read_small_file(*files_, in(name), log_impl::max_small_file);
     if (!current.ok() && fault(current.status()) != Fault::not_found) {
       return current.status();
     }

@@ -48,7 +48,7 @@ class BasicLogDirectory<Fs>::Opener {
  private:
   /// Nothing when the file is missing.
   absl::StatusOr<std::optional<std::string>> read(std::string_view name) {
-    auto text = read_small_file(directory_.files_, directory_.in(name), log_impl::max_small_file);
+    auto text = read_small_file(*directory_.files_, directory_.in(name), log_impl::max_small_file);
     if (fault(text.status()) == Fault::not_found) {
       return std::nullopt;
     }
@@ -57,7 +57,7 @@ class BasicLogDirectory<Fs>::Opener {
   }
 
   absl::Status read_markers() {
-    OTTLA_ASSIGN(const VolumeId volume, directory_.files_.volume(directory_.path_));
+    OTTLA_ASSIGN(const VolumeId volume, directory_.files_->volume(directory_.path_));
     directory_.run_ = {options_.process, volume, options_.run};
     OTTLA_ASSIGN(const auto run, read(run_record_file));
     last_run_ = parse_run_record(run.value_or(""));
@@ -104,7 +104,7 @@ class BasicLogDirectory<Fs>::Opener {
   }
 
   absl::Status list() {
-    OTTLA_ASSIGN(const auto entries, directory_.files_.list(directory_.path_));
+    OTTLA_ASSIGN(const auto entries, directory_.files_->list(directory_.path_));
     for (const DirectoryEntry& entry : entries) {
       if (entry.kind != FileKind::directory) {
         continue;
@@ -157,12 +157,12 @@ class BasicLogDirectory<Fs>::Opener {
   /// Both, before any other write, and for good (W11).
   absl::Status remove_markers() {
     const auto remove = [&](std::string_view name) {
-      return directory_.files_.remove(directory_.in(name), IoReason::open_directory);
+      return directory_.files_->remove(directory_.in(name), IoReason::open_directory);
     };
     OTTLA_TRY(has_clean_ ? remove(clean_stop_file) : absl::OkStatus());
     OTTLA_TRY(kafka_clean_ ? remove(kafka_clean_stop_file) : absl::OkStatus());
     if (has_clean_ || kafka_clean_) {
-      OTTLA_TRY(directory_.files_.sync_directory(directory_.path_, IoReason::open_directory));
+      OTTLA_TRY(directory_.files_->sync_directory(directory_.path_, IoReason::open_directory));
     }
     if (directory_.foreign_) {
       const absl::Status removed = remove(file_sums_file);
@@ -190,15 +190,15 @@ class BasicLogDirectory<Fs>::Opener {
 };
 
 template <FileSystem Fs>
-BasicLogDirectory<Fs>::BasicLogDirectory(Fs files, std::string path, typename Fs::Lock lock)
-    : files_(std::move(files)),
+BasicLogDirectory<Fs>::BasicLogDirectory(Fs& files, std::string path, typename Fs::Lock lock)
+    : files_(&files),
       path_(std::move(path)),
       lock_(std::move(lock)),
       health_(make_ref<DirectoryHealth>(path_)) {}
 
 template <FileSystem Fs>
 absl::StatusOr<BasicLogDirectory<Fs>> BasicLogDirectory<Fs>::open(
-    Fs files, const LogDirectoryOptions& options, DirectoryReport& report) {
+    Fs& files, const LogDirectoryOptions& options, DirectoryReport& report) {
   auto status = files.status(options.path);
   if (fault(status.status()) == Fault::not_found) {
     OTTLA_TRY(files.create_directory(options.path, IoReason::open_directory));
@@ -220,7 +220,7 @@ absl::StatusOr<BasicLogDirectory<Fs>> BasicLogDirectory<Fs>::open(
                               "; close it there, or take another directory"));
   }
   OTTLA_TRY(lock.status());
-  BasicLogDirectory directory(std::move(files), options.path, *std::move(lock));
+  BasicLogDirectory directory(files, options.path, *std::move(lock));
   OTTLA_TRY(Opener(directory, options, report).run());
   return directory;
 }

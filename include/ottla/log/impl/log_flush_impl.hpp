@@ -45,10 +45,8 @@ void BasicLog<Fs>::publish() {
 /// Recovery trusts the indexes of the segments that end at or below the recovery point.
 template <FileSystem Fs>
 Offset BasicLog<Fs>::recovery_point() const {
-  const auto& segments = shared_.view.list_->segments;
-  const bool unsealed = !segments.empty() && shared_.unsealed_from < segments.back()->base();
-  return unsealed ? std::min(shared_.recovery_point, shared_.unsealed_from)
-                  : shared_.recovery_point;
+  return has_unsealed() ? std::min(shared_.recovery_point, shared_.unsealed_from)
+                        : shared_.recovery_point;
 }
 
 template <FileSystem Fs>
@@ -67,8 +65,7 @@ auto BasicLog<Fs>::plan_flush(FlushScope scope) const -> Flush {
   flush.parent_ = !shared_.entry_synced;
   const auto& segments = view.list_->segments;
   const Offset from = scope == FlushScope::data ? shared_.recovery_point : recovery_point();
-  const bool rolled = !segments.empty() && shared_.unsealed_from < segments.back()->base();
-  if (from < view.end_ || (scope == FlushScope::sealed && rolled)) {
+  if (from < view.end_ || (scope == FlushScope::sealed && has_unsealed())) {
     for (std::size_t i = view.list_->find(from); i < segments.size(); ++i) {
       flush.segments_.push_back(segments[i]);
     }
@@ -123,7 +120,7 @@ absl::StatusOr<CleanEnd> BasicLog<Fs>::close() {
   OTTLA_TRY(flush.run());
   flushed(flush);
   publish();
-  OTTLA_TRY(write_notes());
+  OTTLA_TRY(write_notes(no_timestamp));
   return clean_end();
 }
 

@@ -104,12 +104,12 @@ BasicLog<Fs>::BasicLog(Ref<Place> place, const LogOptions& options, Ref<Director
       random_(options.seed) {}
 
 template <FileSystem Fs>
-absl::StatusOr<BasicLog<Fs>> BasicLog<Fs>::open(Fs files, std::string directory,
+absl::StatusOr<BasicLog<Fs>> BasicLog<Fs>::open(Fs& files, std::string directory,
                                                 const LogOptions& options,
                                                 const LogOpening& opening,
                                                 Ref<DirectoryHealth> health,
                                                 RecoveryReport& report) {
-  BasicLog log(make_ref<Place>(std::move(files), std::move(directory)), options, std::move(health));
+  BasicLog log(make_ref<Place>(files, std::move(directory)), options, std::move(health));
   OTTLA_TRY(Opener(log, opening, report).run());
   return log;
 }

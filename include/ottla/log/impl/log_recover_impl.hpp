@@ -83,7 +83,7 @@ absl::Status BasicLog<Fs>::Opener::open_clean() {
   if (opening_.clean_end && damage_ == nullptr) {
     OTTLA_ASSIGN(const bool matches, is_clean_end(segment));
     if (!matches) {
-      stop_ = LastStop::system_crash;
+      stop_ = report_.last_stop = LastStop::system_crash;
       return absl::OkStatus();
     }
   }

@@ -23,8 +23,8 @@ namespace ottla::inline OTTLA_ABI::log_impl {
 /// Where a log's files are. Shared by its segments.
 template <FileSystem Fs>
 struct LogPlace final : Counted {
-  LogPlace(Fs its_files, std::string its_directory)
-      : files(std::move(its_files)), directory(std::move(its_directory)) {}
+  LogPlace(Fs& its_files, std::string its_directory)
+      : files(its_files), directory(std::move(its_directory)) {}
 
   std::string path(std::string_view name) const { return absl::StrCat(directory, "/", av(name)); }
   /// The directory that holds it.
@@ -35,7 +35,7 @@ struct LogPlace final : Counted {
                                       : std::string_view(directory).substr(0, slash);
   }
 
-  Fs files;
+  Fs& files;
   const std::string directory;
 };
 

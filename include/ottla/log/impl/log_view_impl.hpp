@@ -101,12 +101,18 @@ absl::StatusOr<bool> BasicLogView<Fs>::read_segment(const Segment& segment, std:
   }
   std::int64_t position = place->position;
   std::size_t left = request.max_bytes;
+  // Where one batch is larger than a piece, the next ones may be, too: each is read at once.
+  const std::size_t piece_size = std::max(place->header.size(), ReadBuffers::block_size);
   do {
-    std::size_t wanted = std::min(left, ReadBuffers::block_size);
+    std::size_t wanted = std::min(left, piece_size);
     if (sure_end > position) {
       wanted = std::min(wanted, static_cast<std::size_t>(sure_end - position));
     }
-    auto piece = segment.read_batches(position, wanted, buffers.take());
+    if (into.pieces.empty()) {
+      wanted = std::max(wanted, place->header.size());
+    }
+    auto piece = segment.read_batches(position, wanted,
+                                      wanted > ReadBuffers::block_size ? Buffer() : buffers.take());
     if (!piece.ok() && into.pieces.empty()) {
       return piece.status();
     }

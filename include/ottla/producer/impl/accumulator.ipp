@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include <ottla/base/status.hpp>
@@ -16,7 +15,7 @@ OTTLA_INLINE std::int64_t PartitionQueue::memory_needed(const RecordFields& reco
 
 OTTLA_INLINE std::int64_t PartitionQueue::estimated_size() const {
   const std::size_t size = open_->builder.size();
-  if (open_->builder.fields().compression == CompressionType::none) {
+  if (options_.fields.compression == CompressionType::none) {
     return static_cast<std::int64_t>(size);
   }
   return static_cast<std::int64_t>(batch_header_size +
@@ -29,29 +28,46 @@ OTTLA_INLINE bool PartitionQueue::has_room(const RecordFields& record) const {
 }
 
 OTTLA_INLINE void PartitionQueue::close() {
+  open_->records = open_->builder.record_count();
+  const std::size_t size = open_->builder.size();
   closed_.push_back(*std::move(open_));
   open_.reset();
+  expected_size_ = size + size / 8;
 }
 
 OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::drop_empty() {
   return open_->builder.empty() ? std::exchange(open_, std::nullopt) : std::nullopt;
 }
 
+/// As much as the last batch needed, so that neither is a full one copied as it grows nor has a
+/// small one, kept in memory by its readers, a large block.
+OTTLA_INLINE std::size_t PartitionQueue::first_capacity(const RecordFields& record) const {
+  const std::size_t wanted = std::max(expected_size_, batch_size_upper_bound(record));
+  const bool bounded = options_.fields.compression == CompressionType::none;
+  return bounded ? std::min(wanted, static_cast<std::size_t>(open_limit_)) : wanted;
+}
+
 OTTLA_INLINE absl::Status PartitionQueue::open(const RecordFields& record, SteadyTime now,
-                                               std::int64_t granted) {
-  std::int64_t charged = granted;
-  if (charged == 0) {
-    charged = memory_needed(record);
-    if (!budget_.try_take(charged)) {
+                                               GivenBack& granted) {
+  if (ended_) {
+    return error(Fault::closed, "the producer was closed; open a new one");
+  }
+  if (granted.bytes == 0) {
+    const std::int64_t needed = memory_needed(record);
+    if (!budget_.try_take(needed)) {
       return error(Fault::limit_reached, "buffer.memory is full");
     }
+    granted.bytes = needed;
   }
-  open_.emplace(ClosedBatch{.number = outcomes_.open(),
-                            .builder = BatchBuilder(options_.fields),
-                            .tags = {},
-                            .charged = charged,
-                            .opened = now});
-  open_limit_ = charged;
+  open_limit_ = granted.bytes;
+  const std::uint64_t number = outcomes_.open(this);
+  Buffer buffer = Buffer::allocate(first_capacity(record));
+  open_.emplace();
+  open_->number = number;
+  open_->charged = std::exchange(granted.bytes, 0);
+  open_->opened = now;
+  open_->builder = buffer ? BatchBuilder(options_.fields, std::move(buffer))
+                          : BatchBuilder(options_.fields);  // its first append says so
   return absl::OkStatus();
 }
 
@@ -85,36 +101,75 @@ OTTLA_INLINE SteadyTime PartitionQueue::close_opened_by(SteadyTime time) {
   return opened;
 }
 
-OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::take() {
-  Lock lock(mutex_);
-  if (sending_ || closed_.empty()) {
+OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::take_front(Take what) {
+  if (held_) {
     return std::nullopt;
   }
-  sending_ = true;
+  if (closed_.empty() && what == Take::open_too && open_) {
+    close();
+  }
+  if (closed_.empty()) {
+    return std::nullopt;
+  }
   std::optional<ClosedBatch> batch(std::move(closed_.front()));
   closed_.pop_front();
   return batch;
 }
 
-OTTLA_INLINE void PartitionQueue::sent() {
+OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::take(Take what) {
   Lock lock(mutex_);
-  sending_ = false;
+  if (sending_) {
+    return std::nullopt;
+  }
+  std::optional<ClosedBatch> batch = take_front(what);
+  sending_ = batch.has_value();
+  return batch;
 }
 
-OTTLA_INLINE std::vector<ClosedBatch> PartitionQueue::take_all() {
+OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::take_next(Take what) {
+  Lock lock(mutex_);
+  std::optional<ClosedBatch> batch = take_front(what);
+  sending_ = batch.has_value();
+  return batch;
+}
+
+OTTLA_INLINE PartitionQueue::PutBack PartitionQueue::put_back(std::list<ClosedBatch>& batches,
+                                                              bool hold) {
+  Lock lock(mutex_);
+  if (ended_) {
+    return PutBack::ended;
+  }
+  const std::uint64_t number = batches.front().number;
+  const std::int32_t first = batches.front().first_index;
+  const auto behind = std::find_if(closed_.begin(), closed_.end(), [&](const ClosedBatch& each) {
+    return std::pair(each.number, each.first_index) > std::pair(number, first);
+  });
+  closed_.splice(behind, batches);
+  return hold && !std::exchange(held_, true) ? PutBack::held : PutBack::queued;
+}
+
+OTTLA_INLINE void PartitionQueue::release() {
+  Lock lock(mutex_);
+  held_ = false;
+}
+
+OTTLA_INLINE std::list<ClosedBatch> PartitionQueue::end() {
   Lock lock(mutex_);
   if (open_) {
     close();
   }
-  std::vector<ClosedBatch> all(std::make_move_iterator(closed_.begin()),
-                               std::make_move_iterator(closed_.end()));
-  closed_.clear();
-  return all;
+  ended_ = true;
+  return std::exchange(closed_, {});
 }
 
 OTTLA_INLINE void PartitionQueue::observed_ratio(float ratio) {
   Lock lock(mutex_);
   ratio_.update(ratio);
+}
+
+OTTLA_INLINE void PartitionQueue::observed_overflow(float ratio) {
+  Lock lock(mutex_);
+  ratio_.restart_at(std::max(1.0F, ratio));
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -5,48 +5,57 @@
 
 #include <atomic>
 #include <utility>
-#include <vector>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/producer/producer_core.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
 class ProducerCore::InFlight final : public ProduceReply {
  public:
-  InFlight(Ref<ProducerCore> core, Ref<ProducerTopic> topic, ProducerLane& lane, ClosedBatch& batch)
-      : core_(std::move(core)),
-        topic_(std::move(topic)),
+  /// Takes the batch over.
+  InFlight(ProducerCore& core, ProducerLane& lane, ClosedBatch& batch)
+      : core_(&core),
         lane_(lane),
-        number_(batch.number),
-        records_(batch.builder.record_count()),
-        charged_(batch.charged),
-        deadline_(after(batch.opened, core_->config().delivery_timeout)),
-        tags_(std::move(batch.tags)) {}
+        deadline_(after(batch.opened, core.config().delivery_timeout)),
+        batch_(std::move(batch)) {
+    lane_.in_flight.fetch_add(1);
+  }
 
-  void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch refused) noexcept override;
-  /// The time for delivery is up; what arrives later is dropped.
-  void expire();
-  /// Hands `batch` to the connection, for the first time or again.
-  void send(SealedBatch batch);
+  void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch refused) noexcept override {
+    if (!claim()) {
+      return;  // given up before
+    }
+    const absl::Status settled =
+        guarded([&] { core_->settle(lane_, batch_, std::move(outcome), std::move(refused)); });
+    if (!settled.ok()) {
+      core_->finish(lane_, batch_, settled);
+    }
+  }
+  /// Its outcome is `why`; what arrives later is dropped.
+  void give_up(const absl::Status& why) {
+    if (claim()) {
+      core_->finish(lane_, batch_, why);
+    }
+  }
 
   bool finished() const { return finished_.load(std::memory_order_acquire); }
   SteadyTime deadline() const { return deadline_; }
 
  private:
-  friend class ProducerCore;
-  bool may_retry(const absl::Status& status) const;
-  void retry(SealedBatch batch);
-  void finish(absl::StatusOr<ProduceResponse> outcome);
+  /// True once: for whoever decides what becomes of the batch.
+  bool claim() {
+    if (finished_.exchange(true, std::memory_order_acq_rel)) {
+      return false;
+    }
+    lane_.in_flight.fetch_sub(1);
+    return true;
+  }
 
   const Ref<ProducerCore> core_;
-  const Ref<ProducerTopic> topic_;
   ProducerLane& lane_;
-  const std::uint64_t number_;
-  const std::int32_t records_;
-  const std::int64_t charged_;
   const SteadyTime deadline_;
-  std::vector<std::uint64_t> tags_;
-  std::int32_t attempts_ = 0;
+  ClosedBatch batch_;
   std::atomic<bool> finished_{false};
 };
 

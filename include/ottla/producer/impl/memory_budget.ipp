@@ -5,6 +5,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/producer/memory_budget.hpp>
 
@@ -26,8 +27,8 @@ OTTLA_INLINE bool MemoryBudget::try_take(std::int64_t bytes) {
   return true;
 }
 
-OTTLA_INLINE absl::Status MemoryBudget::take(std::int64_t bytes, World& world,
-                                             SteadyTime deadline) {
+OTTLA_INLINE absl::Status MemoryBudget::take(std::int64_t bytes, World& world, SteadyTime deadline,
+                                             absl::FunctionRef<void()> meanwhile) {
   if (bytes > total_) {
     return error(ErrorCode::message_too_large, Fault::limit_reached,
                  absl::StrCat("a batch of ", bytes, " bytes is larger than buffer.memory (", total_,
@@ -45,7 +46,9 @@ OTTLA_INLINE absl::Status MemoryBudget::take(std::int64_t bytes, World& world,
     }
     mine.bell = make_ref<Doorbell>();
     queue_.push_back(&mine);
+    waiting_.store(queue_.size());
   }
+  const absl::Status tried = guarded([&] { meanwhile(); });  // whatever it threw: wait all the same
   world.await(*mine.bell, deadline);
   Wakeups wakeups;
   Lock lock(mutex_);
@@ -53,6 +56,7 @@ OTTLA_INLINE absl::Status MemoryBudget::take(std::int64_t bytes, World& world,
     return absl::OkStatus();
   }
   queue_.erase(std::find(queue_.begin(), queue_.end(), &mine));
+  waiting_.store(queue_.size());
   grant(wakeups);  // whoever stood behind a large request may fit
   const bool closed = closed_;
   lock.unlock();
@@ -86,17 +90,13 @@ OTTLA_INLINE void MemoryBudget::grant(Wakeups& wakeups) {
     next.granted = true;
     wakeups.add(next.bell);
     queue_.pop_front();
+    waiting_.store(queue_.size());
   }
 }
 
 OTTLA_INLINE std::int64_t MemoryBudget::available() const {
   Lock lock(mutex_);
   return free_;
-}
-
-OTTLA_INLINE bool MemoryBudget::exhausted() const {
-  Lock lock(mutex_);
-  return !queue_.empty();
 }
 
 }  // namespace ottla::inline OTTLA_ABI

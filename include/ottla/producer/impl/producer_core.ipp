@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From records to closed batches; flushing and closing.
+// From records to batches that may be sent.
 #pragma once
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/callback_scope.hpp>
+#include <ottla/base/guard.hpp>
 #include <ottla/producer/impl/in_flight.hpp>
 #include <ottla/producer/producer_core.hpp>
 
@@ -48,19 +48,24 @@ inline absl::Status would_deadlock(std::string_view call) {
 
 OTTLA_INLINE ProducerCore::ProducerCore(Ref<Connection> connection, ProducerConfig config)
     : connection_(std::move(connection)),
+      world_(connection_->world()),
       config_(std::move(config)),
       batching_(producer_impl::batching_options(config_)),
-      process_generation_(connection_->world().process_generation()),
+      sendable_(config_.linger.count() == 0 ? PartitionQueue::Take::open_too
+                                            : PartitionQueue::Take::closed),
+      id_(world_.next_random()),
       budget_(config_.buffer_memory) {}
 
 OTTLA_INLINE absl::StatusOr<Ref<ProducerCore>> ProducerCore::open(Ref<Connection> connection,
                                                                   ProducerConfig config) {
-  OTTLA_TRY(check_producer_config(config));
-  return make_ref<ProducerCore>(std::move(connection), std::move(config));
+  return guarded([&]() -> absl::StatusOr<Ref<ProducerCore>> {
+    OTTLA_TRY(check_producer_config(config));
+    return make_ref<ProducerCore>(std::move(connection), std::move(config));
+  });
 }
 
 OTTLA_INLINE absl::Status ProducerCore::usable() const {
-  if (connection_->world().process_generation() != process_generation_) [[unlikely]] {
+  if (!process_.here()) [[unlikely]] {
     return error(Fault::forked,
                  "this producer belongs to the parent process; open a new broker and "
                  "producer in the child");
@@ -71,69 +76,122 @@ OTTLA_INLINE absl::Status ProducerCore::usable() const {
   return absl::OkStatus();
 }
 
-OTTLA_INLINE absl::StatusOr<Ref<ProducerTopic>> ProducerCore::topic(std::string_view name) {
+OTTLA_INLINE absl::StatusOr<ProducerTopic*> ProducerCore::topic(std::string_view name) {
   OTTLA_TRY(usable());
-  Ref<ProducerTopic> topic;
-  {
-    Lock lock(mutex_);
-    if (const auto found = topics_.find(name); found != topics_.end()) {
-      return found->second;
-    }
+  ProducerTopic* const last = last_topic_.load(std::memory_order_acquire);
+  if (last != nullptr && last->name() == name) [[likely]] {
+    return last;
   }
-  OTTLA_TRY(check_topic_name(name));
-  topic = make_ref<ProducerTopic>(std::string(name));
-  OTTLA_TRY(refresh(*topic));
-  Lock lock(mutex_);
-  return topics_.try_emplace(std::string(name), std::move(topic)).first->second;
+  return guarded([&]() -> absl::StatusOr<ProducerTopic*> {
+    {
+      Lock lock(mutex_);
+      if (const auto found = topic_by_name_.find(name); found != topic_by_name_.end()) {
+        last_topic_.store(found->second, std::memory_order_release);
+        return found->second;
+      }
+    }
+    OTTLA_TRY(check_topic_name(name));
+    const auto made = make_ref<ProducerTopic>(id_, std::string(name));
+    OTTLA_TRY(look_up(*made));
+    Lock lock(mutex_);
+    topics_.push_back(made);
+    const auto [place, is_new] = topic_by_name_.try_emplace(made->name(), made.get());
+    if (!is_new) {
+      topics_.pop_back();  // somebody else was faster
+    }
+    return place->second;
+  });
 }
 
-OTTLA_INLINE absl::Status ProducerCore::refresh(ProducerTopic& topic) {
-  const std::uint64_t version = connection_->metadata_version();
-  auto answer = ask<MetadataResponse>(
-      *connection_, MetadataRequest{.topics = std::vector<std::string>{topic.name()}},
-      after(connection_->world().steady_now(), config_.max_block));
-  if (!answer.ok()) {
-    return std::move(answer).status();
+OTTLA_INLINE absl::StatusOr<std::vector<MetadataResponse::Partition>> ProducerCore::partitions_for(
+    std::string_view name) {
+  using Partitions = std::vector<MetadataResponse::Partition>;
+  OTTLA_TRY(usable());
+  return guarded([&]() -> absl::StatusOr<Partitions> {
+    OTTLA_TRY(check_topic_name(name));
+    const std::uint64_t version = connection_->metadata_version();
+    auto answer = ask<MetadataResponse>(
+        *connection_, MetadataRequest{.topics = std::vector<std::string>{std::string(name)}},
+        after(world_.steady_now(), config_.max_block));
+    ProducerTopic asked(id_, std::string(name));
+    OTTLA_TRY(learn(asked, version, answer));
+    return std::move(answer->topics[0].partitions);
+  });
+}
+
+OTTLA_INLINE absl::Status ProducerCore::learn(ProducerTopic& topic, std::uint64_t version,
+                                              const absl::StatusOr<MetadataResponse>& answer) {
+  OTTLA_TRY(answer.status());
+  topic.set_metadata_version(version);
+  const MetadataResponse::Topic* found = nullptr;
+  for (const MetadataResponse::Topic& each : answer->topics) {
+    found = each.name == topic.name() ? &each : found;
   }
-  const bool there = answer->topics.size() == 1 && answer->topics[0].error == ErrorCode::none &&
-                     !answer->topics[0].partitions.empty();
-  if (!there) {
-    return error(ErrorCode::unknown_topic_or_partition, Fault::not_found,
+  const ErrorCode code = found == nullptr ? ErrorCode::unknown_topic_or_partition : found->error;
+  if (code == ErrorCode::unknown_topic_or_partition) {
+    return error(code, Fault::not_found,
                  absl::StrCat("topic '", topic.name(), "' does not exist; create it first"));
   }
-  topic.update(answer->topics[0].id, static_cast<std::int32_t>(answer->topics[0].partitions.size()),
-               version, batching_, budget_, outcomes_);
+  if (code != ErrorCode::none || found->partitions.empty()) {
+    return error(code == ErrorCode::none ? ErrorCode::leader_not_available : code,
+                 absl::StrCat("topic '", topic.name(),
+                              "' cannot be written to now: ", av(name(code)), "; try again"));
+  }
+  topic.update(found->id, static_cast<std::int32_t>(found->partitions.size()), batching_, budget_,
+               outcomes_);
   return absl::OkStatus();
+}
+
+OTTLA_INLINE absl::Status ProducerCore::look_up(ProducerTopic& topic) {
+  const std::uint64_t version = connection_->metadata_version();
+  return learn(topic, version,
+               ask<MetadataResponse>(
+                   *connection_, MetadataRequest{.topics = std::vector<std::string>{topic.name()}},
+                   after(world_.steady_now(), config_.max_block)));
+}
+
+OTTLA_INLINE void ProducerCore::look_up_later(ProducerTopic& topic,
+                                              absl::AnyInvocable<void()> then) {
+  const std::uint64_t version = connection_->metadata_version();
+  connection_->call(MetadataRequest{.topics = std::vector<std::string>{topic.name()}},
+                    [self = Ref<ProducerCore>(this), &topic, version,
+                     then = std::move(then)](absl::StatusOr<MetadataResponse> answer) mutable {
+                      self->learn(topic, version, answer).IgnoreError();
+                      then();
+                    });
 }
 
 OTTLA_INLINE absl::StatusOr<ProducerLane*> ProducerCore::choose_lane(
     ProducerTopic& topic, std::optional<PartitionId> partition, const RecordFields& record,
     bool& sticky) {
-  const auto count = [&] { return static_cast<std::int32_t>(topic.snapshot().lanes.size()); };
+  const ProducerTopic::Snapshot* now = &topic.snapshot();
   std::int32_t chosen = -1;
   if (partition) {
     chosen = partition->value();
-    if (chosen >= count() && topic.snapshot().metadata_version != connection_->metadata_version()) {
-      OTTLA_TRY(refresh(topic));
+    if (chosen >= now->partitions && topic.metadata_version() != connection_->metadata_version())
+        [[unlikely]] {
+      OTTLA_TRY(look_up(topic));
+      now = &topic.snapshot();
     }
   } else if (config_.partitioner) {
-    chosen = config_.partitioner(
-        {.topic = topic.name(), .key = record.key, .value = record.value, .partitions = count()});
+    chosen = config_.partitioner({.topic = topic.name(),
+                                  .key = record.key,
+                                  .value = record.value,
+                                  .partitions = now->partitions});
   } else if (record.key && !config_.ignore_keys) {
-    chosen = partition_for_key(*record.key, count());
+    chosen = partition_for_key(*record.key, now->partitions);
   }
   sticky = chosen < 0 && !partition;
   if (sticky) {
-    chosen =
-        topic.sticky().current(count(), topic.sticky().known() ? 0 : world().next_random()).value();
+    const std::uint64_t random = topic.sticky().known() ? 0 : world_.next_random();
+    chosen = topic.sticky().current(now->partitions, random).value();
   }
-  const std::vector<ProducerLane*>& lanes = topic.snapshot().lanes;
-  if (chosen < 0 || static_cast<std::size_t>(chosen) >= lanes.size()) [[unlikely]] {
+  if (chosen < 0 || chosen >= now->partitions) [[unlikely]] {
     return error(ErrorCode::unknown_topic_or_partition, Fault::invalid_argument,
-                 absl::StrCat("topic '", topic.name(), "' has partitions 0 to ", count() - 1,
-                              ", there is no partition ", chosen));
+                 absl::StrCat("topic '", topic.name(), "' has partitions 0 to ",
+                              now->partitions - 1, ", there is no partition ", chosen));
   }
-  return lanes[static_cast<std::size_t>(chosen)];
+  return now->lanes[static_cast<std::size_t>(chosen)];
 }
 
 OTTLA_INLINE absl::Status ProducerCore::check_size(const RecordFields& record) const {
@@ -155,76 +213,97 @@ OTTLA_INLINE absl::StatusOr<Receipt> ProducerCore::send(ProducerTopic& topic,
                                                         std::uint64_t tag) {
   OTTLA_TRY(usable());
   OTTLA_TRY(check_size(record));
+  if (topic.producer() != id_) [[unlikely]] {
+    return error(Fault::invalid_argument,
+                 absl::StrCat("the handle of topic '", topic.name(),
+                              "' is another producer's; ask this one for its own"));
+  }
+  return guarded([&] { return append(topic, partition, record, tag); });
+}
+
+OTTLA_INLINE absl::StatusOr<Receipt> ProducerCore::append(ProducerTopic& topic,
+                                                          std::optional<PartitionId> partition,
+                                                          const RecordFields& record,
+                                                          std::uint64_t tag) {
   bool sticky = false;
-  OTTLA_ASSIGN(ProducerLane * lane, choose_lane(topic, partition, record, sticky));
-  auto appended = lane->queue.append(record, tag, sticky, world());
+  OTTLA_ASSIGN(ProducerLane* const lane, choose_lane(topic, partition, record, sticky));
+  auto appended = lane->append(record, tag, sticky, world_);
+  Ref<ProducerCore> self;  // where callbacks may run, which may destroy the producer
   if (!appended.ok()) [[unlikely]] {
+    self = Ref<ProducerCore>(this);
     if (fault(appended.status()) != Fault::limit_reached) {
       return std::move(appended).status();
     }
-    appended = append_when_there_is_memory(topic, *lane, record, tag, sticky);
+    appended = append_when_there_is_memory(*lane, record, tag, sticky);
     if (!appended.ok()) {
       return std::move(appended).status();
     }
   }
   if (appended->move_on) {
-    topic.sticky().move_on(lane->partition,
-                           static_cast<std::int32_t>(topic.snapshot().lanes.size()),
-                           world().next_random());
+    topic.sticky().move_on(lane->partition, topic.snapshot().partitions, world_.next_random());
   }
-  if (config_.linger.count() == 0) {
-    lane->queue.close_open();
-    drain(topic, *lane);
-    return appended->receipt;
+  const bool sends = appended->closed || sendable_ == PartitionQueue::Take::open_too;
+  if (appended->opened || sends) {
+    self = Ref<ProducerCore>(this);
   }
   if (appended->opened) {
-    linger(topic, *lane);
+    batch_opened(*lane);
   }
-  if (appended->closed) {
-    drain(topic, *lane);
+  if (sends) {
+    drain(*lane);
   }
   return appended->receipt;
 }
 
+/// What is looked at once a batch, not once a record.
+OTTLA_INLINE void ProducerCore::batch_opened(ProducerLane& lane) {
+  if (lane.topic.metadata_version() != connection_->metadata_version() &&
+      lane.topic.begin_looking()) {
+    look_up_later(lane.topic, [&topic = lane.topic] { topic.end_looking(); });
+  }
+  if (sendable_ == PartitionQueue::Take::open_too) {
+    return;
+  }
+  if (budget_.exhausted()) {
+    lane.close_open();
+    drain(lane);
+  } else if (!lane.lingering.exchange(true)) {
+    linger(lane, world_.steady_now());
+  }
+}
+
 OTTLA_INLINE absl::StatusOr<PartitionQueue::Appended> ProducerCore::append_when_there_is_memory(
-    ProducerTopic& topic, ProducerLane& lane, const RecordFields& record, std::uint64_t tag,
-    bool sticky) {
-  // Memory comes back when batches are done: send every one there is, and have them written.
-  const SteadyTime deadline = after(world().steady_now(), config_.max_block);
-  drain(topic, lane);
-  for (const Ref<ProducerTopic>& other : topics()) {
-    for (ProducerLane* each : other->snapshot().lanes) {
-      each->queue.close_open();
-      drain(*other, *each);
-      OTTLA_TRY(write_out(*other, *each, deadline));
+    ProducerLane& lane, const RecordFields& record, std::uint64_t tag, bool sticky) {
+  const std::int64_t needed = lane.memory_needed(record);
+  if (CallbackScope::active()) {
+    send_everything();
+    if (!budget_.try_take(needed)) {
+      return producer_impl::would_deadlock("send with buffer.memory full");
     }
+  } else {
+    const SteadyTime deadline = after(world_.steady_now(), config_.max_block);
+    OTTLA_TRY(budget_.take(needed, world_, deadline, [&] {
+      // Memory comes back when batches are done: send every one there is, and have them written.
+      send_everything();
+      write_out_everything(deadline);
+    }));
   }
-  if (CallbackScope::active() && !budget_.try_take(0)) {
-    return producer_impl::would_deadlock("send with buffer.memory full");
+  auto appended = lane.append(record, tag, sticky, world_, needed);
+  if (closed_.load()) {
+    fail_unsent();  // end() may have looked before
   }
-  const std::int64_t needed = lane.queue.memory_needed(record);
-  OTTLA_TRY(budget_.take(needed, world(), deadline));
-  OTTLA_TRY(usable());
-  return lane.queue.append(record, tag, sticky, world(), needed);
+  return appended;
 }
 
-OTTLA_INLINE absl::Status ProducerCore::write_out(const ProducerTopic& topic, ProducerLane& lane,
-                                                  SteadyTime deadline) {
-  if (lane.in_flight.load(std::memory_order_relaxed) == 0) {
-    return absl::OkStatus();
-  }
-  // A failed write reaches the batches it concerns; here it only ends the waiting.
-  absl::Status written =
-      connection_->write_out(topic.snapshot().id, lane.partition, config_.durability, deadline);
-  return fault(written) == Fault::closed ? written : absl::OkStatus();
-}
-
-OTTLA_INLINE void ProducerCore::linger(ProducerTopic& topic, ProducerLane& lane) {
-  const SteadyTime opened = world().steady_now();
+OTTLA_INLINE void ProducerCore::linger(ProducerLane& lane, SteadyTime opened) {
   SteadyTime when = never;
   {
     Lock lock(mutex_);
-    lingering_.push_back({Ref<ProducerTopic>(&topic), &lane, opened});
+    auto place = lingering_.end();
+    while (place != lingering_.begin() && std::prev(place)->opened > opened) {
+      --place;
+    }
+    lingering_.insert(place, {&lane, opened});
     if (!std::exchange(linger_armed_, true)) {
       when = after(lingering_.front().opened, config_.linger);
     }
@@ -233,152 +312,42 @@ OTTLA_INLINE void ProducerCore::linger(ProducerTopic& topic, ProducerLane& lane)
 }
 
 OTTLA_INLINE void ProducerCore::close_lingered() {
-  const SteadyTime now = world().steady_now();
-  std::vector<Lingering> due;
+  const SteadyTime now = world_.steady_now();
+  const SteadyTime latest = now - config_.linger;
+  std::vector<ProducerLane*> due;
   SteadyTime next = never;
   {
     Lock lock(mutex_);
-    while (!lingering_.empty() && after(lingering_.front().opened, config_.linger) <= now) {
-      due.push_back(std::move(lingering_.front()));
+    while (!lingering_.empty() && lingering_.front().opened <= latest) {
+      due.push_back(lingering_.front().lane);
       lingering_.pop_front();
     }
     linger_armed_ = !lingering_.empty();
     next = linger_armed_ ? after(lingering_.front().opened, config_.linger) : never;
   }
   arm(linger_timer, next);
-  for (const Lingering& each : due) {
-    each.lane->queue.close_opened_by(each.opened);
-    drain(*each.topic, *each.lane);
+  for (ProducerLane* lane : due) {
+    lane->lingering.exchange(false);
+    const SteadyTime opened = lane->close_opened_by(latest);
+    if (opened != never && opened > latest && !lane->lingering.exchange(true)) {
+      linger(*lane, opened);  // a younger batch was open
+    }
+    drain(*lane);
   }
 }
 
-OTTLA_INLINE std::vector<Ref<ProducerTopic>> ProducerCore::topics() const {
-  std::vector<Ref<ProducerTopic>> all;
-  Lock lock(mutex_);
-  for (const auto& [name, topic] : topics_) {
-    all.push_back(topic);
-  }
-  return all;
-}
-
-OTTLA_INLINE absl::StatusOr<RecordMetadata> ProducerCore::wait(Receipt receipt,
-                                                               SteadyTime deadline) {
-  const auto bell = make_ref<Doorbell>();
-  BatchOutcome outcome;
-  BatchOutcomes::State state = outcomes_.look(receipt.batch, outcome, bell);
-  if (state == BatchOutcomes::State::pending) {
-    if (CallbackScope::active()) {
-      return producer_impl::would_deadlock("wait");
-    }
-    for (const Ref<ProducerTopic>& topic : topics()) {
-      for (ProducerLane* lane : topic->snapshot().lanes) {
-        lane->queue.close_if_open(receipt.batch);
-        drain(*topic, *lane);
-        OTTLA_TRY(write_out(*topic, *lane, deadline));
-      }
-    }
-    world().await(*bell, deadline);
-    state = outcomes_.look(receipt.batch, outcome, {});
-  }
-  if (state == BatchOutcomes::State::forgotten) {
-    return error(Fault::not_found,
-                 absl::StrCat("the outcome of this receipt is not remembered any "
-                              "more: wait before ",
-                              BatchOutcomes::remembered, " more batches are done"),
-                 Outcome::unknown);
-  }
-  if (state == BatchOutcomes::State::pending) {
-    return error(ErrorCode::request_timed_out, Fault::timed_out,
-                 "the record is not acknowledged yet; wait again", Outcome::unknown);
-  }
-  if (!outcome.status.ok()) {
-    return outcome.status;
-  }
-  const bool known = outcome.base_offset >= Offset(0);
-  return RecordMetadata{.partition = outcome.partition,
-                        .offset = known ? outcome.base_offset + receipt.index : Offset(-1),
-                        .timestamp = outcome.log_append_time};
-}
-
-OTTLA_INLINE absl::Status ProducerCore::flush(SteadyTime deadline) {
-  if (CallbackScope::active()) {
-    return producer_impl::would_deadlock("flush");
-  }
-  if (connection_->world().process_generation() != process_generation_) {
-    return usable();
-  }
-  const std::uint64_t end = outcomes_.next();
-  for (const Ref<ProducerTopic>& topic : topics()) {
-    for (ProducerLane* lane : topic->snapshot().lanes) {
-      lane->queue.close_open();
-      drain(*topic, *lane);
-    }
-  }
-  for (const Ref<ProducerTopic>& topic : topics()) {
-    for (ProducerLane* lane : topic->snapshot().lanes) {
-      OTTLA_TRY(write_out(*topic, *lane, deadline));
-    }
-  }
-  for (;;) {
-    const auto bell = make_ref<Doorbell>();
-    if (outcomes_.done_below(end, bell)) {
-      break;
-    }
-    if (!world().await(*bell, deadline)) {
-      return error(
-          ErrorCode::request_timed_out, Fault::timed_out,
-          absl::StrCat(outcomes_.pending(), " batches are not acknowledged yet; flush again"),
-          Outcome::unknown);
-    }
-  }
-  Lock lock(mutex_);
-  return std::exchange(first_failure_, absl::OkStatus());
-}
-
-OTTLA_INLINE absl::Status ProducerCore::close(SteadyTime deadline) {
-  if (connection_->world().process_generation() != process_generation_) {
-    return usable();  // a child only forgets what it inherited
-  }
-  if (closed_.exchange(true)) {
-    return absl::OkStatus();
-  }
-  const bool in_callback = CallbackScope::active();
-  absl::Status flushed = in_callback ? producer_impl::would_deadlock("close") : flush(deadline);
-  budget_.close();
-  fail_unsent(error(Fault::closed, "the producer was closed before the record was sent"));
-  std::deque<Ref<InFlight>> left;
-  std::deque<Lingering> lingering;
-  TimerId timers[2];
+OTTLA_INLINE std::vector<ProducerLane*> ProducerCore::lanes() const {
+  std::vector<Ref<ProducerTopic>> topics;
   {
     Lock lock(mutex_);
-    std::copy(std::begin(timers_), std::end(timers_), timers);
-    left.swap(watched_);
-    lingering.swap(lingering_);
+    topics = topics_;
   }
-  world().cancel(timers[0]);
-  world().cancel(timers[1]);
-  for (const Ref<InFlight>& batch : left) {
-    batch->finish(error(Fault::closed, "the producer was closed before the record was acknowledged",
-                        Outcome::unknown));
+  std::vector<ProducerLane*> all;
+  for (const Ref<ProducerTopic>& topic : topics) {
+    const std::vector<ProducerLane*>& its = topic->snapshot().lanes;
+    all.insert(all.end(), its.begin(), its.end());
   }
-  muted_.store(true, std::memory_order_seq_cst);
-  const auto nobody = make_ref<Doorbell>();
-  while (!in_callback && callbacks_running_.load(std::memory_order_seq_cst) != 0 &&
-         world().steady_now() < deadline) {
-    world().await(*nobody, after(world().steady_now(), std::chrono::microseconds(50)));
-  }
-  return flushed;
-}
-
-OTTLA_INLINE void ProducerCore::fail_unsent(const absl::Status& why) {
-  for (const Ref<ProducerTopic>& topic : topics()) {
-    for (ProducerLane* lane : topic->snapshot().lanes) {
-      for (ClosedBatch& batch : lane->queue.take_all()) {
-        lane->in_flight.fetch_add(1, std::memory_order_relaxed);
-        make_ref<InFlight>(Ref<ProducerCore>(this), topic, *lane, batch)->done(why, {});
-      }
-    }
-  }
+  return all;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

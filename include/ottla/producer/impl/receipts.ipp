@@ -1,65 +1,147 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <utility>
+#include <algorithm>
 
 #include <ottla/producer/receipts.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
-OTTLA_INLINE std::uint64_t BatchOutcomes::open() {
+OTTLA_INLINE std::uint64_t BatchOutcomes::open(PartitionQueue* queue) {
   Lock lock(mutex_);
-  slots_.try_emplace(next_);
-  pending_.insert(next_);
+  make_room();
+  in_ring(next_) = Slot{.outcome = {}, .queue = queue};
+  ++pending_;
   return next_++;
 }
 
-OTTLA_INLINE void BatchOutcomes::complete(std::uint64_t batch, BatchOutcome outcome) {
-  std::vector<Ref<Doorbell>> waiting;
-  std::vector<Ref<Doorbell>> flushing;
-  {
-    Lock lock(mutex_);
-    const auto found = slots_.find(batch);
-    if (found == slots_.end() || found->second.done) {
-      return;
-    }
-    found->second.done = true;
-    found->second.outcome = std::move(outcome);
-    waiting.swap(found->second.waiting);
-    const bool was_oldest = *pending_.begin() == batch;
-    pending_.erase(batch);
-    done_.push_back(batch);
-    if (done_.size() > remembered) {
-      slots_.erase(done_.front());
-      done_.pop_front();
-    }
-    if (was_oldest) {
-      flushing.swap(flushing_);
-    }
+/// The place of `next_` is free afterwards.
+OTTLA_INLINE void BatchOutcomes::make_room() {
+  constexpr std::size_t first_size = 16;
+  const std::size_t size = ring_.size();
+  if (next_ < size) {
+    return;
   }
-  for (const Ref<Doorbell>& bell : waiting) {
-    bell->ring();
+  if (size < remembered) {
+    std::vector<Slot> larger(std::max(first_size, 2 * size));
+    for (std::uint64_t batch = ring_begin(); batch < next_; ++batch) {
+      larger[static_cast<std::size_t>(batch) & (larger.size() - 1)] = std::move(in_ring(batch));
+    }
+    ring_.swap(larger);
+    return;
   }
-  for (const Ref<Doorbell>& bell : flushing) {
-    bell->ring();
+  const std::uint64_t leaving = next_ - size;
+  if (leaving == 0) {
+    return;  // there is no batch 0
+  }
+  if (!in_ring(leaving).done) {
+    late_.emplace(leaving, in_ring(leaving));
+  } else if (!pieces_.empty()) {
+    pieces_.erase(leaving);
   }
 }
 
-OTTLA_INLINE BatchOutcomes::State BatchOutcomes::look(std::uint64_t batch, BatchOutcome& into,
-                                                      const Ref<Doorbell>& bell) {
+OTTLA_INLINE BatchOutcomes::Slot* BatchOutcomes::find(std::uint64_t batch) {
+  if (batch >= ring_begin() && batch < next_) {
+    return &in_ring(batch);
+  }
+  const auto found = late_.find(batch);
+  return found == late_.end() ? nullptr : &found->second;
+}
+
+OTTLA_INLINE void BatchOutcomes::split(std::uint64_t batch, std::int32_t pieces) {
   Lock lock(mutex_);
-  const auto found = slots_.find(batch);
-  if (found == slots_.end()) {
+  pieces_[batch].left += pieces - 1;
+}
+
+OTTLA_INLINE void BatchOutcomes::complete(std::uint64_t batch, std::int32_t first,
+                                          BatchOutcome outcome) {
+  Wakeups wakeups;  // runs after the lock is released
+  Lock lock(mutex_);
+  Slot* const slot = find(batch);
+  if (slot == nullptr || slot->done) {
+    return;
+  }
+  if (const auto split = pieces_.find(batch); split != pieces_.end()) [[unlikely]] {
+    split->second.done.emplace_back(first, outcome);
+    if (--split->second.left != 0) {
+      return;
+    }
+    std::sort(split->second.done.begin(), split->second.done.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+  }
+  slot->done = true;
+  slot->outcome = std::move(outcome);
+  --pending_;
+  tell(batch, *slot, wakeups);
+  if (batch < ring_begin()) {
+    pieces_.erase(batch);
+    late_.erase(batch);
+  }
+  if (!flushing_.empty()) {
+    const std::uint64_t oldest = oldest_pending();
+    std::erase_if(flushing_, [&](auto& each) {
+      if (each.first <= oldest) {
+        wakeups.add(std::move(each.second));
+        return true;
+      }
+      return false;
+    });
+  }
+}
+
+OTTLA_INLINE void BatchOutcomes::tell(std::uint64_t batch, const Slot& slot, Wakeups& wakeups) {
+  for (std::size_t i = 0; i < waiting_.size();) {
+    if (waiting_[i]->receipt.batch != batch) {
+      ++i;
+      continue;
+    }
+    waiting_[i]->outcome = outcome_of(waiting_[i]->receipt, slot);
+    wakeups.add(waiting_[i]->bell);
+    std::swap(waiting_[i], waiting_.back());
+    waiting_.pop_back();
+  }
+}
+
+OTTLA_INLINE BatchOutcome BatchOutcomes::outcome_of(Receipt receipt, const Slot& slot) const {
+  BatchOutcome outcome = slot.outcome;
+  std::int32_t begin = 0;
+  if (const auto split = pieces_.find(receipt.batch); split != pieces_.end()) [[unlikely]] {
+    for (const auto& [first, piece] : split->second.done) {
+      if (first <= receipt.index) {
+        outcome = piece;
+        begin = first;
+      }
+    }
+  }
+  if (outcome.offset >= Offset(0)) {
+    outcome.offset += receipt.index - begin;
+  }
+  return outcome;
+}
+
+OTTLA_INLINE BatchOutcomes::State BatchOutcomes::look(Receipt receipt, BatchOutcome& into,
+                                                      const Ref<OutcomeWaiter>& waiter) {
+  Lock lock(mutex_);
+  const Slot* const slot = find(receipt.batch);
+  if (slot == nullptr) {
     return State::forgotten;
   }
-  if (found->second.done) {
-    into = found->second.outcome;
+  if (slot->done) {
+    into = outcome_of(receipt, *slot);
     return State::done;
   }
-  if (bell) {
-    found->second.waiting.push_back(bell);
+  if (waiter) {
+    waiter->receipt = receipt;
+    waiting_.push_back(waiter);
   }
   return State::pending;
+}
+
+OTTLA_INLINE PartitionQueue* BatchOutcomes::queue_of(std::uint64_t batch) {
+  Lock lock(mutex_);
+  const Slot* const slot = find(batch);
+  return slot == nullptr || slot->done ? nullptr : slot->queue;
 }
 
 OTTLA_INLINE std::uint64_t BatchOutcomes::next() const {
@@ -67,20 +149,31 @@ OTTLA_INLINE std::uint64_t BatchOutcomes::next() const {
   return next_;
 }
 
+OTTLA_INLINE std::uint64_t BatchOutcomes::oldest_pending() {
+  if (!late_.empty()) {
+    return late_.begin()->first;
+  }
+  oldest_ = std::max(oldest_, ring_begin());
+  while (oldest_ < next_ && in_ring(oldest_).done) {
+    ++oldest_;
+  }
+  return oldest_;
+}
+
 OTTLA_INLINE bool BatchOutcomes::done_below(std::uint64_t number, const Ref<Doorbell>& bell) {
   Lock lock(mutex_);
-  if (pending_.empty() || *pending_.begin() >= number) {
+  if (oldest_pending() >= number) {
     return true;
   }
   if (bell) {
-    flushing_.push_back(bell);
+    flushing_.emplace_back(number, bell);
   }
   return false;
 }
 
 OTTLA_INLINE std::size_t BatchOutcomes::pending() const {
   Lock lock(mutex_);
-  return pending_.size();
+  return pending_;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -11,23 +12,29 @@
 #include <ottla/base/callback_scope.hpp>
 #include <ottla/base/guard.hpp>
 #include <ottla/producer/impl/in_flight.hpp>
+#include <ottla/producer/impl/split_batch.hpp>
 #include <ottla/producer/producer_core.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
-OTTLA_INLINE void ProducerCore::drain(ProducerTopic& topic, ProducerLane& lane) {
-  while (std::optional<ClosedBatch> batch = lane.queue.take()) {
-    hand_over(topic, lane, *std::move(batch));
-    lane.queue.sent();
+OTTLA_INLINE void ProducerCore::drain(ProducerLane& lane) {
+  for (auto batch = lane.take(sendable_); batch; batch = lane.take_next(sendable_)) {
+    const absl::Status handed = guarded([&] { hand_over(lane, *batch); });
+    if (!handed.ok()) {
+      finish(lane, *batch, handed);
+    }
   }
 }
 
 OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
                                                             ClosedBatch& batch) {
-  const std::size_t size = batch.builder.size();
+  if (!batch.sealed.empty()) {
+    return std::move(batch.sealed);
+  }
   if (config_.compression == CompressionType::none) {
     return batch.builder.seal();
   }
+  const std::size_t size = batch.builder.size();
   std::unique_ptr<Compressor> compressor;
   {
     Lock lock(mutex_);
@@ -41,94 +48,150 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
   }
   absl::StatusOr<SealedBatch> sealed = batch.builder.seal(*compressor);
   if (sealed.ok() && size > batch_header_size) {
-    lane.queue.observed_ratio(static_cast<float>(sealed->size() - batch_header_size) /
-                              static_cast<float>(size - batch_header_size));
+    lane.observed_ratio(static_cast<float>(sealed->size() - batch_header_size) /
+                        static_cast<float>(size - batch_header_size));
   }
   Lock lock(mutex_);
   compressors_.push_back(std::move(compressor));
   return sealed;
 }
 
-OTTLA_INLINE void ProducerCore::hand_over(ProducerTopic& topic, ProducerLane& lane,
-                                          ClosedBatch batch) {
-  const auto in_flight =
-      make_ref<InFlight>(Ref<ProducerCore>(this), Ref<ProducerTopic>(&topic), lane, batch);
-  lane.in_flight.fetch_add(1, std::memory_order_relaxed);
+/// Throws only while `batch` is still the caller's.
+OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch) {
   absl::StatusOr<SealedBatch> sealed = seal(lane, batch);
   if (!sealed.ok()) {
-    in_flight->done(std::move(sealed).status(), {});
+    finish(lane, batch, std::move(sealed).status());
     return;
   }
-  if (config_.acks != Acks::none) {
-    watch(in_flight);
+  ++batch.attempts;
+  const TopicId topic = lane.topic.snapshot().id;
+  if (config_.acks == Acks::none) {
+    connection_->produce({.topic_id = topic,
+                          .partition = lane.partition,
+                          .acks = config_.acks,
+                          .durability = config_.durability,
+                          .batch = *std::move(sealed),
+                          .reply = nullptr});
+    finish(lane, batch, ProduceResponse{});
+    return;
   }
-  in_flight->send(*std::move(sealed));
-}
-
-OTTLA_INLINE void ProducerCore::InFlight::send(SealedBatch batch) {
-  ++attempts_;
-  const bool acknowledged = core_->config_.acks != Acks::none;
-  core_->connection_->produce({.topic_id = topic_->snapshot().id,
-                               .partition = lane_.partition,
-                               .acks = core_->config_.acks,
-                               .durability = core_->config_.durability,
-                               .batch = std::move(batch),
-                               .reply = acknowledged ? Ref<ProduceReply>(this) : nullptr});
-  if (!acknowledged) {
-    finish(ProduceResponse{});
-  }
-}
-
-OTTLA_INLINE void ProducerCore::InFlight::done(absl::StatusOr<ProduceResponse> outcome,
-                                               SealedBatch refused) noexcept {
-  if (!outcome.ok() && !refused.empty() && may_retry(outcome.status())) {
-    retry(std::move(refused));
+  const auto in_flight = make_ref<InFlight>(*this, lane, batch);
+  const absl::StatusOr<bool> watched =
+      guarded([&] { return absl::StatusOr<bool>(watch(in_flight)); });
+  if (!watched.ok()) {
+    in_flight->give_up(watched.status());
+  } else if (!*watched) {
+    in_flight->give_up(error(Fault::closed, "the producer was closed before the record was sent"));
   } else {
-    finish(std::move(outcome));
+    connection_->produce({.topic_id = topic,
+                          .partition = lane.partition,
+                          .acks = config_.acks,
+                          .durability = config_.durability,
+                          .batch = *std::move(sealed),
+                          .reply = in_flight});
   }
 }
 
-OTTLA_INLINE bool ProducerCore::InFlight::may_retry(const absl::Status& status) const {
-  return !finished() && fault(status) == Fault::none && retriable(status) &&
-         outcome(status) == Outcome::not_written && attempts_ <= core_->config_.retries &&
-         core_->world().steady_now() < deadline_;
-}
-
-OTTLA_INLINE void ProducerCore::InFlight::retry(SealedBatch batch) {
-  const auto doublings = std::min(attempts_ - 1, 20);
-  const auto wait = std::min(core_->config_.retry_backoff * (std::int64_t{1} << doublings),
-                             core_->config_.retry_backoff_max);
-  core_->world().post_at(after(core_->world().steady_now(), wait),
-                         [self = Ref<InFlight>(this), again = std::move(batch)]() mutable {
-                           if (absl::Status known = self->core_->refresh(*self->topic_);
-                               !known.ok()) {
-                             self->finish(std::move(known));
-                           } else {
-                             self->send(std::move(again));
-                           }
-                         });
-}
-
-OTTLA_INLINE void ProducerCore::InFlight::expire() {
-  finish(error(
-      ErrorCode::request_timed_out, Fault::timed_out,
-      absl::StrCat("no acknowledgement within delivery.timeout.ms (",
-                   core_->config_.delivery_timeout.count(), "); the records may still appear"),
-      Outcome::unknown));
-}
-
-OTTLA_INLINE void ProducerCore::InFlight::finish(absl::StatusOr<ProduceResponse> outcome) {
-  if (!finished_.exchange(true, std::memory_order_acq_rel)) {
-    core_->finish(*this, std::move(outcome));
+OTTLA_INLINE void ProducerCore::settle(ProducerLane& lane, ClosedBatch& batch,
+                                       absl::StatusOr<ProduceResponse> outcome,
+                                       SealedBatch refused) {
+  if (outcome.ok() || refused.empty()) {
+    finish(lane, batch, outcome);
+  } else if (error_code(outcome.status()) == ErrorCode::message_too_large && batch.records > 1) {
+    if (const absl::Status cut = split(lane, batch, refused); !cut.ok()) {
+      finish(lane, batch, cut);
+    }
+  } else if (may_retry(outcome.status(), batch)) {
+    retry(lane, batch, std::move(outcome).status(), std::move(refused));
+  } else {
+    finish(lane, batch, outcome);
   }
 }
 
-OTTLA_INLINE void ProducerCore::finish(InFlight& batch, absl::StatusOr<ProduceResponse> outcome) {
-  report(batch, outcome);
-  batch.lane_.in_flight.fetch_sub(1, std::memory_order_relaxed);
-  BatchOutcome kept{.status = outcome.status(), .partition = batch.lane_.partition};
+/// A full disk is told at once: nothing here would make it better.
+OTTLA_INLINE bool ProducerCore::may_retry(const absl::Status& status,
+                                          const ClosedBatch& batch) const {
+  const Fault kind = fault(status);
+  return retriable(status) && outcome(status) == Outcome::not_written &&
+         (kind == Fault::none || kind == Fault::timed_out || kind == Fault::no_memory) &&
+         batch.attempts <= config_.retries;
+}
+
+/// The queue is held until then, so that no later batch overtakes this one.
+OTTLA_INLINE void ProducerCore::retry(ProducerLane& lane, ClosedBatch& batch, absl::Status why,
+                                      SealedBatch refused) {
+  const int doublings = std::min(batch.attempts - 1, 20);
+  const std::chrono::nanoseconds longest =
+      std::min(config_.retry_backoff * (std::int64_t{1} << doublings), config_.retry_backoff_max);
+  // 20 % more or less, so that many producers do not come back at once.
+  const auto share = static_cast<std::int64_t>(world_.next_random() % 401) + 800;
+  const SteadyTime when = after(world_.steady_now(), longest / 1000 * share);
+  if (when >= after(batch.opened, config_.delivery_timeout)) {
+    finish(lane, batch,
+           annotate(why, absl::StrCat("given up after ", batch.attempts,
+                                      " attempts, at the end of delivery.timeout.ms (",
+                                      config_.delivery_timeout.count(), ")")));
+    return;
+  }
+  batch.sealed = std::move(refused);
+  std::list<ClosedBatch> one;
+  one.push_back(std::move(batch));
+  switch (lane.put_back(one, true)) {
+    case PartitionQueue::PutBack::ended:
+      finish(lane, one.front(),
+             error(Fault::closed,
+                   "the producer was closed before the record "
+                   "was sent again"));
+      break;
+    case PartitionQueue::PutBack::held:
+      world_.post_at(when, [self = Ref<ProducerCore>(this), &lane] { self->resume(lane); });
+      break;
+    case PartitionQueue::PutBack::queued:
+      break;
+  }
+}
+
+OTTLA_INLINE void ProducerCore::resume(ProducerLane& lane) {
+  if (lane.topic.metadata_version() != connection_->metadata_version()) {
+    look_up_later(lane.topic, [self = Ref<ProducerCore>(this), &lane] {
+      lane.release();
+      self->drain(lane);
+    });
+    return;
+  }
+  lane.release();
+  drain(lane);
+}
+
+OTTLA_INLINE absl::Status ProducerCore::split(ProducerLane& lane, ClosedBatch& batch,
+                                              const SealedBatch& refused) {
+  OTTLA_ASSIGN(std::list<ClosedBatch> pieces,
+               producer_impl::split_batch(batch, refused.bytes(), batching_));
+  if (config_.compression != CompressionType::none) {
+    std::size_t size = 0;
+    for (const ClosedBatch& piece : pieces) {
+      size += piece.builder.size() - batch_header_size;
+    }
+    lane.observed_overflow(static_cast<float>(refused.size() - batch_header_size) /
+                           static_cast<float>(size));
+  }
+  outcomes_.split(batch.number, static_cast<std::int32_t>(pieces.size()));
+  if (lane.put_back(pieces, false) == PartitionQueue::PutBack::ended) {
+    for (ClosedBatch& piece : pieces) {
+      finish(lane, piece,
+             error(Fault::closed, "the producer was closed before the record was sent again"));
+    }
+  }
+  drain(lane);
+  return absl::OkStatus();
+}
+
+OTTLA_INLINE void ProducerCore::finish(ProducerLane& lane, ClosedBatch& batch,
+                                       const absl::StatusOr<ProduceResponse>& outcome) {
+  report(lane, batch, outcome);
+  BatchOutcome kept{.status = outcome.status(), .partition = lane.partition};
   if (outcome.ok()) {
-    kept.base_offset = outcome->base_offset;
+    kept.offset = outcome->base_offset;
     kept.log_append_time = outcome->log_append_time;
   } else {
     Lock lock(mutex_);
@@ -136,25 +199,26 @@ OTTLA_INLINE void ProducerCore::finish(InFlight& batch, absl::StatusOr<ProduceRe
       first_failure_ = outcome.status();
     }
   }
-  budget_.give_back(batch.charged_);
-  outcomes_.complete(batch.number_, std::move(kept));
+  budget_.give_back(batch.charged);
+  outcomes_.complete(batch.number, batch.first_index, std::move(kept));
 }
 
-OTTLA_INLINE void ProducerCore::report(InFlight& batch,
+OTTLA_INLINE void ProducerCore::report(ProducerLane& lane, const ClosedBatch& batch,
                                        const absl::StatusOr<ProduceResponse>& outcome) {
   if (!config_.on_delivery) {
     return;
   }
-  callbacks_running_.fetch_add(1, std::memory_order_seq_cst);
-  for (std::int32_t i = 0; i < batch.records_ && !muted_.load(std::memory_order_seq_cst); ++i) {
-    Delivery delivery{.tag = batch.tags_[static_cast<std::size_t>(i)],
-                      .topic = batch.topic_->name(),
-                      .partition = batch.lane_.partition,
-                      .offset = outcome.status(),
-                      .timestamp = no_timestamp};
+  callbacks_running_.fetch_add(1);
+  Delivery delivery{.topic = lane.topic.name(), .partition = lane.partition};
+  if (!outcome.ok()) {
+    delivery.offset = outcome.status();
+  }
+  for (std::size_t i = 0; i < batch.tags.size() && !muted_.load(); ++i) {
+    delivery.tag = batch.tags[i];
     if (outcome.ok()) {
+      const bool known = outcome->base_offset >= Offset(0);
       delivery.offset =
-          outcome->base_offset < Offset(0) ? outcome->base_offset : outcome->base_offset + i;
+          known ? outcome->base_offset + static_cast<std::int64_t>(i) : outcome->base_offset;
       delivery.timestamp = outcome->log_append_time;
     }
     CallbackScope scope;
@@ -162,26 +226,35 @@ OTTLA_INLINE void ProducerCore::report(InFlight& batch,
       callback_failures_.fetch_add(1, std::memory_order_relaxed);
     }
   }
-  callbacks_running_.fetch_sub(1, std::memory_order_seq_cst);
+  callbacks_running_.fetch_sub(1);
 }
 
-OTTLA_INLINE void ProducerCore::watch(const Ref<InFlight>& batch) {
+OTTLA_INLINE bool ProducerCore::watch(const Ref<InFlight>& batch) {
   SteadyTime when = never;
   {
     Lock lock(mutex_);
-    while (!watched_.empty() && watched_.front()->finished()) {
-      watched_.pop_front();
+    if (ended_) {
+      return false;
     }
-    watched_.push_back(batch);
+    if (watched_.size() >= sweep_at_) {  // a stuck one must not keep all that came after it
+      std::erase_if(watched_, [](const Ref<InFlight>& each) { return each->finished(); });
+      sweep_at_ = std::max(std::size_t{64}, 2 * watched_.size());
+    }
+    auto place = watched_.end();
+    while (place != watched_.begin() && (*std::prev(place))->deadline() > batch->deadline()) {
+      --place;
+    }
+    watched_.insert(place, batch);
     if (!std::exchange(expiry_armed_, true)) {
       when = watched_.front()->deadline();
     }
   }
   arm(expiry_timer, when);
+  return true;
 }
 
 OTTLA_INLINE void ProducerCore::expire_overdue() {
-  const SteadyTime now = world().steady_now();
+  const SteadyTime now = world_.steady_now();
   std::vector<Ref<InFlight>> overdue;
   SteadyTime next = never;
   {
@@ -196,7 +269,11 @@ OTTLA_INLINE void ProducerCore::expire_overdue() {
   }
   arm(expiry_timer, next);
   for (const Ref<InFlight>& batch : overdue) {
-    batch->expire();
+    batch->give_up(
+        error(ErrorCode::request_timed_out, Fault::timed_out,
+              absl::StrCat("no acknowledgement within delivery.timeout.ms (",
+                           config_.delivery_timeout.count(), "); the records may still appear"),
+              Outcome::unknown));
   }
 }
 
@@ -204,7 +281,7 @@ OTTLA_INLINE void ProducerCore::arm(Timer timer, SteadyTime when) {
   if (when == never) {
     return;
   }
-  const TimerId armed = world().post_at(when, [self = Ref<ProducerCore>(this), timer] {
+  const TimerId armed = world_.post_at(when, [self = Ref<ProducerCore>(this), timer] {
     timer == linger_timer ? self->close_lingered() : self->expire_overdue();
   });
   {
@@ -212,7 +289,7 @@ OTTLA_INLINE void ProducerCore::arm(Timer timer, SteadyTime when) {
     timers_[timer] = armed;
   }
   if (closed_.load()) {
-    world().cancel(armed);  // close() may not have seen it
+    world_.cancel(armed);  // close() may not have seen it
   }
 }
 

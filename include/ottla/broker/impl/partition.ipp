@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a partition does that knows no file system: where memory cannot be had, nothing breaks.
+#pragma once
+
+#include <ottla/base/guard.hpp>
+#include <ottla/broker/impl/partition_memory.hpp>
+#include <ottla/broker/partition.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+namespace broker_impl {
+
+OTTLA_INLINE absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies) {
+  return guarded([&] {
+    staged.reserve_one();
+    replies.reserve_one();
+  });
+}
+
+OTTLA_INLINE void push_tail(HotTail& tail, const StagedRange& range, std::size_t batches,
+                            std::size_t budget, HotTail::Dropped& dropped) {
+  // A batch that finds no place here is read from the file; the next one begins the tail anew.
+  guarded([&] {
+    for (std::size_t i = 0; i < batches; ++i) {
+      tail.push(range.batches[i], range.facts[i].base_offset, range.facts[i].last_offset, dropped);
+    }
+    tail.trim(budget, dropped);
+  }).IgnoreError();
+}
+
+OTTLA_INLINE void drop_staged(StagedBatches& staged, std::vector<SharedBytes>& dropped) {
+  if (!guarded([&] { staged.drop(dropped); }).ok()) {
+    staged.clear();
+  }
+}
+
+OTTLA_INLINE void unstamp_again(SealedBatch& batch) {
+  if (!guarded([&] { unstamp(batch); }).ok()) {
+    batch = {};
+  }
+}
+
+OTTLA_INLINE SealedBatch batch_again(const SharedBytes& frozen) {
+  SealedBatch batch = frozen.empty() ? SealedBatch() : SealedBatch::copy_of(frozen.bytes());
+  if (!batch.empty()) {
+    unstamp_again(batch);
+  }
+  return batch;
+}
+
+}  // namespace broker_impl
+
+#ifdef OTTLA_COMPILED_SOURCE
+template class BasicPartition<AnyFileSystem>;
+#endif
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The steps of a partition that allocate, each whole or not at all: none throws.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include <ottla/broker/reply_queue.hpp>
+#include <ottla/log/hot_tail.hpp>
+#include <ottla/log/staged_batches.hpp>
+#include <ottla/record/sealed_batch.hpp>
+
+namespace ottla::inline OTTLA_ABI::broker_impl {
+
+/// Room for one more batch.
+absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies);
+/// The first `batches` of `range`, then trims to `budget`.
+void push_tail(HotTail& tail, const StagedRange& range, std::size_t batches, std::size_t budget,
+               HotTail::Dropped& dropped);
+/// Everything that is staged goes, to `dropped` where there is memory for it.
+void drop_staged(StagedBatches& staged, std::vector<SharedBytes>& dropped);
+/// A batch that was checked, and is not taken: as its producer sealed it. Empty where there is no
+/// memory.
+void unstamp_again(SealedBatch& batch);
+/// A refused batch as its producer sealed it; empty where there was none, or there is no memory.
+SealedBatch batch_again(const SharedBytes& frozen);
+
+}  // namespace ottla::inline OTTLA_ABI::broker_impl

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sync baton: group commit, and closed segments made durable in the background.
+#pragma once
+
+#include <algorithm>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/guard.hpp>
+#include <ottla/base/status.hpp>
+#include <ottla/broker/partition.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::sync_to(Offset target, SteadyTime deadline) {
+  while (sync_failed_.ok() && log_.durable_end() < target) {
+    if (!syncing_) {
+      sync_once(FlushScope::data);
+    } else if (!wait_for(sync_bells_, deadline)) {
+      return too_slow("the disk did not sync in time; the records may still become durable");
+    }
+    OTTLA_TRY(refusal());
+  }
+  return sync_failed_;
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::sync_once(FlushScope scope) {
+  syncing_ = true;
+  auto flush = log_.plan_flush(scope);
+  const std::uint64_t bytes = written_bytes_;
+  mutex_.unlock();
+  const absl::Status synced =
+      flush.empty() ? absl::OkStatus() : guarded([&] { return flush.run(); });
+  mutex_.lock();
+  syncing_ = false;
+  ++metrics_.syncs;
+  AfterLock todo;
+  if (synced.ok()) {
+    log_.flushed(flush);
+    durable_bytes_ = std::max(durable_bytes_, bytes);
+  } else {
+    // Final (W5), for whoever waits and for those who come: the pages may be gone.
+    sync_failed_ = error(ErrorCode::kafka_storage_error, Fault::io,
+                         absl::StrCat(options_.partition.to_string(), ": ", synced.message()),
+                         Outcome::unknown);
+    replies_.fail_durable(log_.end(), sync_failed_);
+    todo.problem = synced;
+    todo.code = "sync_failed";
+  }
+  settle(todo);
+  seal_later(todo);
+  todo.bells.swap(sync_bells_);
+  mutex_.unlock();
+  carry_out(todo);
+  mutex_.lock();
+}
+
+/// Recovery after a crash of the machine reads whatever lies above the recovery point.
+template <FileSystem Fs>
+void BasicPartition<Fs>::seal_later(AfterLock& todo) {
+  if (!sealing_ && state_ == State::open && log_.has_unsealed()) {
+    sealing_ = todo.seal = true;
+  }
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::seal() {
+  Lock lock(mutex_);
+  sealing_ = false;
+  if (state_ == State::open && sync_failed_.ok() && !syncing_ && log_.has_unsealed()) {
+    sync_once(FlushScope::sealed);
+  }
+}
+
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::flush(FlushScope scope, SteadyTime deadline) {
+  Lock lock(mutex_);
+  OTTLA_TRY(refusal());
+  const Offset target = log_.end();
+  if (scope == FlushScope::sealed) {
+    while (syncing_) {
+      if (!wait_for(sync_bells_, deadline)) {
+        return too_slow("the disk did not sync in time");
+      }
+      OTTLA_TRY(refusal());
+    }
+    OTTLA_TRY(sync_failed_);
+    sync_once(scope);
+    OTTLA_TRY(refusal());
+  }
+  return sync_to(target, deadline);
+}
+
+}  // namespace ottla::inline OTTLA_ABI

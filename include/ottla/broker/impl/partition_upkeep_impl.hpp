@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What becomes of a log besides being written and read: retention, rest, the end.
+#pragma once
+
+#include <algorithm>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/guard.hpp>
+#include <ottla/base/status.hpp>
+#include <ottla/broker/impl/partition_memory.hpp>
+#include <ottla/broker/partition.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+template <FileSystem Fs>
+typename BasicPartition<Fs>::Ends BasicPartition<Fs>::current_ends() const {
+  if (last_ends_) {
+    return *last_ends_;
+  }
+  return {log_.start(), log_.end(), visible(), log_.durable_end(), log_.recovery_point()};
+}
+
+template <FileSystem Fs>
+typename BasicPartition<Fs>::Ends BasicPartition<Fs>::ends() const {
+  Lock lock(mutex_);
+  return current_ends();
+}
+
+template <FileSystem Fs>
+std::vector<EpochStart> BasicPartition<Fs>::epochs() const {
+  Lock lock(mutex_);
+  if (last_ends_) {
+    return {};
+  }
+  const auto entries = log_.epochs().entries();
+  return {entries.begin(), entries.end()};
+}
+
+template <FileSystem Fs>
+PartitionMetrics BasicPartition<Fs>::metrics() const {
+  Lock lock(mutex_);
+  PartitionMetrics now = metrics_;
+  now.bytes = written_bytes_;
+  now.staged_bytes = staged_.bytes();
+  now.tail_bytes = tail_.bytes();
+  now.waiters = waiters_.size();
+  return now;
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::account_tail(std::size_t before) {
+  tails_->used.fetch_add(
+      static_cast<std::int64_t>(tail_.bytes()) - static_cast<std::int64_t>(before),
+      std::memory_order_relaxed);
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::drop_tail(AfterLock& todo) {
+  const std::size_t before = tail_.bytes();
+  std::swap(todo.tail, tail_);
+  account_tail(before);
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::rest() {
+  AfterLock todo;
+  Lock lock(mutex_);
+  if (std::exchange(used_, false)) {
+    return;
+  }
+  drop_tail(todo);
+  if (staged_.empty()) {
+    staged_.release_memory();
+  }
+  if (replies_.empty()) {
+    replies_.release_memory();
+  }
+  if (waiters_.empty()) {
+    waiters_.release_memory();
+  }
+}
+
+// ── files ─────────────────────────────────────────────────────────────────────────────────────
+
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::with_files(SteadyTime deadline,
+                                            absl::FunctionRef<absl::Status()> work) {
+  AfterLock todo;
+  Lock lock(mutex_);
+  OTTLA_TRY(refusal());
+  if (!take_write_baton(deadline)) {
+    return error(Fault::timed_out,
+                 absl::StrCat(options_.partition.to_string(), ": the disk is busy; try again"));
+  }
+  absl::Status worked = refusal();
+  if (worked.ok()) {
+    lock.unlock();
+    worked = guarded([&] { return work(); });
+    lock.lock();
+    worked.Update(guarded([&] { log_.publish(); }));
+  }
+  give_write_baton(todo);
+  lock.unlock();
+  carry_out(todo);
+  lock.lock();
+  if (!writing_ && state_ == State::open && wants_write()) {
+    write_staged();  // what came meanwhile
+  }
+  return worked;
+}
+
+/// With the write baton.
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::take_files_away(Checkpoint checkpoint, Offset start) {
+  OTTLA_TRY(checkpoint(start));
+  const SteadyTime now = world_.steady_now();
+  OTTLA_ASSIGN(const int deleted, log_.delete_segments(start, now));
+  if (deleted > 0) {
+    remove_files_at(after(now, options_.config.log.file_delete_delay));
+  }
+  return absl::OkStatus();
+}
+
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::tick(Checkpoint checkpoint) {
+  // Long enough for a write-out; a disk that hangs longer is left alone.
+  const SteadyTime deadline = after(world_.steady_now(), std::chrono::milliseconds(20));
+  const Offset high_watermark = ends().visible;
+  const absl::Status ticked = with_files(deadline, [&]() -> absl::Status {
+    OTTLA_ASSIGN(const Offset start, log_.retention_start(high_watermark, world_.wall_now()));
+    return take_files_away(checkpoint, start);
+  });
+  const bool not_now = fault(ticked) == Fault::timed_out || fault(ticked) == Fault::closed;
+  return not_now ? absl::OkStatus() : ticked;
+}
+
+template <FileSystem Fs>
+absl::StatusOr<Offset> BasicPartition<Fs>::delete_records(Offset before, Checkpoint checkpoint,
+                                                          SteadyTime deadline) {
+  if (!options_.config.log.delete_old) {
+    return error(ErrorCode::policy_violation,
+                 absl::StrCat("cleanup.policy of ", options_.partition.topic,
+                              " has no \"delete\": its records go by compaction"));
+  }
+  const Offset high_watermark = ends().visible;
+  const Offset start = before == Offset(-1) ? high_watermark : before;
+  OTTLA_TRY(with_files(deadline, [&]() -> absl::Status {
+    OTTLA_TRY(log_.raise_start(start, high_watermark));
+    return take_files_away(checkpoint, std::max(start, log_.start()));
+  }));
+  return ends().start;
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::remove_files_at(SteadyTime when) {
+  {
+    Lock lock(mutex_);
+    if (std::exchange(removing_, true)) {
+      return;
+    }
+  }
+  world_.post_at(when, [self = Ref<BasicPartition>(this)] { self->remove_files(); });
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::remove_files() {
+  {
+    Lock lock(mutex_);
+    removing_ = false;
+  }
+  const SteadyTime now = world_.steady_now();
+  std::optional<SteadyTime> next = after(now, std::chrono::seconds(1));
+  const absl::Status removed =
+      with_files(after(now, std::chrono::milliseconds(20)), [&]() -> absl::Status {
+        OTTLA_ASSIGN(next, log_.remove_deleted(now));
+        return absl::OkStatus();
+      });
+  const bool again = removed.ok() || fault(removed) == Fault::timed_out;
+  if (again && next) {
+    remove_files_at(std::max(*next, after(now, std::chrono::milliseconds(1))));
+  }
+}
+
+// ── the end ───────────────────────────────────────────────────────────────────────────────────
+
+/// Both batons are this thread's. The write baton is kept.
+template <FileSystem Fs>
+bool BasicPartition<Fs>::wait_until_alone(SteadyTime deadline) {
+  if (!take_write_baton(deadline)) {
+    return false;
+  }
+  while (syncing_) {
+    if (!wait_for(sync_bells_, deadline)) {
+      AfterLock given;
+      give_write_baton(given);
+      mutex_.unlock();
+      carry_out(given);
+      mutex_.lock();
+      return false;
+    }
+  }
+  return true;
+}
+
+template <FileSystem Fs>
+absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline) {
+  AfterLock written;
+  AfterLock todo;
+  Lock lock(mutex_);
+  OTTLA_TRY(refusal());
+  state_ = State::closing;
+  if (!wait_until_alone(deadline)) {
+    const absl::Status late =
+        too_slow("the disk did not answer before the deadline of closing; the next open recovers");
+    replies_.fail_all(late);
+    settle(todo);
+    lock.unlock();
+    carry_out(todo);
+    return late;
+  }
+  write_once(written);
+  last_ends_ = current_ends();  // nobody but this thread looks at the log from now on
+  lock.unlock();
+  carry_out(written);
+  absl::StatusOr<CleanEnd> end = guarded([&] { return log_.close(); });
+  lock.lock();
+  state_ = State::closed;
+  if (end.ok()) {
+    last_ends_->durable = last_ends_->recovery_point = last_ends_->end;
+    replies_.settle(last_ends_->end, last_ends_->end);
+  }
+  replies_.fail_all(error(ErrorCode::not_leader_or_follower, Fault::closed,
+                          "the broker was closed before the records were on the device",
+                          Outcome::unknown));
+  drop_tail(todo);
+  settle(todo);
+  give_write_baton(todo);
+  lock.unlock();
+  carry_out(todo);
+  return end;
+}
+
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::remove(SteadyTime deadline) {
+  AfterLock todo;
+  Lock lock(mutex_);
+  if (state_ != State::open) {
+    return state_ == State::removed ? absl::OkStatus() : refusal();
+  }
+  state_ = State::removed;
+  const bool alone = wait_until_alone(deadline);
+  if (alone) {
+    broker_impl::drop_staged(staged_, todo.failed);
+    next_offset_ = log_.end();
+    replies_.fail(next_offset_, refusal());
+  }
+  const absl::Status gone = refusal();
+  replies_.fail_all(error(error_code(gone), fault(gone), sv(gone.message()), Outcome::unknown));
+  drop_tail(todo);
+  settle(todo);
+  if (alone) {
+    give_write_baton(todo);
+  }
+  lock.unlock();
+  carry_out(todo);
+  return alone ? absl::OkStatus() : too_slow("the disk still works on records of a deleted topic");
+}
+
+}  // namespace ottla::inline OTTLA_ABI

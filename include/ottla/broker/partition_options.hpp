@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a partition is told when it is opened, and what it counts.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include <ottla/base/ids.hpp>
+#include <ottla/base/ref.hpp>
+#include <ottla/base/topic_partition.hpp>
+#include <ottla/broker/events.hpp>
+#include <ottla/broker/topic_config.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// Bytes of hot tails of all partitions together. Thread-safe.
+struct TailBudget final : Counted {
+  explicit TailBudget(std::int64_t bytes) : limit(bytes) {}
+  const std::int64_t limit;
+  std::atomic<std::int64_t> used{0};
+};
+
+struct PartitionOptions {
+  TopicPartition partition;
+  TopicId topic_id;
+  LeaderEpoch epoch{0};  ///< a new one after an unclean stop
+  TopicConfig config = {};
+  std::chrono::nanoseconds write_out_delay = std::chrono::milliseconds(1);
+  std::size_t staged_bytes = std::size_t{8} << 20;  ///< beyond it a producer waits
+  std::size_t tail_bytes = std::size_t{1} << 20;    ///< of this partition
+  std::chrono::nanoseconds produce_timeout = std::chrono::seconds(30);  ///< of that waiting
+  Ref<Events> events = {};                                              ///< may be empty
+};
+
+/// Since opening, but where a unit of its own is said.
+struct PartitionMetrics {
+  std::uint64_t batches = 0;  ///< written
+  std::uint64_t bytes = 0;    ///< of them
+  std::uint64_t refused = 0;  ///< batches that were not taken
+  std::uint64_t write_outs = 0;
+  std::uint64_t failed_write_outs = 0;
+  std::uint64_t syncs = 0;
+  std::uint64_t tail_fetches = 0;  ///< answered from memory
+  std::uint64_t file_fetches = 0;
+  std::uint64_t staged_bytes = 0;  ///< now
+  std::uint64_t tail_bytes = 0;    ///< now
+  std::uint64_t waiters = 0;       ///< now
+};
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a member of a group hears from other threads: answers of the coordinator, and what its
+// heartbeats learn, which are a task of the world's executor. The polling thread empties it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include <absl/status/statusor.h>
+
+#include <ottla/base/mutex.hpp>
+#include <ottla/base/ref.hpp>
+#include <ottla/base/wakeups.hpp>
+#include <ottla/protocol/connection.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+/// Thread-safe. Outlives its membership while something is under way.
+class GroupMailbox final : public Counted {
+ public:
+  GroupMailbox(Ref<Connection> connection, Ref<Wakeable> bell)
+      : connection_(std::move(connection)), bell_(std::move(bell)) {}
+
+  struct News {
+    std::optional<absl::StatusOr<JoinGroupResponse>> joined;
+    std::optional<absl::StatusOr<SyncGroupResponse>> synced;
+    ErrorCode heartbeat = ErrorCode::none;  ///< an answer other than success, since last asked
+    bool polled_too_late = false;           ///< max.poll.interval passed: the member has left
+  };
+  News take();
+
+  void join(JoinGroupRequest request);
+  void sync(SyncGroupRequest request);
+
+  /// From now on heartbeats are sent for this member, until `stop`.
+  void beat(HeartbeatRequest as, std::chrono::nanoseconds interval,
+            std::chrono::nanoseconds max_poll_interval);
+  void stop();
+  /// Time spent inside a poll does not count as time without one.
+  void enter_poll() { last_poll_.store(never, std::memory_order_relaxed); }
+  void leave_poll(SteadyTime now) { last_poll_.store(now, std::memory_order_relaxed); }
+
+ private:
+  void arm(std::uint64_t generation);
+  void tick(std::uint64_t generation);
+
+  const Ref<Connection> connection_;
+  const Ref<Wakeable> bell_;
+  Mutex mutex_{Mutex::Kind::leaf};
+  News news_ OTTLA_GUARDED_BY(mutex_);
+  std::uint64_t request_ OTTLA_GUARDED_BY(mutex_) = 0;  // answers to older ones are dropped
+  HeartbeatRequest as_ OTTLA_GUARDED_BY(mutex_);
+  std::chrono::nanoseconds interval_ OTTLA_GUARDED_BY(mutex_){0};
+  std::chrono::nanoseconds max_poll_interval_ OTTLA_GUARDED_BY(mutex_){0};
+  std::atomic<SteadyTime> last_poll_{never};
+  std::uint64_t beating_ OTTLA_GUARDED_BY(mutex_) = 0;  // 0: not; else which `beat` it was
+  std::uint64_t beats_ OTTLA_GUARDED_BY(mutex_) = 0;
+  TimerId timer_ OTTLA_GUARDED_BY(mutex_) = no_timer;
+};
+
+}  // namespace ottla::inline OTTLA_ABI
+
+#ifndef OTTLA_COMPILED
+#include <ottla/consumer/impl/group_mailbox.ipp>
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Polling, and what the group gives and takes meanwhile.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/guard.hpp>
+#include <ottla/consumer/impl/consumer_inside.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll(SteadyTime deadline) {
+  Inside inside(*this);
+  OTTLA_TRY(inside.outermost("poll"));
+  if (subscribed_.empty() && fetcher_.empty()) {
+    return error(Fault::invalid_argument,
+                 "nothing to poll: subscribe to topics, or assign partitions first");
+  }
+  if (membership_) {
+    membership_->enter_poll();
+  }
+  absl::StatusOr<RecordBatches> polled = poll_until(deadline);
+  if (membership_) {
+    membership_->leave_poll(world_.steady_now());
+  }
+  return polled;
+}
+
+OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll_until(SteadyTime deadline) {
+  for (;;) {
+    signal_->bell().reset();  // before looking: what comes afterwards rings it again
+    if (woken_.load(std::memory_order_acquire) && woken_.exchange(false)) {
+      return error(Fault::woken, "wakeup() ended the poll");
+    }
+    const SteadyTime now = world_.steady_now();
+    OTTLA_TRY(look_around(now, deadline));
+    bool again = false;
+    if (!fetcher_.has_data()) {
+      const bool watched = now < deadline || signal_->has_callback();
+      OTTLA_ASSIGN(again, fetcher_.fetch(watched ? Ref<Wakeable>(signal_) : Ref<Wakeable>(), now));
+    }
+    OTTLA_ASSIGN(RecordBatches records, fetcher_.take(config_.max_poll_records));
+    if (records.records() > 0) {
+      return records;
+    }
+    if (again) {
+      continue;  // markers and the like were passed
+    }
+    if (now >= deadline) {
+      return records;
+    }
+    if (fetcher_.metadata_is_old() && connection_->metadata_version() != metadata_version_) {
+      continue;  // a topic is another one now
+    }
+    world_.await(signal_->bell(), next_turn(now, deadline));
+  }
+}
+
+OTTLA_INLINE absl::Status ConsumerCore::look_around(SteadyTime now, SteadyTime deadline) {
+  run_commit_callbacks();
+  OTTLA_TRY(refresh_topics(deadline));
+  if (!subscribed_.empty()) {
+    OTTLA_TRY(membership_->step(now).status());
+  }
+  if (!listener_failed_.ok()) {
+    return std::exchange(listener_failed_, absl::OkStatus());
+  }
+  if (config_.auto_commit && membership_ && next_auto_commit_ <= now) {
+    next_auto_commit_ = after(now, config_.auto_commit_interval);
+    commit_by_itself();
+  }
+  OTTLA_TRY(find_positions(now, deadline));
+  if (fetcher_.pinned_bytes() > config_.max_pinned_bytes) {
+    return error(Fault::limit_reached,
+                 absl::StrCat("polled records of ", fetcher_.pinned_bytes(),
+                              " bytes are still held; let go of some, or raise max_pinned_bytes"));
+  }
+  return absl::OkStatus();
+}
+
+OTTLA_INLINE absl::Status ConsumerCore::refresh_topics(SteadyTime deadline) {
+  const std::uint64_t version = connection_->metadata_version();
+  if (version != metadata_version_ || fetcher_.metadata_is_old()) [[unlikely]] {
+    const std::vector<TopicPartition> partitions = fetcher_.assignment();
+    const auto topics = describe(consumer_impl::topics_of(partitions), deadline);
+    if (!topics.ok()) {
+      return fault(topics.status()) == Fault::timed_out ? absl::OkStatus() : topics.status();
+    }
+    gone_.clear();
+    for (const TopicPartition& partition : partitions) {
+      const auto topic = topics->find(partition.topic);
+      fetcher_.set_topic_id(partition, topic == topics->end() ? TopicId() : topic->second.id);
+      if (topic == topics->end()) {
+        gone_ = partition.topic;
+      }
+    }
+    metadata_version_ = version;
+    fetcher_.take_metadata_is_old();
+    if (!subscribed_.empty()) {
+      membership_->metadata_changed();
+    }
+  }
+  if (!gone_.empty() && subscribed_.empty()) {
+    return error(ErrorCode::unknown_topic_or_partition, Fault::not_found,
+                 absl::StrCat("topic '", gone_, "' was deleted; assign other partitions"));
+  }
+  return absl::OkStatus();
+}
+
+OTTLA_INLINE SteadyTime ConsumerCore::next_turn(SteadyTime now, SteadyTime deadline) const {
+  SteadyTime next = std::min({deadline, positions_retry_, fetcher_.next_fetch()});
+  if (!subscribed_.empty()) {
+    // Nobody rings when topics change.
+    next = std::min({next, membership_->next_step(), after(now, config_.heartbeat_interval)});
+  }
+  if (config_.auto_commit && membership_) {
+    next = std::min(next, next_auto_commit_);
+  }
+  return next;
+}
+
+OTTLA_INLINE void ConsumerCore::on_revoked(const std::vector<TopicPartition>& partitions) {
+  if (config_.auto_commit) {
+    // What cannot be committed now is read again by the next owner.
+    revoke_commit_ =
+        commit_now(positions_to_commit(partitions), std::min(revoke_deadline_, api_deadline()));
+  }
+  tell(config_.rebalance.revoked, partitions);
+}
+
+OTTLA_INLINE void ConsumerCore::tell(
+    const std::function<void(const std::vector<TopicPartition>&)>& listener,
+    const std::vector<TopicPartition>& partitions) {
+  if (!listener) {
+    return;
+  }
+  const absl::Status told = guarded([&] { listener(partitions); });
+  if (!told.ok() && listener_failed_.ok()) {
+    listener_failed_ = annotate(told, "a rebalance listener threw");
+  }
+}
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/status.hpp>
+#include <ottla/consumer/record_batches.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+OTTLA_INLINE absl::Status damage(const TopicPartition& partition, Offset at, Offset next,
+                                 absl::string_view why) {
+  return error(ErrorCode::corrupt_message, Fault::corrupt,
+               absl::StrCat(partition.to_string(), " at offset ", at.value(), ": ", why,
+                            "; seek to ", next.value(), " to go on behind it"));
+}
+
+OTTLA_INLINE absl::Status find_damage(const PolledBatch& batch) {
+  RecordCursor walk = batch.cursor;
+  Offset at = batch.begin;
+  for (std::int32_t left = batch.records; left > 0; --left) {
+    const RecordView* record = walk.next();
+    if (record == nullptr) {
+      batch.source->damaged_at.store(at.value(), std::memory_order_release);
+      return damage(batch.source->partition, at, batch.header.next_offset(),
+                    walk.status().message());
+    }
+    at = record->offset() + 1;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Waiting for outcomes: of one record, of everything, for the last time.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <list>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/callback_scope.hpp>
+#include <ottla/base/guard.hpp>
+#include <ottla/producer/impl/in_flight.hpp>
+#include <ottla/producer/producer_core.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+namespace producer_impl {
+
+/// Another thread may hand a batch over after this one had everything written: look again.
+inline constexpr std::chrono::milliseconds look_again{10};
+
+inline absl::StatusOr<RecordMetadata> metadata_of(const BatchOutcome& outcome) {
+  OTTLA_TRY(outcome.status);
+  return RecordMetadata{.partition = outcome.partition,
+                        .offset = outcome.offset,
+                        .timestamp = outcome.log_append_time};
+}
+
+}  // namespace producer_impl
+
+OTTLA_INLINE absl::StatusOr<RecordMetadata> ProducerCore::wait(Receipt receipt,
+                                                               SteadyTime deadline) {
+  if (!process_.here()) {
+    return usable();
+  }
+  BatchOutcome outcome;
+  BatchOutcomes::State state = outcomes_.look(receipt, outcome, {});
+  if (state == BatchOutcomes::State::pending && CallbackScope::active()) {
+    return producer_impl::would_deadlock("wait");
+  }
+  const Ref<ProducerCore> self(this);  // a callback may destroy the producer
+  return guarded([&]() -> absl::StatusOr<RecordMetadata> {
+    if (state == BatchOutcomes::State::pending) {
+      const auto waiter = make_ref<OutcomeWaiter>();
+      state = outcomes_.look(receipt, outcome, waiter);
+      while (state == BatchOutcomes::State::pending) {
+        if (PartitionQueue* const queue = outcomes_.queue_of(receipt.batch); queue != nullptr) {
+          auto& lane = static_cast<ProducerLane&>(*queue);
+          lane.close_if_open(receipt.batch);
+          drain(lane);
+          write_out(lane, deadline);
+        }
+        const SteadyTime now = world_.steady_now();
+        const SteadyTime until = std::min(deadline, after(now, producer_impl::look_again));
+        if (world_.await(*waiter->bell, until)) {
+          return producer_impl::metadata_of(waiter->outcome);
+        }
+        if (now >= deadline) {
+          return error(ErrorCode::request_timed_out, Fault::timed_out,
+                       "the record is not acknowledged yet; wait again", Outcome::unknown);
+        }
+      }
+    }
+    if (state == BatchOutcomes::State::forgotten) {
+      return error(Fault::not_found,
+                   absl::StrCat("the outcome of this receipt is not remembered any more, or never "
+                                "was this producer's: wait before ",
+                                BatchOutcomes::remembered, " more batches are begun"),
+                   Outcome::unknown);
+    }
+    return producer_impl::metadata_of(outcome);
+  });
+}
+
+OTTLA_INLINE absl::Status ProducerCore::flush(SteadyTime deadline) {
+  OTTLA_TRY(usable());
+  if (CallbackScope::active()) {
+    return producer_impl::would_deadlock("flush");
+  }
+  const Ref<ProducerCore> self(this);  // a callback may destroy the producer
+  return guarded([&] { return flush_everything(deadline); });
+}
+
+OTTLA_INLINE void ProducerCore::send_everything() {
+  for (ProducerLane* lane : lanes()) {
+    lane->close_open();
+    drain(*lane);
+  }
+}
+
+OTTLA_INLINE void ProducerCore::write_out_everything(SteadyTime deadline) {
+  for (ProducerLane* lane : lanes()) {
+    write_out(*lane, deadline);
+  }
+}
+
+OTTLA_INLINE void ProducerCore::write_out(ProducerLane& lane, SteadyTime deadline) {
+  if (lane.in_flight.load() != 0) {
+    // A failed write reaches the batches it concerns.
+    connection_->write_out(lane.topic.snapshot().id, lane.partition, config_.durability, deadline)
+        .IgnoreError();
+  }
+}
+
+OTTLA_INLINE absl::Status ProducerCore::flush_everything(SteadyTime deadline) {
+  const std::uint64_t end = outcomes_.next();
+  send_everything();
+  const auto bell = make_ref<Doorbell>();
+  bool done = outcomes_.done_below(end, bell);
+  while (!done) {
+    write_out_everything(deadline);
+    const SteadyTime now = world_.steady_now();
+    done = world_.await(*bell, std::min(deadline, after(now, producer_impl::look_again)));
+    if (!done && now >= deadline) {
+      return error(
+          ErrorCode::request_timed_out, Fault::timed_out,
+          absl::StrCat(outcomes_.pending(), " batches are not acknowledged yet; flush again"),
+          Outcome::unknown);
+    }
+  }
+  Lock lock(mutex_);
+  return std::exchange(first_failure_, absl::OkStatus());
+}
+
+OTTLA_INLINE absl::Status ProducerCore::close(SteadyTime deadline) {
+  if (!process_.here()) {
+    return usable();  // a child only forgets what it inherited
+  }
+  if (CallbackScope::active()) {
+    return producer_impl::would_deadlock("close");
+  }
+  if (closed_.exchange(true)) {
+    return absl::OkStatus();
+  }
+  const Ref<ProducerCore> self(this);  // a callback may destroy the producer
+  const absl::Status flushed = guarded([&] { return flush_everything(deadline); });
+  const absl::Status ended = guarded([&] { end(deadline, false); });
+  return flushed.ok() ? ended : flushed;
+}
+
+OTTLA_INLINE void ProducerCore::abandon(SteadyTime deadline) noexcept {
+  if (!CallbackScope::active()) {
+    close(deadline).IgnoreError();
+  } else if (process_.here() && !closed_.exchange(true)) {
+    guarded([&] { end(deadline, true); }).IgnoreError();
+  }
+}
+
+OTTLA_INLINE void ProducerCore::end(SteadyTime deadline, bool in_callback) {
+  budget_.close();  // from now on no batch is begun
+  fail_unsent();
+  std::deque<Ref<InFlight>> left;
+  TimerId timers[2];
+  {
+    Lock lock(mutex_);
+    ended_ = true;
+    std::copy(std::begin(timers_), std::end(timers_), timers);
+    left.swap(watched_);
+    lingering_.clear();
+  }
+  world_.cancel(timers[linger_timer]);
+  world_.cancel(timers[expiry_timer]);
+  for (const Ref<InFlight>& batch : left) {
+    batch->give_up(error(Fault::closed,
+                         "the producer was closed before the record was acknowledged",
+                         Outcome::unknown));
+  }
+  muted_.store(true);
+  const auto nobody = make_ref<Doorbell>();
+  while (!in_callback && callbacks_running_.load() != 0 && world_.steady_now() < deadline) {
+    world_.await(*nobody, after(world_.steady_now(), std::chrono::microseconds(50)));
+  }
+}
+
+OTTLA_INLINE void ProducerCore::fail_unsent() {
+  const absl::Status why =
+      error(Fault::closed, "the producer was closed before the record was sent");
+  for (ProducerLane* lane : lanes()) {
+    for (ClosedBatch& batch : lane->end()) {
+      finish(*lane, batch, why);
+    }
+  }
+}
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ottla/group/consumer_protocol.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/fake_connection.hpp"
+
+using namespace ottla;
+using namespace test;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Member = Consumer<std::string, std::string>;
+
+/// A coordinator that gives its one member the partitions in `assigned`, unless it is told to
+/// answer something else.
+struct Coordinator {
+  Coordinator() {
+    FakeConnection& broker = *host.connection;
+    broker.on_join = [this](JoinGroupRequest request, Reply<JoinGroupResponse> reply) {
+      told.push_back("join " + (request.member_id.empty() ? "-" : request.member_id));
+      joins.push_back(request);
+      if (join_error != ErrorCode::none) {
+        reply(JoinGroupResponse{.error = std::exchange(join_error, ErrorCode::none),
+                                .member_id = "m"});
+        return;
+      }
+      JoinGroupResponse response{.generation = Generation(++generation),
+                                 .protocol = request.protocols.at(0).name,
+                                 .leader = leads ? "m" : "other",
+                                 .member_id = "m"};
+      if (leads) response.members.push_back({"m", {}, request.protocols[0].metadata});
+      reply(std::move(response));
+    };
+    broker.on_sync = [this](const SyncGroupRequest& request, Reply<SyncGroupResponse> reply) {
+      told.push_back("sync " + std::to_string(request.generation.value()));
+      syncs.push_back(request);
+      SyncGroupResponse response{.error = std::exchange(sync_error, ErrorCode::none)};
+      response.assignment = leads && !request.assignments.empty()
+                                ? request.assignments[0].assignment
+                                : encode(ConsumerAssignment{.partitions = assigned});
+      reply(std::move(response));
+    };
+    broker.on_heartbeat = [this](const HeartbeatRequest&, Reply<HeartbeatResponse> reply) {
+      ++heartbeats;
+      reply(HeartbeatResponse{.error = std::exchange(heartbeat_error, ErrorCode::none)});
+    };
+    broker.on_leave = [this](const LeaveGroupRequest& request, Reply<LeaveGroupResponse> reply) {
+      told.push_back("leave " + request.members.at(0).member_id);
+      reply(LeaveGroupResponse{});
+    };
+    broker.on_commit = [this](const OffsetCommitRequest& request,
+                              Reply<OffsetCommitResponse> reply) {
+      told.push_back("commit " + std::to_string(request.partitions.size()) + " in " +
+                     std::to_string(request.generation.value()));
+      reply(OffsetCommitResponse{});
+    };
+  }
+
+  Member member(ConsumerConfig config = {}) {
+    config.group = "g";
+    if (config.topics.empty()) config.topics = {"orders"};
+    config.offset_reset = OffsetReset::earliest;
+    const auto note = [this](std::string what) {
+      return [this, what](const std::vector<TopicPartition>& partitions) {
+        told.push_back(what + " " + std::to_string(partitions.size()));
+      };
+    };
+    if (!config.rebalance.assigned) config.rebalance.assigned = note("assigned");
+    if (!config.rebalance.revoked) config.rebalance.revoked = note("revoked");
+    if (!config.rebalance.lost) config.rebalance.lost = note("lost");
+    auto opened = Member::open(host, std::move(config));
+    REQUIRE(opened.ok());
+    return *std::move(opened);
+  }
+  std::vector<std::string> take_told() { return std::exchange(told, {}); }
+  MemoryEnv& env() { return host.connection->env; }
+
+  FakeHost host;
+  std::vector<std::string> told;
+  std::vector<JoinGroupRequest> joins;
+  std::vector<SyncGroupRequest> syncs;
+  std::vector<PartitionsOfTopic> assigned{{"orders", {PartitionId(0), PartitionId(1)}}};
+  bool leads = false;
+  int generation = 0;
+  int heartbeats = 0;
+  ErrorCode join_error = ErrorCode::none;
+  ErrorCode sync_error = ErrorCode::none;
+  ErrorCode heartbeat_error = ErrorCode::none;
+};
+
+using Told = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("the first poll joins, with the id that the coordinator gives") {
+  Coordinator group;
+  group.join_error = ErrorCode::member_id_required;
+  Member member = group.member({.client_id = "me"});
+  CHECK(member.assignment()->empty());
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told() == Told{"join -", "join m", "sync 1", "assigned 2"});
+  CHECK(member.assignment()->size() == 2);
+  const JoinGroupRequest& join = group.joins.back();
+  CHECK(join.client.id == "me");
+  CHECK(join.session_timeout == 45'000ms);
+  CHECK(join.rebalance_timeout == 300'000ms);
+  CHECK(join.protocol_type == "consumer");
+  REQUIRE(join.protocols.size() == 2);
+  CHECK(join.protocols[0].name == "range");
+  CHECK(decode_consumer_subscription(join.protocols[0].metadata)->topics ==
+        std::vector<std::string>{"orders"});
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told().empty());
+}
+
+TEST_CASE("a leader assigns, of the topics that exist") {
+  Coordinator group;
+  group.leads = true;
+  Member member = group.member({.topics = {"orders", "missing"}});
+  REQUIRE(member.poll(0ms).ok());
+  REQUIRE(group.syncs.back().assignments.size() == 1);
+  CHECK(member.assignment()->size() == 2);
+  group.host.connection->add_topic("missing", 3);
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(member.assignment()->size() == 5);
+}
+
+TEST_CASE("only the leader begins a rebalance when topics change, and only when they concern it") {
+  Coordinator group;
+  group.leads = GENERATE(true, false);
+  Member member = group.member();
+  REQUIRE(member.poll(0ms).ok());
+  group.host.connection->add_topic("other", 1);
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.joins.size() == 1);
+  group.host.connection->logs["orders"].resize(3);
+  ++group.host.connection->version;
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.joins.size() == (group.leads ? 2U : 1U));
+}
+
+TEST_CASE("heartbeats go out each interval while nobody polls, and end with the consumer") {
+  Coordinator group;
+  {
+    Member member = group.member({.heartbeat_interval = 3s});
+    REQUIRE(member.poll(0ms).ok());
+    group.env().advance(30s);
+    CHECK(group.heartbeats == 10);
+  }
+  group.env().advance(30s);
+  CHECK(group.heartbeats == 10);
+  CHECK(group.told.back() == "leave m");
+}
+
+TEST_CASE("an eager member gives everything back before it joins again, committed") {
+  Coordinator group;
+  Member member = group.member();
+  group.host.connection->append_records(0, 1, 5);
+  REQUIRE(member.poll(0ms)->count() == 5);
+  group.take_told();
+  group.heartbeat_error = ErrorCode::rebalance_in_progress;
+  group.env().advance(3s);
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told() == Told{"commit 2 in 1", "revoked 2", "join m", "sync 2", "assigned 2"});
+}
+
+TEST_CASE("a cooperative member keeps what it owns, and joins once more for what it gave back") {
+  Coordinator group;
+  Member member = group.member({.auto_commit = false, .assignors = {"cooperative-sticky"}});
+  REQUIRE(member.poll(0ms).ok());
+  group.take_told();
+  group.assigned = {{"orders", {PartitionId(1)}}};
+  group.heartbeat_error = ErrorCode::rebalance_in_progress;
+  group.env().advance(3s);
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told() ==
+        Told{"join m", "sync 2", "revoked 1", "assigned 0", "join m", "sync 3", "assigned 0"});
+  const auto told = decode_consumer_subscription(group.joins[1].protocols[0].metadata);
+  CHECK(told->owned ==
+        std::vector<PartitionsOfTopic>{{"orders", {PartitionId(0), PartitionId(1)}}});
+  CHECK(told->generation == Generation(1));
+  CHECK(*member.assignment() == std::vector<TopicPartition>{{"orders", PartitionId(1)}});
+}
+
+TEST_CASE("a member that the coordinator does not know any more has lost everything") {
+  Coordinator group;
+  Member member = group.member();
+  REQUIRE(member.poll(0ms).ok());
+  group.take_told();
+  SECTION("its id too") {
+    group.heartbeat_error = ErrorCode::unknown_member_id;
+    group.env().advance(3s);
+    REQUIRE(member.poll(0ms).ok());
+    CHECK(group.take_told() == Told{"lost 2", "join -", "sync 2", "assigned 2"});
+  }
+  SECTION("its generation") {
+    group.heartbeat_error = ErrorCode::illegal_generation;
+    group.env().advance(3s);
+    REQUIRE(member.poll(0ms).ok());
+    CHECK(group.take_told() == Told{"lost 2", "join m", "sync 2", "assigned 2"});
+  }
+  SECTION("it was fenced: that is the program's to know") {
+    group.heartbeat_error = ErrorCode::fenced_instance_id;
+    group.env().advance(3s);
+    CHECK(error_code(member.poll(0ms).status()) == ErrorCode::fenced_instance_id);
+    CHECK(group.take_told() == Told{"lost 2"});
+    CHECK(error_code(member.commit({{{"orders", PartitionId(0)}, {Offset(1)}}})) ==
+          ErrorCode::unknown_member_id);
+  }
+}
+
+TEST_CASE("a rebalance between join and sync begins it anew") {
+  Coordinator group;
+  group.sync_error = ErrorCode::rebalance_in_progress;
+  Member member = group.member();
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told() == Told{"join -", "sync 1", "join m", "sync 2", "assigned 2"});
+}
+
+TEST_CASE("a coordinator that loads is asked again after a while, by a poll that waits") {
+  Coordinator group;
+  group.join_error = ErrorCode::coordinator_load_in_progress;
+  group.host.connection->append_records(0, 1, 1);
+  Member member = group.member();
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.joins.size() == 1);
+  CHECK(member.poll(1s)->count() == 1);
+  CHECK(group.joins.size() == 2);
+}
+
+TEST_CASE("a refusal to join is told, and the next poll tries again") {
+  Coordinator group;
+  group.join_error = ErrorCode::group_max_size_reached;
+  Member member = group.member();
+  CHECK(error_code(member.poll(0ms).status()) == ErrorCode::group_max_size_reached);
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(member.assignment()->size() == 2);
+}
+
+TEST_CASE("an assignment that cannot be read is an error, and the member joins again") {
+  Coordinator group;
+  Member member = group.member();
+  const auto well = group.host.connection->on_sync;
+  group.host.connection->on_sync = [](const SyncGroupRequest&, Reply<SyncGroupResponse> reply) {
+    reply(SyncGroupResponse{.assignment = {std::byte{0}, std::byte{0}, std::byte{0x7f}}});
+  };
+  CHECK(fault(member.poll(0ms).status()) == Fault::corrupt);
+  group.host.connection->on_sync = well;
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(member.assignment()->size() == 2);
+}
+
+TEST_CASE("who does not poll for max.poll.interval leaves; a static member falls silent") {
+  Coordinator group;
+  const bool is_static = GENERATE(false, true);
+  Member member = group.member(
+      {.max_poll_interval = 10s, .heartbeat_interval = 3s, .instance_id = is_static ? "i" : ""});
+  REQUIRE(member.poll(0ms).ok());
+  group.take_told();
+  group.env().advance(60s);
+  CHECK(group.heartbeats == 3);
+  CHECK(group.take_told() == (is_static ? Told{} : Told{"leave m"}));
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told() == Told{"lost 2", "join -", "sync 2", "assigned 2"});
+}
+
+TEST_CASE("a poll that waits longer than max.poll.interval is no absence") {
+  Coordinator group;
+  Member member = group.member({.auto_commit = false, .max_poll_interval = 10s});
+  REQUIRE(member.poll(60s)->empty());
+  CHECK(group.take_told() == Told{"join -", "sync 1", "assigned 2"});
+  CHECK(group.heartbeats > 15);
+}
+
+TEST_CASE("closing revokes, commits and leaves; unsubscribing too") {
+  Coordinator group;
+  Member member = group.member();
+  group.host.connection->append_records(0, 1, 5);
+  REQUIRE(member.poll(0ms)->count() == 5);
+  group.take_told();
+  SECTION("close") { REQUIRE(member.close().ok()); }
+  SECTION("unsubscribe") {
+    REQUIRE(member.unsubscribe().ok());
+    CHECK(member.assignment()->empty());
+    CHECK(member.subscription()->empty());
+    REQUIRE(member.assign({{"orders", PartitionId(0)}}).ok());
+    CHECK(member.poll(0ms)->count() == 5);
+  }
+  CHECK(group.take_told() == Told{"commit 2 in 1", "revoked 2", "leave m"});
+  group.env().advance(30s);
+  CHECK(group.heartbeats == 0);
+}
+
+TEST_CASE("a static member stays in its group when it closes") {
+  Coordinator group;
+  Member member = group.member({.auto_commit = false, .instance_id = "i"});
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.joins.back().instance_id == "i");
+  group.take_told();
+  REQUIRE(member.close().ok());
+  CHECK(group.take_told() == Told{"revoked 2"});
+}
+
+TEST_CASE("a listener may seek, commit and look; what would turn the poll inside out it may not") {
+  Coordinator group;
+  std::optional<Member> member;
+  std::vector<absl::Status> answers;
+  ConsumerConfig config{.auto_commit = false};
+  config.rebalance.assigned = [&](const std::vector<TopicPartition>& partitions) {
+    answers.push_back(member->seek(partitions.at(0), Offset(3)));
+    answers.push_back(member->commit({{partitions.at(0), {Offset(3)}}}));
+    answers.push_back(member->assignment().status());
+    answers.push_back(member->poll(0ms).status());
+    answers.push_back(member->close());
+    answers.push_back(member->unsubscribe());
+    answers.push_back(member->subscribe({"orders"}));
+  };
+  member.emplace(group.member(config));
+  group.host.connection->append_records(0, 1, 5);
+  CHECK(member->poll(0ms)->count() == 2);
+  REQUIRE(answers.size() == 7);
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    CHECK(fault(answers[i]) == (i < 3 ? Fault::none : Fault::would_deadlock));
+  }
+}
+
+#if OTTLA_EXCEPTIONS
+TEST_CASE("what a listener throws is an error of that poll, once") {
+  Coordinator group;
+  ConsumerConfig config;
+  config.rebalance.assigned = [](const std::vector<TopicPartition>&) {
+    throw std::runtime_error("no room");
+  };
+  Member member = group.member(config);
+  const auto failed = member.poll(0ms).status();
+  CHECK(fault(failed) == Fault::internal);
+  CHECK(sv(failed.message()).find("no room") != std::string_view::npos);
+  CHECK(member.poll(0ms).ok());
+}
+#endif
+
+TEST_CASE("assigning by hand and subscribing exclude each other") {
+  Coordinator group;
+  Member member = group.member();
+  CHECK(fault(member.assign({{"orders", PartitionId(0)}})) == Fault::invalid_argument);
+  REQUIRE(member.subscribe({}).ok());
+  REQUIRE(member.assign({{"orders", PartitionId(0)}}).ok());
+  CHECK(fault(member.subscribe({"orders"})) == Fault::invalid_argument);
+  CHECK(fault(member.enforce_rebalance()) == Fault::invalid_argument);
+}
+
+TEST_CASE("enforce_rebalance joins with the next poll") {
+  Coordinator group;
+  Member member = group.member({.auto_commit = false});
+  REQUIRE(member.poll(0ms).ok());
+  REQUIRE(member.enforce_rebalance().ok());
+  group.take_told();
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told() == Told{"revoked 2", "join m", "sync 2", "assigned 2"});
+}

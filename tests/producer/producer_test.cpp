@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/producer/producer_bed.hpp"
+
+using namespace ottla;
+using namespace std::chrono_literals;
+
+namespace {
+constexpr PartitionId p0{0};
+}
+
+TEST_CASE("a record that is waited for is sent at once, and its place is told") {
+  ProducerBed bed;
+  auto producer = bed.open({.linger = 1h});
+  const auto sent = producer.send({.topic = "t", .partition = p0, .value = "a"});
+  REQUIRE(sent.ok());
+  CHECK(bed.leader->log("t", 0).empty());
+  const auto where = producer.wait(*sent);
+  REQUIRE(where.ok());
+  CHECK(where->partition == p0);
+  CHECK(where->offset == Offset(0));
+  CHECK(bed.leader->values("t", 0) == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("records of one batch have their own offsets, also later") {
+  ProducerBed bed;
+  auto producer = bed.open({.linger = 1h});
+  std::vector<Receipt> receipts;
+  for (int i = 0; i < 3; ++i) {
+    receipts.push_back(
+        producer.send({.topic = "t", .partition = p0, .value = std::to_string(i)}).value());
+  }
+  REQUIRE(producer.flush().ok());
+  CHECK(bed.leader->log("t", 0).size() == 1);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(producer.wait(receipts[i])->offset == Offset(static_cast<std::int64_t>(i)));
+  }
+}
+
+TEST_CASE("without linger every record is sent at once") {
+  ProducerBed bed;
+  auto producer = bed.open({.linger = 0ms});
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "a"}).ok());
+  CHECK(bed.leader->log("t", 0).size() == 1);
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "b"}).ok());
+  CHECK(bed.leader->log("t", 0).size() == 2);
+}
+
+TEST_CASE("a batch is sent when it has lingered, a younger one when it has, too") {
+  ProducerBed bed;
+  auto producer = bed.open({.linger = 5ms, .batch_size = 200});
+  const std::string large(150, 'x');
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "a"}).ok());
+  bed.env.advance(4ms);
+  CHECK(bed.leader->log("t", 0).empty());
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = large}).ok());  // closes the first
+  CHECK(bed.leader->log("t", 0).size() == 1);
+  REQUIRE(producer.send({.topic = "t", .partition = PartitionId(1), .value = "b"}).ok());
+  bed.env.advance(2ms);
+  CHECK(bed.leader->log("t", 0).size() == 1);
+  bed.env.advance(3ms);
+  CHECK(bed.leader->log("t", 0).size() == 2);
+  CHECK(bed.leader->log("t", 1).size() == 1);
+}
+
+TEST_CASE("flush sends what lingers in every partition and topic, and waits for it") {
+  ProducerBed bed;
+  bed.leader->set_topic("u", 1);
+  bed.leader->answer_on_write_out = true;
+  auto producer = bed.open({.linger = 1h});
+  for (std::int32_t p = 0; p < 3; ++p) {
+    REQUIRE(producer.send({.topic = "t", .partition = PartitionId(p), .value = "a"}).ok());
+  }
+  REQUIRE(producer.send({.topic = "u", .value = "b"}).ok());
+  REQUIRE(producer.flush().ok());
+  for (std::int32_t p = 0; p < 3; ++p) {
+    CHECK(bed.leader->log("t", p).size() == 1);
+  }
+  CHECK(bed.leader->values("u", 0) == std::vector<std::string>{"b"});
+}
+
+TEST_CASE("flush tells the first failure once, and no later than its deadline") {
+  ProducerBed bed;
+  std::vector<ProduceRequest> stuck;
+  auto producer = bed.open({.linger = 0ms});
+  bed.leader->script = [&](ProduceRequest& request) {
+    request.reply->done(error(ErrorCode::invalid_record, "bad"), std::move(request.batch));
+    return true;
+  };
+  REQUIRE(producer.send({.topic = "t", .value = "a"}).ok());
+  CHECK(error_code(producer.flush()) == ErrorCode::invalid_record);
+  CHECK(producer.flush().ok());
+  bed.leader->script = [&](ProduceRequest& request) {
+    stuck.push_back(std::move(request));
+    return true;
+  };
+  const auto sent = producer.send({.topic = "t", .value = "b"});
+  REQUIRE(sent.ok());
+  CHECK(fault(producer.flush(50ms)) == Fault::timed_out);
+  CHECK(fault(producer.wait(*sent, 50ms).status()) == Fault::timed_out);
+  bed.leader->script = {};
+  bed.leader->accept(std::move(stuck.at(0)));
+  CHECK(producer.flush(0ms).ok());
+  CHECK(producer.wait(*sent, 0ms).ok());
+}
+
+TEST_CASE("keys choose Kafka's partition, records without one stay together") {
+  ProducerBed bed;
+  auto producer = bed.open({.linger = 1h});
+  for (const char* key : {"ada", "bob", "cyd", "dan"}) {
+    REQUIRE(producer.send({.topic = "t", .key = key, .value = key}).ok());
+  }
+  REQUIRE(producer.flush().ok());
+  for (std::int32_t p = 0; p < 3; ++p) {
+    for (const std::string& key : bed.leader->values("t", p)) {
+      CHECK(partition_for_key(as_bytes(key), 3) == p);
+    }
+  }
+  auto other = bed.open({.linger = 1h});
+  std::int32_t with_records = 0;
+  bed.leader->set_topic("u", 3);
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(other.send({.topic = "u", .value = "v"}).ok());
+  }
+  REQUIRE(other.flush().ok());
+  for (std::int32_t p = 0; p < 3; ++p) {
+    with_records += bed.leader->values("u", p).size() == 10 ? 1 : 0;
+  }
+  CHECK(with_records == 1);
+}
+
+TEST_CASE("the program's own partitioner decides, and what it throws is an error of send") {
+  ProducerBed bed;
+  std::int32_t answer = 2;
+  auto producer = bed.open({.linger = 0ms, .partitioner = [&](const PartitionChoice& choice) {
+                              if (answer == 99) throw std::runtime_error("no idea");
+                              return choice.partitions == 3 ? answer : 0;
+                            }});
+  REQUIRE(producer.send({.topic = "t", .key = "k", .value = "a"}).ok());
+  CHECK(bed.leader->values("t", 2) == std::vector<std::string>{"a"});
+  answer = 3;
+  CHECK(fault(producer.send({.topic = "t", .value = "b"}).status()) == Fault::invalid_argument);
+  answer = 99;
+  CHECK(fault(producer.send({.topic = "t", .value = "c"}).status()) == Fault::internal);
+  answer = -1;
+  CHECK(producer.send({.topic = "t", .value = "d"}).ok());
+}
+
+TEST_CASE("a topic's handle and its name reach the same partitions") {
+  ProducerBed bed;
+  auto producer = bed.open({.linger = 0ms});
+  auto topic = producer.topic("t");
+  REQUIRE(topic.ok());
+  CHECK(topic->name() == "t");
+  CHECK(topic->partitions() == 3);
+  REQUIRE(producer.send({.topic = *topic, .partition = p0, .value = "a"}).ok());
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "b"}).ok());
+  CHECK(bed.leader->values("t", 0) == std::vector<std::string>{"a", "b"});
+  auto stranger = bed.open();
+  CHECK(fault(stranger.send({.topic = *topic, .value = "c"}).status()) == Fault::invalid_argument);
+}
+
+TEST_CASE("an unknown topic or partition is an error of send that names the remedy") {
+  ProducerBed bed;
+  auto producer = bed.open();
+  const auto sent = producer.send({.topic = "nowhere", .value = "a"});
+  CHECK(error_code(sent.status()) == ErrorCode::unknown_topic_or_partition);
+  CHECK_THAT(std::string(sent.status().message()), Catch::Contains("create it"));
+  CHECK(fault(producer.send({.topic = "t", .partition = PartitionId(3), .value = "a"}).status()) ==
+        Fault::invalid_argument);
+  CHECK(error_code(producer.partitions_for("nowhere").status()) ==
+        ErrorCode::unknown_topic_or_partition);
+  CHECK(producer.partitions_for("t")->size() == 3);
+}
+
+TEST_CASE("partitions that were added are found") {
+  ProducerBed bed;
+  auto producer = bed.open({.linger = 0ms});
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "a"}).ok());
+  bed.leader->set_topic("t", 5);
+  CHECK(producer.send({.topic = "t", .partition = PartitionId(4), .value = "b"}).ok());
+  bed.leader->set_topic("t", 7);
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "c"}).ok());
+  CHECK(producer.topic("t")->partitions() == 7);
+}
+
+TEST_CASE("a record larger than max.request.size is refused and leaves nothing behind") {
+  ProducerBed bed;
+  auto producer = bed.open({.max_request_size = 1'000});
+  const std::string large(1'000, 'x');
+  const auto sent = producer.send({.topic = "t", .value = large});
+  CHECK(error_code(sent.status()) == ErrorCode::message_too_large);
+  CHECK(producer.flush().ok());
+}
+
+TEST_CASE("with acks 0 nobody is asked and no offset is known") {
+  ProducerBed bed;
+  auto producer = bed.open({.acks = Acks::none, .linger = 0ms});
+  bool had_reply = true;
+  bed.leader->script = [&](ProduceRequest& request) {
+    had_reply = static_cast<bool>(request.reply);
+    return false;
+  };
+  const auto sent = producer.send({.topic = "t", .value = "a"});
+  CHECK_FALSE(had_reply);
+  CHECK(producer.wait(*sent)->offset == Offset(-1));
+}
+
+TEST_CASE("records arrive as they were built: keys, nulls, headers, times, compressed") {
+  ProducerBed bed;
+  for (const CompressionType codec :
+       {CompressionType::none, CompressionType::gzip, CompressionType::zstd}) {
+    if (!check_codec(codec).ok()) continue;
+    const std::string name = "codec" + std::to_string(static_cast<int>(codec));
+    bed.leader->set_topic(name, 1);
+    auto producer = bed.open({.linger = 1h, .compression = codec});
+    const std::vector<RecordHeader> headers = {{"h", std::nullopt}, {"i", as_bytes("x")}};
+    REQUIRE(producer
+                .send({.topic = name,
+                       .key = "k",
+                       .value = "v",
+                       .headers = headers,
+                       .timestamp = Timestamp(77)})
+                .ok());
+    REQUIRE(producer.send({.topic = name, .key = std::nullopt, .value = std::nullopt}).ok());
+    REQUIRE(producer.flush().ok());
+    const auto log = bed.leader->log(name, 0);
+    REQUIRE(log.size() == 1);
+    const auto batch = BatchView::parse(log[0].bytes());
+    REQUIRE(batch.ok());
+    CHECK(batch->header().compression() == codec);
+    Decompressor decompressor;
+    RecordCursor records = batch->records(decompressor);
+    const RecordView* record = records.next();
+    REQUIRE(record != nullptr);
+    CHECK(record->timestamp() == Timestamp(77));
+    CHECK(record->headers().size() == 2);
+    CHECK(record->headers().last("h")->value == std::nullopt);
+    record = records.next();
+    REQUIRE(record != nullptr);
+    CHECK_FALSE(record->key().has_value());
+    CHECK_FALSE(record->value().has_value());
+    CHECK(record->timestamp() == bed.world.wall_now());
+  }
+}
+
+TEST_CASE("a producer that was moved from, closed or is asked for what is not there says so") {
+  ProducerBed bed;
+  auto producer = bed.open();
+  auto other = std::move(producer);
+  CHECK(fault(producer.send({.topic = "t", .value = "a"}).status()) == Fault::moved_from);
+  CHECK(fault(producer.flush()) == Fault::moved_from);
+  CHECK(other.close().ok());
+  CHECK(other.close().ok());
+  CHECK(fault(other.send({.topic = "t", .value = "a"}).status()) == Fault::closed);
+  CHECK(fault(other.flush()) == Fault::closed);
+  CHECK(fault(StringProducer::open(FakeHost{bed.leader}, {.enable_idempotence = true}).status()) ==
+        Fault::unsupported);
+  CHECK(error_code(StringProducer::open(FakeHost{bed.leader}, {.linger = -1ms}).status()) ==
+        ErrorCode::invalid_config);
+}
+
+TEST_CASE("receipts of another producer's numbers are not found") {
+  ProducerBed bed;
+  auto producer = bed.open();
+  CHECK(fault(producer.wait({.batch = 12, .index = 0}).status()) == Fault::not_found);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many threads and one producer, in the system's own world. Meant for ThreadSanitizer.
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include <ottla/env/posix/posix_env.hpp>
+
+#include "tests/producer/producer_bed.hpp"
+
+using namespace ottla;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int senders = 4;
+constexpr int per_sender = 500;
+constexpr PartitionId p0{0};
+
+struct RealBed {
+  explicit RealBed(int threads)
+      : env(PosixEnv::open({.executor = {.threads = threads}}).value()), world(*env) {
+    leader->set_topic("t", 2);
+  }
+
+  std::unique_ptr<PosixEnv> env;
+  WorldOf<PosixEnv> world;
+  Ref<FakeLeader> leader = make_ref<FakeLeader>(world);
+};
+
+/// Each of several threads sends "thread number" with ascending numbers.
+void send_from_all(StringProducer& producer, std::atomic<int>& failed) {
+  std::vector<std::thread> threads;
+  for (int sender = 0; sender < senders; ++sender) {
+    threads.emplace_back([&, sender] {
+      for (int i = 0; i < per_sender; ++i) {
+        const std::string value = std::to_string(sender) + " " + std::to_string(i);
+        failed += producer.send({.topic = "t", .partition = p0, .value = value}).ok() ? 0 : 1;
+        if (i % 100 == 0) {
+          failed += producer.flush().ok() ? 0 : 1;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+/// Every record once, those of one thread in its order.
+void check_order(FakeLeader& leader) {
+  std::map<std::string, int> next;
+  int count = 0;
+  int out_of_order = 0;
+  for (const std::string& value : leader.values("t", 0)) {
+    const std::size_t space = value.find(' ');
+    out_of_order += std::stoi(value.substr(space + 1)) == next[value.substr(0, space)]++ ? 0 : 1;
+    ++count;
+  }
+  CHECK(count == senders * per_sender);
+  CHECK(out_of_order == 0);
+}
+
+}  // namespace
+
+TEST_CASE("records of each thread keep their order, with linger and without") {
+  for (const auto linger : {0ms, 1ms}) {
+    RealBed bed(2);
+    std::atomic<int> delivered{0};
+    std::atomic<int> failed{0};
+    auto opened = StringProducer::open(
+        FakeHost{bed.leader},
+        {.linger = linger, .batch_size = 500, .on_delivery = [&](const Delivery& each) {
+           delivered += each.offset.ok() ? 1 : 0;
+         }});
+    REQUIRE(opened.ok());
+    send_from_all(*opened, failed);
+    CHECK(opened->close().ok());
+    CHECK(failed == 0);
+    CHECK(delivered == senders * per_sender);
+    check_order(*bed.leader);
+  }
+}
+
+TEST_CASE("order is kept while batches are refused at random and memory is short") {
+  RealBed bed(2);
+  std::atomic<unsigned> asked{0};
+  bed.leader->script = [&](ProduceRequest& request) {
+    if (++asked % 7 != 0) return false;
+    request.reply->done(error(ErrorCode::not_enough_replicas, "x"), std::move(request.batch));
+    return true;
+  };
+  std::atomic<int> failed{0};
+  auto opened = StringProducer::open(FakeHost{bed.leader}, {.linger = 1ms,
+                                                            .batch_size = 1'000,
+                                                            .buffer_memory = 4'000,
+                                                            .retry_backoff = 1ms,
+                                                            .retry_backoff_max = 1ms});
+  REQUIRE(opened.ok());
+  send_from_all(*opened, failed);
+  CHECK(opened->close().ok());
+  CHECK(failed == 0);
+  check_order(*bed.leader);
+}
+
+TEST_CASE("outcomes may come from other threads, and threads may wait for each") {
+  RealBed bed(2);
+  bed.leader->script = [&](ProduceRequest& request) {
+    bed.world.post([&, request = std::make_shared<ProduceRequest>(std::move(request))] {
+      bed.leader->accept(std::move(*request));
+    });
+    return true;
+  };
+  auto opened = StringProducer::open(FakeHost{bed.leader}, {.linger = 1h});
+  REQUIRE(opened.ok());
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int sender = 0; sender < senders; ++sender) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 100; ++i) {
+        const auto sent = opened->send({.topic = "t", .partition = p0, .value = "v"});
+        wrong += sent.ok() && opened->wait(*sent).ok() ? 0 : 1;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+  CHECK(bed.leader->values("t", 0).size() == 100 * senders);
+}
+
+TEST_CASE(
+    "a producer is closed while others send: each record is delivered or told to have failed") {
+  for (int round = 0; round < 20; ++round) {
+    RealBed bed(1);
+    std::atomic<int> accepted{0};
+    std::atomic<int> told{0};
+    auto opened = StringProducer::open(
+        FakeHost{bed.leader},
+        {.linger = 1ms, .batch_size = 300, .on_delivery = [&](const Delivery&) { ++told; }});
+    REQUIRE(opened.ok());
+    std::atomic<bool> begun{false};
+    std::vector<std::thread> threads;
+    std::vector<std::vector<Receipt>> receipts(senders);
+    for (auto& mine : receipts) {
+      threads.emplace_back([&] {
+        for (;;) {
+          const auto sent = opened->send({.topic = "t", .value = "value"});
+          if (!sent.ok()) break;
+          mine.push_back(*sent);
+          ++accepted;
+          begun = true;
+        }
+      });
+    }
+    while (!begun) std::this_thread::yield();
+    opened->close().IgnoreError();
+    for (std::thread& thread : threads) thread.join();
+    int open_ended = 0;
+    for (const auto& mine : receipts) {
+      for (const Receipt& each : mine) {
+        open_ended += fault(opened->wait(each, 0ms).status()) == Fault::timed_out ? 1 : 0;
+      }
+    }
+    CHECK(open_ended == 0);
+    CHECK(told <= accepted);
+  }
+}
