@@ -146,10 +146,11 @@ absl::StatusOr<Offset> BasicPartition<Fs>::delete_records(Offset before, Checkpo
   }
   const Offset high_watermark = ends().visible;
   const Offset start = before == Offset(-1) ? high_watermark : before;
-  OTTLA_TRY(with_files(deadline, [&]() -> absl::Status {
+  const absl::Status deleted = with_files(deadline, [&]() -> absl::Status {
     OTTLA_TRY(log_.raise_start(start, high_watermark));
     return take_files_away(checkpoint, std::max(start, log_.start()));
-  }));
+  });
+  OTTLA_TRY(deleted);
   return ends().start;
 }
 
