@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What files in memory promise beyond the common contract.
+#include <algorithm>
 #include <atomic>
 #include <limits>
 #include <optional>
@@ -95,46 +96,73 @@ TEST_CASE("an absurd position costs no memory", "[env]") {
   CHECK(fs.bytes() <= 256 << 10);
 }
 
-TEST_CASE("readers see whole appends, and never what was cut", "[env]") {
-  MemoryFileSystem fs;
-  MemoryFile file = make_file(fs, "/f");
-  std::atomic<std::int64_t> end{0};
+namespace {
+
+/// Two threads that read, and tell whether all was as `right` has it, while `write` is called.
+template <class Right, class Write>
+void beside_readers(const MemoryFile& file, Right right, Write write) {
   std::atomic<bool> stop{false};
   std::atomic<int> wrong{0};
   std::atomic<int> reads{0};
   const auto reader = [&] {
-    std::string text(5000, '?');
+    std::string text(400'000, '?');
     while (!stop) {
-      const std::int64_t to = end;
-      const std::int64_t from = std::max<std::int64_t>(0, to - 5000);
-      const auto size = file.read(from, std::as_writable_bytes(std::span(text)));
-      const std::string_view seen(text.data(), *size);
-      // Each byte tells its position, but for what an unfinished append of 'x' may show behind
-      // `to`.
-      for (std::size_t i = 0; i < seen.size() && from + static_cast<std::int64_t>(i) < to; ++i) {
-        const char expected = static_cast<char>('a' + (from + static_cast<std::int64_t>(i)) % 23);
-        wrong += seen[i] != expected && seen[i] != 'x';
-      }
+      const auto size = file.read(0, std::as_writable_bytes(std::span(text)));
+      wrong += !size.ok() || !right(std::string_view(text).substr(0, *size));
       ++reads;
     }
   };
   std::thread first(reader);
   std::thread second(reader);
-  for (int i = 0; i < 400 || reads < 100; ++i) {
-    std::string text;
-    const std::int64_t at = end;
-    for (std::int64_t p = at; p < at + 1777; ++p) {
-      text += static_cast<char>('a' + p % 23);
-    }
-    REQUIRE(write(file, at, std::string(900, 'x')).ok());  // an append that is undone
-    REQUIRE(file.truncate(at, why).ok());
-    REQUIRE(write(file, at, text).ok());
-    end = at + 1777;
+  for (int round = 0; round < 150; ++round) {
+    write(round, [&, before = reads.load()] {  // until they have read once more
+      while (reads < before + 2) {
+        std::this_thread::yield();
+      }
+    });
   }
   stop = true;
   first.join();
   second.join();
   CHECK(wrong == 0);
+}
+
+}  // namespace
+
+TEST_CASE("a reader sees an append whole or not at all, undone ones too", "[env]") {
+  MemoryFileSystem fs;
+  MemoryFile file = make_file(fs, "/f");
+  constexpr std::size_t piece = 1777;
+  const auto right = [](std::string_view text) {
+    const auto undone = static_cast<std::size_t>(std::count(text.begin(), text.end(), 'x'));
+    const std::string_view kept = text.substr(0, text.size() - undone);
+    bool good = (undone == 0 || undone == 900) && kept.size() % piece == 0 &&
+                kept.find('x') == std::string_view::npos;
+    for (std::size_t i = 0; i < kept.size(); i += 97) {
+      good = good && kept[i] == static_cast<char>('a' + i / piece % 23);
+    }
+    return good;
+  };
+  beside_readers(file, right, [&](int round, auto wait_for_readers) {
+    const auto at = static_cast<std::int64_t>(round) * static_cast<std::int64_t>(piece);
+    REQUIRE(write(file, at, std::string(900, 'x')).ok());
+    wait_for_readers();
+    REQUIRE(file.truncate(at, why).ok());
+    REQUIRE(write(file, at, std::string(piece, static_cast<char>('a' + round % 23))).ok());
+  });
+}
+
+TEST_CASE("a reader sees an overwrite whole or not at all", "[env]") {
+  MemoryFileSystem fs;
+  MemoryFile file = make_file(fs, "/f");
+  REQUIRE(write(file, 0, std::string(300'000, 'a')).ok());
+  const auto right = [](std::string_view text) {
+    return text.size() == 300'000 && text.find_first_not_of(text[0]) == std::string_view::npos;
+  };
+  beside_readers(file, right, [&](int round, auto wait_for_readers) {
+    wait_for_readers();
+    REQUIRE(write(file, 0, std::string(300'000, round % 2 == 0 ? 'b' : 'a')).ok());
+  });
 }
 
 TEST_CASE("writers of one file take turns", "[env]") {
