@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Writes that fail: everybody is told the truth, once, and the log goes on where it can.
+#include <map>
 #include <set>
 
 #include "partition_fixture.hpp"

@@ -4,13 +4,14 @@
 // and that no lock is held then.
 #pragma once
 
+#include <array>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/broker/partition.hpp>
 #include <ottla/env/memory/memory_env.hpp>
 #include <ottla/record/batch_builder.hpp>
@@ -80,7 +81,7 @@ inline SealedBatch make_batch(int tag, const Shape& shape = {}) {
 
 struct Harness : log_test::Disk {
   std::function<absl::Status(IoCall&)> on_io;  // beside the checks
-  std::map<std::pair<IoOperation, IoReason>, int> calls;
+  std::array<std::array<int, io_reasons>, 20> calls = {};
   int held = 0;  // calls under a lock
   MemoryEnv env;
   WorldOf<MemoryEnv> world{env};
@@ -97,7 +98,7 @@ struct Harness : log_test::Disk {
     hook = [this](IoCall& call) {
       const HeldLocks& locks = Mutex::held();
       held += locks.ordinary + locks.leaf;
-      if (!call.done) ++calls[{call.operation, call.reason}];
+      if (!call.done) ++calls_of(call.operation, call.reason);
       return on_io ? on_io(call) : absl::OkStatus();
     };
   }
@@ -164,7 +165,10 @@ struct Harness : log_test::Disk {
       return absl::OkStatus();
     });
   }
-  int count(IoOperation operation, IoReason reason) { return calls[{operation, reason}]; }
+  int& calls_of(IoOperation operation, IoReason reason) {
+    return calls[static_cast<std::size_t>(operation)][static_cast<std::size_t>(reason)];
+  }
+  int count(IoOperation operation, IoReason reason) { return calls_of(operation, reason); }
   int write_outs() { return count(IoOperation::write, IoReason::append); }
   /// Offsets that were acknowledged, in the order of the replies; -1 for a failure.
   std::vector<std::int64_t> offsets() const {

@@ -303,6 +303,7 @@ TEST_CASE("Epochs of batches that did not get there are forgotten") {
                : absl::OkStatus();
   };
   CHECK_FALSE(append(log, {make_batch(0), make_batch(1, {.epoch = 3})}).status.ok());
+  CHECK(log.epochs().latest() == LeaderEpoch(0));
   disk.hook = [](IoCall&) { return absl::OkStatus(); };
   REQUIRE(append(log, make_batches(0, 2)).status.ok());
   CHECK(disk.content("leader-epoch-checkpoint") == "0\n1\n0 0\n");

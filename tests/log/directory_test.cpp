@@ -396,6 +396,27 @@ TEST_CASE("When the disk is full the room kept for it takes checkpoints and the 
   CHECK(directory.close(directory.clean_ends()).ok());
 }
 
+TEST_CASE("A failed sync of the directory, or of a checkpoint, is final") {
+  for (const IoOperation failing : {IoOperation::sync, IoOperation::sync_directory}) {
+    Root root;
+    LogDirectory directory = root.open();
+    root.hook = [&](IoCall& call) {
+      return call.operation == failing && !call.done
+                 ? error(Fault::io, "input/output error", Outcome::unknown)
+                 : absl::OkStatus();
+    };
+    CHECK_FALSE(
+        directory.write_checkpoint(CheckpointKind::log_start, {}, Durability::durable).ok());
+    CHECK_FALSE(directory.health()->writable());
+    root.hook = [](IoCall&) { return absl::OkStatus(); };
+    const LogDirectory::NewPartition one[] = {{orders, id(1), id(51)}};
+    CHECK(error_code(directory.create_partitions(one, Durability::written)) ==
+          ErrorCode::kafka_storage_error);
+    CHECK_FALSE(directory.close({}).ok());
+    CHECK_FALSE(root.has(".kafka_cleanshutdown"));
+  }
+}
+
 TEST_CASE("A deleted partition is gone at once, its files by and by, also at a later open") {
   Root root;
   {

@@ -167,6 +167,12 @@ TEST_CASE("A flush that a cut has overtaken says nothing") {
   must(plan.run());
   log.flushed(plan);
   CHECK(log.durable_end() == Offset(0));
+  // And what was durable is not, once it is cut off.
+  disk.flush(log);
+  CHECK(log.durable_end() == Offset(4));
+  must(log.truncate_to(Offset(3), SteadyTime()).status());
+  log.publish();
+  CHECK(log.durable_end() == Offset(3));
 }
 
 TEST_CASE("A failed sync is final for the directory: no write follows it, and reading goes on") {
@@ -199,6 +205,20 @@ TEST_CASE("A failed sync is final for the directory: no write follows it, and re
     CHECK(writes == 0);
     CHECK(offsets(log.view()) == range(0, 6));
   }
+}
+
+TEST_CASE("What cannot be opened cannot be synced, and that is no failed sync") {
+  Flushing disk;
+  {
+    Log log = disk.open();
+    must(append(log, make_batches(0, 12)).status);
+  }
+  disk.flip(file(4), 2 * static_cast<std::size_t>(make_batch(0).facts.size) + 16);  // magic
+  Log log = disk.open_after(LastStop::process_crash);
+  LogFlush plan = log.plan_flush(FlushScope::data);
+  CHECK(fault(plan.run()) == Fault::corrupt);
+  CHECK(disk.health->writable());
+  CHECK(log.durable_end() == Offset(0));
 }
 
 TEST_CASE("A closed log is durable as a whole, and the marker's line matches it at the next open") {

@@ -128,9 +128,9 @@ class ByteWriter {
 
   template <FixedInteger Int>
   void integer(Int value) {
-    std::byte bytes[sizeof(Int)];
-    store_big_endian(bytes, value);
-    this->bytes(Bytes(bytes, sizeof bytes));
+    const std::size_t position = out_.size();
+    out_.resize(position + sizeof(Int));
+    patch(position, value);
   }
   /// Overwrites what `integer` of the same type wrote at `position`.
   template <FixedInteger Int>

@@ -87,44 +87,46 @@ class ConsumerRecords {
     using reference = value_type;
 
     Iterator() = default;
-    explicit Iterator(const ConsumerRecords& of) : of_(&of) { enter(0); }
+    explicit Iterator(const ConsumerRecords& of)
+        : of_(&of),
+          batch_(of.batches_.batches().data()),
+          end_(batch_ + of.batches_.batches().size()) {
+      enter();
+    }
 
-    value_type operator*() const { return {of_->batches_.batches()[batch_], cursor_.current()}; }
+    value_type operator*() const { return {*batch_, cursor_.current()}; }
     Iterator& operator++() {
       step();
       return *this;
     }
     void operator++(int) { step(); }
-    bool operator==(std::default_sentinel_t) const { return at_end_; }
+    bool operator==(std::default_sentinel_t) const { return batch_ == end_; }
 
    private:
-    void enter(std::size_t batch) {
-      const auto& batches = of_->batches_.batches();
-      batch_ = batch;
-      at_end_ = batch_ == batches.size();
-      if (!at_end_) {
-        cursor_ = batches[batch_].cursor;
-        left_ = batches[batch_].records;
+    void enter() {
+      if (batch_ != end_) {
+        cursor_ = batch_->cursor;
+        left_ = batch_->records;  // at least one
         step();
       }
     }
     void step() {
       if (left_ == 0) {
-        enter(batch_ + 1);
-        return;
+        ++batch_;
+        enter();
+      } else if (cursor_.next() != nullptr) [[likely]] {
+        --left_;
+      } else {
+        of_->status_ = find_damage(*batch_);
+        batch_ = end_;
       }
-      if (cursor_.next() == nullptr) [[unlikely]] {
-        of_->status_ = find_damage(of_->batches_.batches()[batch_]);
-        at_end_ = true;
-      }
-      --left_;
     }
 
     const ConsumerRecords* of_ = nullptr;
-    std::size_t batch_ = 0;
+    const PolledBatch* batch_ = nullptr;
+    const PolledBatch* end_ = nullptr;
     RecordCursor cursor_;
     std::int32_t left_ = 0;
-    bool at_end_ = true;
   };
 
   ConsumerRecords() = default;

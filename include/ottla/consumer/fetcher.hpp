@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <utility>
@@ -29,7 +28,7 @@ class Fetcher {
  public:
   /// Before: `config` and `connection` outlive it.
   Fetcher(const ConsumerConfig& config, Connection& connection)
-      : config_(config), connection_(connection), pinned_(make_ref<PinnedBytes>()) {}
+      : config_(config), connection_(connection), pinned_(make_ref<PolledMemory>()) {}
 
   /// What is read from now on, with ids; positions of partitions that stay are kept, the rest is
   /// forgotten.
@@ -98,9 +97,16 @@ class Fetcher {
     LeaderEpoch epoch = no_leader_epoch;
     Offset end{-1};  // visible, as of the last fetch
     bool paused = false;
-    std::deque<PolledBatch> buffered;
+    std::vector<PolledBatch> buffered;  // from `next` on; used again once it is empty
+    std::size_t next = 0;
     absl::Status problem;  // behind what is buffered
     bool out_of_range = false;
+
+    bool has_batches() const { return next < buffered.size(); }
+    void drop_batches() {
+      buffered.clear();
+      next = 0;
+    }
   };
 
   bool fetchable(const State& state) const;
@@ -116,7 +122,7 @@ class Fetcher {
 
   const ConsumerConfig& config_;
   Connection& connection_;
-  Ref<PinnedBytes> pinned_;
+  Ref<PolledMemory> pinned_;
   Decompressor decompressor_;
   std::map<TopicPartition, State> states_;
   std::vector<FetchPartition> wanted_;  // reused

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -22,16 +22,6 @@
 #include <ottla/record/record_view.hpp>
 
 namespace ottla::inline OTTLA_ABI {
-
-/// Bytes of polled batches that are still held by somebody.
-class PinnedBytes final : public Counted {
- public:
-  void add(std::int64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
-  std::int64_t held() const { return bytes_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::int64_t> bytes_{0};
-};
 
 /// What is the same for all batches of a partition.
 struct FetchSource final : public Counted {
@@ -59,22 +49,48 @@ struct PolledBatch {
 /// Why the walk of `batch` ends early; its source knows from then on. Ok when it does not.
 absl::Status find_damage(const PolledBatch& batch);
 
+/// What a consumer's polls share: how many bytes of batches are still held by somebody, and a list
+/// that is free to be used again. Thread-safe.
+class PolledMemory final : public Counted {
+ public:
+  using List = std::vector<PolledBatch>;
+
+  PolledMemory() = default;
+  ~PolledMemory() override { delete spare_.load(std::memory_order_acquire); }
+
+  void add(std::int64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+  std::int64_t held() const { return bytes_.load(std::memory_order_relaxed); }
+
+  std::unique_ptr<List> take() {
+    std::unique_ptr<List> list(spare_.exchange(nullptr, std::memory_order_acquire));
+    return list ? std::move(list) : std::make_unique<List>();
+  }
+  void give_back(std::unique_ptr<List> list) {
+    list->clear();
+    delete spare_.exchange(list.release(), std::memory_order_acq_rel);
+  }
+
+ private:
+  std::atomic<std::int64_t> bytes_{0};
+  std::atomic<List*> spare_{nullptr};
+};
+
 /// Move-only; keeps its batches' memory until it is destroyed. Used by one thread at a time, any
 /// thread.
 class RecordBatches {
  public:
   RecordBatches() = default;
-  explicit RecordBatches(Ref<PinnedBytes> pinned) : pinned_(std::move(pinned)) {}
+  explicit RecordBatches(Ref<PolledMemory> memory) : memory_(std::move(memory)) {}
   RecordBatches(RecordBatches&& other) noexcept
-      : pinned_(std::move(other.pinned_)),
-        batches_(std::exchange(other.batches_, {})),
+      : memory_(std::move(other.memory_)),
+        batches_(std::move(other.batches_)),
         bytes_(std::exchange(other.bytes_, 0)),
         records_(std::exchange(other.records_, 0)) {}
   RecordBatches& operator=(RecordBatches&& other) noexcept {
     if (this != &other) {
       release();
-      pinned_ = std::move(other.pinned_);
-      batches_ = std::exchange(other.batches_, {});
+      memory_ = std::move(other.memory_);
+      batches_ = std::move(other.batches_);
       bytes_ = std::exchange(other.bytes_, 0);
       records_ = std::exchange(other.records_, 0);
     }
@@ -82,26 +98,33 @@ class RecordBatches {
   }
   ~RecordBatches() { release(); }
 
+  /// Before: made with a memory.
   void push(PolledBatch batch) {
     const auto size = static_cast<std::int64_t>(batch.memory.size());
     bytes_ += size;
-    pinned_->add(size);
+    memory_->add(size);
     records_ += batch.records;
-    batches_.push_back(std::move(batch));
+    if (!batches_) {
+      batches_ = memory_->take();
+    }
+    batches_->push_back(std::move(batch));
   }
 
   std::int64_t records() const { return records_; }
-  const std::vector<PolledBatch>& batches() const { return batches_; }
+  std::span<const PolledBatch> batches() const {
+    return batches_ ? std::span<const PolledBatch>(*batches_) : std::span<const PolledBatch>();
+  }
 
  private:
   void release() {
-    if (pinned_) {
-      pinned_->add(-bytes_);
+    if (batches_) {
+      memory_->add(-bytes_);
+      memory_->give_back(std::move(batches_));
     }
   }
 
-  Ref<PinnedBytes> pinned_;
-  std::vector<PolledBatch> batches_;
+  Ref<PolledMemory> memory_;
+  std::unique_ptr<PolledMemory::List> batches_;  // none while it is empty
   std::int64_t bytes_ = 0;
   std::int64_t records_ = 0;
 };

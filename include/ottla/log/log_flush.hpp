@@ -37,11 +37,36 @@ class BasicLogFlush {
   /// Nothing is to be done.
   bool empty() const { return segments_.empty() && !epochs_ && !directory_ && !parent_; }
 
-  /// Syncs, earlier segments first (W3). A failure is final (W5): the directory takes no writes
+  /// Syncs, earlier segments first (W3). A failed sync is final (W5): the directory takes no writes
   /// from then on, and the outcome of what was to be durable is `unknown`.
   absl::Status run() {
     OTTLA_TRY(health_->check());
-    const absl::Status synced = sync_all();
+    for (std::size_t i = 0; i < segments_.size(); ++i) {
+      const log_impl::Pin<Fs> pin(*segments_[i]);
+      if (!pin) {
+        continue;  // deleted or cut meanwhile: nobody is promised what was in it
+      }
+      OTTLA_ASSIGN(auto* segment, segments_[i]->segment());
+      OTTLA_TRY(checked(segment->sync(IoReason::flush)));
+      if (scope_ == FlushScope::sealed && i + 1 < segments_.size()) {
+        OTTLA_TRY(checked(segment->sync_indexes(IoReason::flush)));
+      }
+    }
+    OTTLA_TRY(epochs_ ? sync_file(epoch_checkpoint_file) : absl::OkStatus());
+    OTTLA_TRY(parent_ ? sync_file(partition_metadata_file) : absl::OkStatus());
+    if (directory_ || parent_) {
+      OTTLA_TRY(checked(place_->files.sync_directory(place_->directory, IoReason::flush)));
+    }
+    return parent_ ? checked(place_->files.sync_directory(place_->parent(), IoReason::flush))
+                   : absl::OkStatus();
+  }
+
+ private:
+  template <FileSystem>
+  friend class BasicLog;
+  using LogSegment = log_impl::LogSegment<Fs>;
+
+  absl::Status checked(const absl::Status& synced) {
     if (synced.ok()) {
       return synced;
     }
@@ -51,43 +76,13 @@ class BasicLogFlush {
                  Outcome::unknown);
   }
 
- private:
-  template <FileSystem>
-  friend class BasicLog;
-  using LogSegment = log_impl::LogSegment<Fs>;
-
-  absl::Status sync_all() {
-    for (std::size_t i = 0; i < segments_.size(); ++i) {
-      const log_impl::Pin<Fs> pin(*segments_[i]);
-      if (!pin) {
-        continue;  // deleted or cut meanwhile: nobody is promised what was in it
-      }
-      OTTLA_ASSIGN(auto* segment, segments_[i]->segment());
-      OTTLA_TRY(segment->sync(IoReason::flush));
-      if (scope_ == FlushScope::sealed && i + 1 < segments_.size()) {
-        OTTLA_TRY(segment->sync_indexes(IoReason::flush));
-      }
-    }
-    if (epochs_) {
-      OTTLA_TRY(sync_file(epoch_checkpoint_file));
-    }
-    if (parent_) {
-      OTTLA_TRY(sync_file(partition_metadata_file));
-    }
-    if (directory_ || parent_) {
-      OTTLA_TRY(place_->files.sync_directory(place_->directory, IoReason::flush));
-    }
-    return parent_ ? place_->files.sync_directory(place_->parent(), IoReason::flush)
-                   : absl::OkStatus();
-  }
-
   absl::Status sync_file(std::string_view name) {
     auto file = place_->files.open(place_->path(name), OpenMode::read_write, IoReason::flush);
     if (fault(file.status()) == Fault::not_found) {
       return absl::OkStatus();  // a log used alone has no partition.metadata
     }
     OTTLA_TRY(file.status());
-    return file->sync(IoReason::flush);
+    return checked(file->sync(IoReason::flush));
   }
 
   Ref<log_impl::LogPlace<Fs>> place_;

@@ -34,6 +34,14 @@ struct BatchingOptions {
   bool keep_tags = false;            ///< remember each record's tag, for callbacks
 };
 
+/// What a record takes in a batch at most; exact sizes are only asked for near a limit. Before: it
+/// has no headers.
+inline std::size_t record_size_bound(const RecordFields& record) {
+  constexpr std::size_t lengths_and_deltas = 5 + 1 + 10 + 5 + 5 + 5 + 1;
+  return lengths_and_deltas + (record.key ? record.key->size() : 0) +
+         (record.value ? record.value->size() : 0);
+}
+
 /// A batch that takes no more records.
 struct ClosedBatch {
   std::uint64_t number = 0;  ///< as in receipts
@@ -108,8 +116,19 @@ class PartitionQueue {
   void observed_overflow(float ratio);
 
  private:
-  bool has_room(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
-  std::int64_t estimated_size() const OTTLA_REQUIRES(mutex_);
+  bool has_room(const RecordFields& record) const OTTLA_REQUIRES(mutex_) {
+    return (options_.fields.compression == CompressionType::none && record.headers.empty() &&
+            open_->builder.size() + record_size_bound(record) <=
+                static_cast<std::size_t>(open_limit_)) ||
+           has_room_exactly(record);
+  }
+  bool has_room_exactly(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
+  std::int64_t estimated_size() const OTTLA_REQUIRES(mutex_) {
+    return options_.fields.compression == CompressionType::none
+               ? static_cast<std::int64_t>(open_->builder.size())
+               : estimated_compressed_size();
+  }
+  std::int64_t estimated_compressed_size() const OTTLA_REQUIRES(mutex_);
   std::size_t first_capacity(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
   void close() OTTLA_REQUIRES(mutex_);
   std::optional<ClosedBatch> drop_empty() OTTLA_REQUIRES(mutex_);

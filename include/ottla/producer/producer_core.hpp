@@ -84,7 +84,12 @@ class ProducerCore final : public Counted {
   absl::StatusOr<ProducerLane*> choose_lane(ProducerTopic& topic,
                                             std::optional<PartitionId> partition,
                                             const RecordFields& record, bool& sticky);
-  absl::Status check_size(const RecordFields& record) const;
+  absl::Status check_size(const RecordFields& record) const {
+    const bool small =
+        record.headers.empty() && record_size_bound(record) + batch_header_size <= largest_record_;
+    return small ? absl::OkStatus() : check_size_exactly(record);
+  }
+  absl::Status check_size_exactly(const RecordFields& record) const;
   absl::StatusOr<Receipt> append(ProducerTopic& topic, std::optional<PartitionId> partition,
                                  const RecordFields& record, std::uint64_t tag);
   absl::StatusOr<PartitionQueue::Appended> append_when_there_is_memory(ProducerLane& lane,
@@ -131,6 +136,7 @@ class ProducerCore final : public Counted {
   const ProducerConfig config_;
   const BatchingOptions batching_;
   const PartitionQueue::Take sendable_;
+  const std::size_t largest_record_;  // bytes of its batch
   const std::uint64_t id_;
   const ProcessMark process_;
   MemoryBudget budget_;

@@ -77,20 +77,29 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
                                                        .seed = env_.random().next()},
                                             opening, health, recovered));
   report(partition, recovered);
+  if (config.flush_messages == 1 && log.durable_end() < log.end()) {
+    // Readers have seen it all: how far it is durable is noted by and by only. Where it cannot be
+    // synced, they see what is known to be.
+    auto flush = log.plan_flush(FlushScope::data);
+    if (absl::Status synced = flush.run(); synced.ok()) {
+      log.flushed(flush);
+    } else {
+      events_->tell(EventLevel::error, "sync_failed", partition.to_string(), sv(synced.message()));
+    }
+  }
   const auto latest = log.epochs().latest();
   // After an unclean stop what was written may have been lost: readers of it must not take new
   // records for it (R13).
   const bool unclean = recovered.last_stop != LastStop::clean && log.end() > Offset(0);
   const LeaderEpoch epoch = latest ? (unclean ? *latest + 1 : *latest) : LeaderEpoch(0);
-  PartitionOptions options{
-      .partition = partition,
-      .topic_id = topic.id,
-      .epoch = epoch,
-      .config = config,
-      .write_out_delay = config_.write_out_delay,
-      .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
-      .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
-      .events = events_};
+  PartitionOptions options{.partition = partition,
+                           .topic_id = topic.id,
+                           .epoch = epoch,
+                           .config = config,
+                           .write_out_delay = config_.write_out_delay,
+                           .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
+                           .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
+                           .events = events_};
   return make_ref<Partition>(world_, std::move(log), std::move(options), tails_, buffers_);
 }
 

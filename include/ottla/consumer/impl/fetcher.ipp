@@ -105,7 +105,7 @@ OTTLA_INLINE LeaderEpoch Fetcher::consumed_epoch(const TopicPartition& partition
 
 OTTLA_INLINE void Fetcher::seek(const TopicPartition& partition, Offset offset) {
   State& state = states_.at(partition);
-  state.buffered.clear();
+  state.drop_batches();
   state.problem = absl::OkStatus();
   state.out_of_range = false;
   state.position = offset;
@@ -155,13 +155,13 @@ OTTLA_INLINE std::optional<std::int64_t> Fetcher::lag(const TopicPartition& part
 OTTLA_INLINE bool Fetcher::has_data() const {
   return std::any_of(states_.begin(), states_.end(), [](const auto& each) {
     const State& state = each.second;
-    return !state.paused && (!state.buffered.empty() || !state.problem.ok() ||
+    return !state.paused && (state.has_batches() || !state.problem.ok() ||
                              state.source->damaged_at.load(std::memory_order_relaxed) >= 0);
   });
 }
 
 OTTLA_INLINE bool Fetcher::fetchable(const State& state) const {
-  return state.position && !state.paused && state.buffered.empty() && state.problem.ok() &&
+  return state.position && !state.paused && !state.has_batches() && state.problem.ok() &&
          !state.topic_id.is_zero();
 }
 
@@ -340,8 +340,8 @@ OTTLA_INLINE absl::Status Fetcher::damage_of(State& state) {
 OTTLA_INLINE std::int64_t Fetcher::take_from(State& state, std::int64_t max_records, bool may_split,
                                              RecordBatches& into) {
   std::int64_t taken = 0;
-  while (!state.buffered.empty()) {
-    PolledBatch& batch = state.buffered.front();
+  while (state.has_batches()) {
+    PolledBatch& batch = state.buffered[state.next];
     if (taken + batch.records > max_records) {
       if (taken > 0 || !may_split) {
         break;
@@ -358,9 +358,10 @@ OTTLA_INLINE std::int64_t Fetcher::take_from(State& state, std::int64_t max_reco
     state.position = batch.header.next_offset();
     state.epoch = batch.header.leader_epoch;
     into.push(std::move(batch));
-    state.buffered.pop_front();
+    ++state.next;
   }
-  if (state.buffered.empty()) {
+  if (!state.has_batches()) {
+    state.drop_batches();
     state.position = state.fetch_from;  // also behind batches that bring no record
   }
   return taken;
@@ -380,7 +381,7 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> Fetcher::take(std::int64_t max_record
       continue;
     }
     taken += take_from(state, max_records - taken, taken == 0, records);
-    if (taken == 0 && !state.problem.ok() && !state.out_of_range && state.buffered.empty()) {
+    if (taken == 0 && !state.problem.ok() && !state.out_of_range && !state.has_batches()) {
       return std::exchange(state.problem, absl::OkStatus());
     }
   }
@@ -390,7 +391,7 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> Fetcher::take(std::int64_t max_record
 OTTLA_INLINE std::vector<std::pair<TopicPartition, absl::Status>> Fetcher::out_of_range() const {
   std::vector<std::pair<TopicPartition, absl::Status>> all;
   for (const auto& [partition, state] : states_) {
-    if (state.out_of_range && state.buffered.empty()) {
+    if (state.out_of_range && !state.has_batches()) {
       all.emplace_back(partition, state.problem);
     }
   }

@@ -123,7 +123,18 @@ absl::Status BasicLogDirectory<Fs>::replace(std::string_view name, std::string_v
   if (fault(replaced) == Fault::no_space && files_->remove(in(log_impl::reserve_file), why).ok()) {
     replaced = replace_small_file(*files_, path, as_bytes(text), durability, why);
   }
-  return replaced;
+  const bool sync_failed = durability == Durability::durable && fault(replaced) == Fault::io &&
+                           outcome(replaced) == Outcome::unknown;
+  return sync_failed ? checked(replaced) : replaced;
+}
+
+/// A failed sync is final (W5).
+template <FileSystem Fs>
+absl::Status BasicLogDirectory<Fs>::checked(absl::Status synced) {
+  if (!synced.ok()) {
+    health_->fail();
+  }
+  return synced;
 }
 
 template <FileSystem Fs>
@@ -147,7 +158,7 @@ absl::Status BasicLogDirectory<Fs>::create_partitions(std::span<const NewPartiti
     OTTLA_TRY(make_partition(partition, durability));
   }
   return durability == Durability::durable && !partitions.empty()
-             ? files_->sync_directory(path_, IoReason::create_partition)
+             ? checked(files_->sync_directory(path_, IoReason::create_partition))
              : absl::OkStatus();
 }
 
@@ -177,8 +188,8 @@ absl::Status BasicLogDirectory<Fs>::make_partition(const NewPartition& partition
     const Bytes piece = as_bytes(text);
     OTTLA_TRY(file.write(0, {&piece, 1}, why));
     if (durability == Durability::durable) {
-      OTTLA_TRY(file.sync(why));
-      OTTLA_TRY(files_->sync_directory(beside, why));
+      OTTLA_TRY(checked(file.sync(why)));
+      OTTLA_TRY(checked(files_->sync_directory(beside, why)));
     }
     OTTLA_TRY(file.close());
   }
@@ -222,7 +233,8 @@ absl::Status BasicLogDirectory<Fs>::delete_partition(const TopicPartition& parti
   const std::string name = deleted_directory_name(partition, unique);
   OTTLA_TRY(files_->rename(path_of(partition), in(name), why));
   deleted_.push_back(name);
-  return durability == Durability::durable ? files_->sync_directory(path_, why) : absl::OkStatus();
+  return durability == Durability::durable ? checked(files_->sync_directory(path_, why))
+                                           : absl::OkStatus();
 }
 
 template <FileSystem Fs>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include <ottla/base/crc32c.hpp>
 #include <ottla/env/small_file.hpp>
 #include <ottla/log/checkpoint_file.hpp>
+#include <ottla/log/impl/log_files.hpp>
 #include <ottla/log/log_directory.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -39,6 +41,7 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(list());
     decide();
     OTTLA_TRY(remove_markers());
+    OTTLA_TRY(remove_temporaries());
     OTTLA_TRY(write_properties());
     OTTLA_TRY(directory_.replace(run_record_file, format_run_record(directory_.run_),
                                  Durability::written, IoReason::open_directory));
@@ -107,6 +110,7 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_ASSIGN(const auto entries, directory_.files_->list(directory_.path_));
     for (const DirectoryEntry& entry : entries) {
       if (entry.kind != FileKind::directory) {
+        note_temporary(entry.name);
         continue;
       }
       switch (directory_kind(entry.name)) {
@@ -122,6 +126,17 @@ class BasicLogDirectory<Fs>::Opener {
       }
     }
     return absl::OkStatus();
+  }
+
+  /// What a small file was about to be replaced with when the process died.
+  void note_temporary(std::string_view name) {
+    const auto small = log_impl::without(name, log_impl::temporary_suffix);
+    constexpr std::array ours = {clean_stop_file, kafka_clean_stop_file, file_sums_file,
+                                 run_record_file, log_impl::meta_properties_file};
+    if (small && (std::count(ours.begin(), ours.end(), *small) > 0 ||
+                  std::count(checkpoint_files.begin(), checkpoint_files.end(), *small) > 0)) {
+      temporaries_.emplace_back(name);
+    }
   }
 
   /// Whose stop it was, and how it came.
@@ -171,6 +186,13 @@ class BasicLogDirectory<Fs>::Opener {
     return absl::OkStatus();
   }
 
+  absl::Status remove_temporaries() {
+    for (const std::string& name : temporaries_) {
+      OTTLA_TRY(directory_.files_->remove(directory_.in(name), IoReason::open_directory));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status write_properties() {
     return new_ ? directory_.replace(log_impl::meta_properties_file,
                                      format_meta_properties(directory_.properties_),
@@ -184,6 +206,7 @@ class BasicLogDirectory<Fs>::Opener {
   std::optional<RunRecord> last_run_;
   std::optional<CleanStop> clean_;
   std::optional<std::string> kafka_clean_;
+  std::vector<std::string> temporaries_;
   bool has_clean_ = false;
   bool strange_files_ = false;
   bool new_ = false;

@@ -13,6 +13,9 @@
 
 #include <ottla/env/file_system.hpp>
 #include <ottla/log/impl/text_lines.hpp>
+#include <ottla/log/log_flush.hpp>
+#include <ottla/log/manifest.hpp>
+#include <ottla/log/partition_metadata.hpp>
 #include <ottla/segment/segment_name.hpp>
 
 namespace ottla::inline OTTLA_ABI::log_impl {
@@ -21,6 +24,8 @@ inline constexpr std::string_view cleaned_suffix = ".cleaned";
 inline constexpr std::string_view swap_suffix = ".swap";
 /// Of a log that is being copied (W5), and of what recovery cut off.
 inline constexpr std::string_view rewrite_suffix = ".rewrite";
+/// Of a small file's new content, until it takes the name.
+inline constexpr std::string_view temporary_suffix = ".tmp";
 inline constexpr std::string_view cut_infix = ".log.cut-";
 
 /// `name` without `suffix`; nothing where it does not end so.
@@ -63,6 +68,7 @@ struct LogFiles {
   std::vector<std::string> swaps;
   std::vector<std::string> rewrites;
   std::vector<std::string> cuts;
+  std::vector<std::string> temporaries;  // of small files that were about to be replaced
 
   explicit LogFiles(const std::vector<DirectoryEntry>& entries) {
     for (const DirectoryEntry& entry : entries) {
@@ -95,6 +101,10 @@ struct LogFiles {
       rewrites.push_back(name);
     } else if (cut_number(name)) {
       cuts.push_back(name);
+    } else if (const auto small = without(name, temporary_suffix);
+               small == epoch_checkpoint_file || small == manifest_file ||
+               small == partition_metadata_file) {
+      temporaries.push_back(name);
     }
   }
 };

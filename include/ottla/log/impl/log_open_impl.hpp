@@ -341,6 +341,9 @@ absl::Status BasicLog<Fs>::Opener::remove_leftovers() {
     OTTLA_TRY(place_.files.remove(place_.path(name), IoReason::delete_segment));
     find(Kind::leftover, place_.path(name), 0, 0, "an interrupted deletion: removed");
   }
+  for (const std::string& name : files_->temporaries) {
+    OTTLA_TRY(place_.files.remove(place_.path(name), IoReason::checkpoint));
+  }
   return absl::OkStatus();
 }
 

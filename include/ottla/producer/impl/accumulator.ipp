@@ -13,16 +13,13 @@ OTTLA_INLINE std::int64_t PartitionQueue::memory_needed(const RecordFields& reco
   return std::max(options_.batch_size, static_cast<std::int64_t>(batch_size_upper_bound(record)));
 }
 
-OTTLA_INLINE std::int64_t PartitionQueue::estimated_size() const {
+OTTLA_INLINE std::int64_t PartitionQueue::estimated_compressed_size() const {
   const std::size_t size = open_->builder.size();
-  if (options_.fields.compression == CompressionType::none) {
-    return static_cast<std::int64_t>(size);
-  }
   return static_cast<std::int64_t>(batch_header_size +
                                    ratio_.estimated_size(size - batch_header_size));
 }
 
-OTTLA_INLINE bool PartitionQueue::has_room(const RecordFields& record) const {
+OTTLA_INLINE bool PartitionQueue::has_room_exactly(const RecordFields& record) const {
   const std::size_t grows = open_->builder.size_with(record) - open_->builder.size();
   return estimated_size() + static_cast<std::int64_t>(grows) <= open_limit_;
 }

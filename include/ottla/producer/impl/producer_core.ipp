@@ -53,6 +53,8 @@ OTTLA_INLINE ProducerCore::ProducerCore(Ref<Connection> connection, ProducerConf
       batching_(producer_impl::batching_options(config_)),
       sendable_(config_.linger.count() == 0 ? PartitionQueue::Take::open_too
                                             : PartitionQueue::Take::closed),
+      largest_record_(static_cast<std::size_t>(
+          std::min<std::int64_t>(config_.max_request_size, config_.buffer_memory))),
       id_(world_.next_random()),
       budget_(config_.buffer_memory) {}
 
@@ -194,11 +196,9 @@ OTTLA_INLINE absl::StatusOr<ProducerLane*> ProducerCore::choose_lane(
   return now->lanes[static_cast<std::size_t>(chosen)];
 }
 
-OTTLA_INLINE absl::Status ProducerCore::check_size(const RecordFields& record) const {
-  const auto size = static_cast<std::int64_t>(batch_size_upper_bound(record));
-  const std::int64_t limit =
-      std::min<std::int64_t>(config_.max_request_size, config_.buffer_memory);
-  if (size <= limit) [[likely]] {
+OTTLA_INLINE absl::Status ProducerCore::check_size_exactly(const RecordFields& record) const {
+  const std::size_t size = batch_size_upper_bound(record);
+  if (size <= largest_record_) {
     return absl::OkStatus();
   }
   return error(ErrorCode::message_too_large, Fault::limit_reached,

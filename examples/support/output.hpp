@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Standard output in large pieces. Whoever reads it may go away: then `closed()`, and nothing more
+// is written or said.
+#pragma once
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include <poll.h>
+#include <unistd.h>
+
+namespace console {
+
+class Output {
+ public:
+  explicit Output(int descriptor = STDOUT_FILENO) : descriptor_(descriptor) {}
+
+  void add(std::string_view text) { pending_.append(text); }
+  void add(char c) { pending_.push_back(c); }
+  /// A good moment to flush, if only for the size of what is pending.
+  bool is_full() const { return pending_.size() >= 64 << 10; }
+
+  /// Whether everything went out.
+  bool flush() {
+    std::string_view left = pending_;
+    while (!left.empty() && error_ == 0) {
+      const ssize_t wrote = ::write(descriptor_, left.data(), left.size());
+      if (wrote >= 0) {
+        left.remove_prefix(static_cast<std::size_t>(wrote));
+      } else if (errno == EAGAIN) {
+        pollfd one = {.fd = descriptor_, .events = POLLOUT, .revents = 0};
+        ::poll(&one, 1, -1);
+      } else if (errno != EINTR) {
+        error_ = errno;
+      }
+    }
+    pending_.clear();
+    return error_ == 0;
+  }
+
+  bool closed() const { return error_ == EPIPE; }
+  /// What went wrong, or nothing: a closed pipe is nothing wrong.
+  std::string problem() const {
+    return error_ == 0 || closed() ? std::string()
+                                   : std::string("cannot write to standard output: ") +
+                                         std::strerror(error_) + "; see where it leads to";
+  }
+
+ private:
+  int descriptor_;
+  std::string pending_;
+  int error_ = 0;
+};
+
+}  // namespace console

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The system's files, behind a hook that counts how often each named point is reached and kills
+// the process at the one that the ledger names. A write can also be torn: its first bytes are
+// written, then comes the kill.
+#pragma once
+
+#include <csignal>
+#include <cstddef>
+#include <utility>
+
+#include <unistd.h>
+
+#include <ottla/env/any_file_system.hpp>
+#include <ottla/env/fault_file_system.hpp>
+#include <ottla/env/posix/file_system.hpp>
+
+#include "ledger.hpp"
+
+namespace crash {
+
+/// Whether the operation changes something, and so is a place to be killed at.
+inline bool is_named_point(ottla::IoOperation operation) {
+  switch (operation) {
+    case ottla::IoOperation::write:
+    case ottla::IoOperation::truncate:
+    case ottla::IoOperation::sync:
+    case ottla::IoOperation::create_directory:
+    case ottla::IoOperation::rename:
+    case ottla::IoOperation::remove:
+    case ottla::IoOperation::remove_directory:
+    case ottla::IoOperation::sync_directory:
+      return true;
+    default:
+      return false;
+  }
+}
+
+[[noreturn]] inline void die_at(Ledger& ledger, int point) {
+  ledger.killed_at = point;
+  while (true) ::kill(::getpid(), SIGKILL);
+}
+
+/// Counts; true when this is where to die.
+inline bool is_the_end(Ledger& ledger, int point) {
+  const auto at = static_cast<std::size_t>(point);
+  const std::uint32_t count = ++ledger.reached[at];
+  if (ledger.sent > ledger.settled) ++ledger.reached_in_flight[at];
+  return point == ledger.point && count == ledger.nth;
+}
+
+/// `torn_share`: of a torn write, how many of 256 parts are written.
+inline ottla::AnyFileSystem deadly_files(Ledger& ledger, std::size_t torn_share) {
+  static thread_local int torn_at = -1;
+  const auto after_tearing = [&ledger](ottla::IoCall& call) {
+    if (call.done && torn_at >= 0) die_at(ledger, torn_at);
+    return absl::OkStatus();
+  };
+  const auto hook = [&ledger, torn_share](ottla::IoCall& call) {
+    const bool makes_a_file =
+        call.operation == ottla::IoOperation::open &&
+        (call.mode == ottla::OpenMode::create || call.mode == ottla::OpenMode::create_new);
+    if (!makes_a_file && !is_named_point(call.operation)) return absl::OkStatus();
+    const auto point = [&](When when) { return point_of(call.reason, call.operation, when); };
+    if (const int here = point(call.done ? When::after : When::before); is_the_end(ledger, here)) {
+      die_at(ledger, here);
+    }
+    if (!call.done && call.operation == ottla::IoOperation::write && call.bytes > 1 &&
+        is_the_end(ledger, point(When::torn))) {
+      torn_at = point(When::torn);
+      call.torn_at = 1 + (call.bytes - 1) * torn_share / 256;
+      return ottla::error(ottla::Fault::io, "torn");
+    }
+    return absl::OkStatus();
+  };
+  using Inner = ottla::FaultFileSystem<ottla::PosixFileSystem>;
+  return ottla::AnyFileSystem(
+      ottla::FaultFileSystem<Inner>(Inner(ottla::PosixFileSystem(), after_tearing), hook));
+}
+
+}  // namespace crash
