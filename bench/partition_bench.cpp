@@ -92,7 +92,7 @@ struct OpenPartition {
     auto log = must(Log::open(files, path, {}, {.last_stop = LastStop::clean},
                               make_ref<DirectoryHealth>("bench"), report));
     partition = make_ref<Partition>(
-        world, std::move(log), PartitionOptions{.partition = {"t", PartitionId(0)}},
+        world, std::move(log), PartitionOptions{.partition = {"t", PartitionId(0)}, .topic_id = {}},
         make_ref<TailBudget>(std::int64_t{64} << 20), make_ref<ReadBuffers>());
   }
   ~OpenPartition() { must(partition->close(never).status()); }

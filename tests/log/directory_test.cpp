@@ -458,26 +458,6 @@ TEST_CASE("Directories that are not partitions are reported and left alone") {
   CHECK(root.has("sub"));
 }
 
-TEST_CASE("A directory name says what the directory is") {
-  const std::string hex = id(1).to_hex();
-  CHECK(directory_kind("orders-0") == DirectoryKind::partition);
-  CHECK(directory_kind("a-b-12") == DirectoryKind::partition);
-  CHECK(directory_kind("---0") == DirectoryKind::partition);
-  CHECK(directory_kind("a." + hex + "-delete") == DirectoryKind::deleted);
-  CHECK(directory_kind("a-0." + hex + "-future") == DirectoryKind::future);
-  CHECK(directory_kind("a-0." + hex + "-stray") == DirectoryKind::stray);
-  for (const char* name : {"orders", "orders-", "orders-x", "orders-00", "orders-01", "-1", "..-0",
-                           "a/b-0", "a-99999999999"}) {
-    INFO(name);
-    CHECK(directory_kind(name) == DirectoryKind::other);
-  }
-  CHECK(directory_kind("a-0.123-delete") == DirectoryKind::other);
-  const std::string long_name =
-      deleted_directory_name({std::string(249, 't'), PartitionId(12)}, id(1));
-  CHECK(long_name.size() == 255);
-  CHECK(directory_kind(long_name) == DirectoryKind::deleted);
-}
-
 TEST_CASE("An I/O error while it opens is answered, and the next opening finds what was there") {
   for (int k = 0;; ++k) {
     Root root;
