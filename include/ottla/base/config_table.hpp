@@ -215,10 +215,11 @@ constexpr auto config_key(std::string_view name, ConfigRange range, std::string_
       .meaning = meaning,
       .parse = [](const Key& key, std::string_view text, Config& into) -> absl::Status {
         auto value = base_impl::parse_config<Value>(key.name, text, key.range);
-        if (value.ok()) {
-          base_impl::member_in<first, rest...>(into) = *std::move(value);
+        if (!value.ok()) {
+          return std::move(value).status();
         }
-        return std::move(value).status();
+        base_impl::member_in<first, rest...>(into) = *std::move(value);
+        return absl::OkStatus();
       },
       .print =
           [](const Config& from) {

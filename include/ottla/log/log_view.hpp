@@ -92,7 +92,7 @@ class BasicLogView {
                                                      Offset from, Offset limit,
                                                      Decompressor& decompressor) const;
   absl::StatusOr<TimestampOffset> largest_below(const Segment& segment, Offset limit) const;
-  SharedBytes below_limit(SharedBytes piece, Offset limit) const;
+  SharedBytes below_limit(const SharedBytes& piece, Offset limit) const;
 
   Ref<SegmentList> list_;
   Offset start_{0};

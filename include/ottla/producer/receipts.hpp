@@ -50,7 +50,9 @@ class BatchOutcomes {
   /// A new batch of `queue` is under way; its number, above every one before.
   std::uint64_t open(PartitionQueue* queue);
   /// It is done. Rings whoever waits for it.
-  void complete(std::uint64_t batch, BatchOutcome outcome) { complete(batch, 0, outcome); }
+  void complete(std::uint64_t batch, BatchOutcome outcome) {
+    complete(batch, 0, std::move(outcome));
+  }
   /// The batch, or a piece of it, went on as `pieces` pieces: it is done when all of them are.
   void split(std::uint64_t batch, std::int32_t pieces);
   /// Of a piece: the one that begins with the record at `first` in the batch.

@@ -100,11 +100,12 @@ OTTLA_INLINE absl::Status ConsumerCore::commit_async(std::optional<OffsetsToComm
     commits_->finish(commit, absl::OkStatus());
     return absl::OkStatus();
   }
-  connection_->call(std::move(request),
-                    Reply<OffsetCommitResponse>([commits = commits_, commit](
-                                                    absl::StatusOr<OffsetCommitResponse> response) {
-                      commits->finish(commit, commit_outcome(response));
-                    }));
+  connection_->call(
+      std::move(request),
+      Reply<OffsetCommitResponse>(
+          [commits = commits_, commit](const absl::StatusOr<OffsetCommitResponse>& response) {
+            commits->finish(commit, commit_outcome(response));
+          }));
   return absl::OkStatus();
 }
 
@@ -139,8 +140,8 @@ OTTLA_INLINE void ConsumerCore::commit_by_itself() {
   }
   // What fails now is committed with the next, or at close.
   if (absl::StatusOr<OffsetCommitRequest> request = commit_request(offsets); request.ok()) {
-    connection_->call(*std::move(request),
-                      Reply<OffsetCommitResponse>([](absl::StatusOr<OffsetCommitResponse>) {}));
+    connection_->call(*std::move(request), Reply<OffsetCommitResponse>(
+                                               [](const absl::StatusOr<OffsetCommitResponse>&) {}));
   }
 }
 

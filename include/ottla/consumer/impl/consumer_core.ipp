@@ -77,13 +77,13 @@ OTTLA_INLINE absl::Status ConsumerCore::needs_group() const {
 }
 
 OTTLA_INLINE bool ConsumerCore::rest(SteadyTime deadline) {
-  constexpr std::chrono::milliseconds while_{50};
+  constexpr std::chrono::milliseconds nap{50};
   const SteadyTime now = world_.steady_now();
   if (now >= deadline) {
     return false;
   }
   Doorbell nobody;
-  world_.await(nobody, std::min(deadline, after(now, while_)));
+  world_.await(nobody, std::min(deadline, after(now, nap)));
   return true;
 }
 

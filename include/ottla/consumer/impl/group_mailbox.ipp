@@ -125,7 +125,7 @@ OTTLA_INLINE void GroupMailbox::tick(std::uint64_t generation) {
                              .instance_id = as.instance_id,
                              .reason = "max.poll.interval.ms passed without a poll"});
     connection_->call(std::move(leave),
-                      Reply<LeaveGroupResponse>([](absl::StatusOr<LeaveGroupResponse>) {}));
+                      Reply<LeaveGroupResponse>([](const absl::StatusOr<LeaveGroupResponse>&) {}));
   }
   if (too_late) {  // a static member only falls silent, so that its session ends
     bell_->wake();

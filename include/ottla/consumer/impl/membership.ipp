@@ -312,7 +312,7 @@ OTTLA_INLINE void Membership::leave() {
     request.members.push_back(
         {.member_id = member_id_, .instance_id = {}, .reason = "the consumer is closing"});
     connection_->call(std::move(request),
-                      Reply<LeaveGroupResponse>([](absl::StatusOr<LeaveGroupResponse>) {}));
+                      Reply<LeaveGroupResponse>([](const absl::StatusOr<LeaveGroupResponse>&) {}));
   }
   member_id_.clear();
   generation_ = Generation(-1);

@@ -53,6 +53,7 @@ inline void sort_and_unite(std::vector<std::string>& names) {
 
 inline std::vector<std::string> topics_of(const std::vector<TopicPartition>& partitions) {
   std::vector<std::string> names;
+  names.reserve(partitions.size());
   for (const TopicPartition& partition : partitions) {
     names.push_back(partition.topic);
   }

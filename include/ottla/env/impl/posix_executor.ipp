@@ -58,7 +58,7 @@ OTTLA_INLINE absl::Status ExecutorState::start_thread(std::string_view name, Tas
   std::list<Thread> refused;
   lock.lock();
   if (failure == 0) {
-    start.release();
+    static_cast<void>(start.release());
     thread->id = id;
     thread->started = true;
   } else {
@@ -353,7 +353,7 @@ OTTLA_INLINE PosixExecutor::~PosixExecutor() {
     state_->stop();
   } else {
     // Left where it is: its lock may be held by a thread that this process does not have.
-    new Ref<env_impl::ExecutorState>(std::move(state_));
+    state_.release();
   }
 }
 

@@ -139,7 +139,7 @@ absl::StatusOr<bool> BasicLogView<Fs>::read_segment(const Segment& segment, std:
 
 /// The batches whose last offset is below `limit`.
 template <FileSystem Fs>
-SharedBytes BasicLogView<Fs>::below_limit(SharedBytes piece, Offset limit) const {
+SharedBytes BasicLogView<Fs>::below_limit(const SharedBytes& piece, Offset limit) const {
   BatchCursor batches(piece.bytes(), "a segment", CheckCrc::skip);
   std::size_t end = 0;
   while (const BatchView* batch = batches.next()) {

@@ -156,8 +156,8 @@ OTTLA_INLINE void ProducerCore::look_up_later(ProducerTopic& topic,
                                               absl::AnyInvocable<void()> then) {
   const std::uint64_t version = connection_->metadata_version();
   connection_->call(MetadataRequest{.topics = std::vector<std::string>{topic.name()}},
-                    [self = Ref<ProducerCore>(this), &topic, version,
-                     then = std::move(then)](absl::StatusOr<MetadataResponse> answer) mutable {
+                    [self = Ref<ProducerCore>(this), &topic, version, then = std::move(then)](
+                        const absl::StatusOr<MetadataResponse>& answer) mutable {
                       self->learn(topic, version, answer).IgnoreError();
                       then();
                     });

@@ -95,13 +95,13 @@ OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch
 OTTLA_INLINE void ProducerCore::settle(ProducerLane& lane, ClosedBatch& batch,
                                        absl::StatusOr<ProduceResponse> outcome,
                                        SealedBatch refused) {
-  if (outcome.ok() || refused.empty()) {
-    finish(lane, batch, outcome);
-  } else if (error_code(outcome.status()) == ErrorCode::message_too_large && batch.records > 1) {
+  const bool came_back = !outcome.ok() && !refused.empty();
+  if (came_back && error_code(outcome.status()) == ErrorCode::message_too_large &&
+      batch.records > 1) {
     if (const absl::Status cut = split(lane, batch, refused); !cut.ok()) {
       finish(lane, batch, cut);
     }
-  } else if (may_retry(outcome.status(), batch)) {
+  } else if (came_back && may_retry(outcome.status(), batch)) {
     retry(lane, batch, std::move(outcome).status(), std::move(refused));
   } else {
     finish(lane, batch, outcome);
@@ -118,8 +118,8 @@ OTTLA_INLINE bool ProducerCore::may_retry(const absl::Status& status,
 }
 
 /// The queue is held until then, so that no later batch overtakes this one.
-OTTLA_INLINE void ProducerCore::retry(ProducerLane& lane, ClosedBatch& batch, absl::Status why,
-                                      SealedBatch refused) {
+OTTLA_INLINE void ProducerCore::retry(ProducerLane& lane, ClosedBatch& batch,
+                                      const absl::Status& why, SealedBatch refused) {
   const int doublings = std::min(batch.attempts - 1, 20);
   const std::chrono::nanoseconds longest =
       std::min(config_.retry_backoff * (std::int64_t{1} << doublings), config_.retry_backoff_max);

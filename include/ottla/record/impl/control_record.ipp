@@ -71,12 +71,12 @@ inline KRaftVoters::Voter read_voter(ByteReader& reader) {
 }
 
 template <class Record>
-absl::StatusOr<Record> checked(ByteReader& reader, Record&& record, std::string_view what) {
+absl::StatusOr<Record> checked(ByteReader& reader, Record record, std::string_view what) {
   reader.skip_tagged_fields();
   if (!reader.ok()) {
     return bad_control(what);
   }
-  return std::forward<Record>(record);
+  return record;
 }
 
 }  // namespace record_impl
@@ -161,14 +161,14 @@ OTTLA_INLINE absl::StatusOr<SnapshotHeader> parse_snapshot_header(Bytes value) {
   SnapshotHeader record;
   record.version = reader.integer<std::int16_t>();
   record.last_contained_log_timestamp = Timestamp(reader.integer<std::int64_t>());
-  return record_impl::checked(reader, std::move(record), "snapshot header");
+  return record_impl::checked(reader, record, "snapshot header");
 }
 
 OTTLA_INLINE absl::StatusOr<SnapshotFooter> parse_snapshot_footer(Bytes value) {
   ByteReader reader(value);
   SnapshotFooter record;
   record.version = reader.integer<std::int16_t>();
-  return record_impl::checked(reader, std::move(record), "snapshot footer");
+  return record_impl::checked(reader, record, "snapshot footer");
 }
 
 OTTLA_INLINE absl::StatusOr<KRaftVersion> parse_kraft_version(Bytes value) {
@@ -176,7 +176,7 @@ OTTLA_INLINE absl::StatusOr<KRaftVersion> parse_kraft_version(Bytes value) {
   KRaftVersion record;
   record.version = reader.integer<std::int16_t>();
   record.kraft_version = reader.integer<std::int16_t>();
-  return record_impl::checked(reader, std::move(record), "kraft version");
+  return record_impl::checked(reader, record, "kraft version");
 }
 
 OTTLA_INLINE absl::StatusOr<KRaftVoters> parse_kraft_voters(Bytes value) {
