@@ -196,7 +196,7 @@ inline int look(const Child& child) {
   do {  // at least once, for retention to take what it was about to take when it was killed
     stage.broker.run_once(std::chrono::milliseconds(5));
     pause(2);
-  } while (++waited < 10'000 && is_unsettled(child.directory));
+  } while (++waited < 2'000 && is_unsettled(child.directory));
   const auto topics = stage.broker.list_topics();
   if (!topics.ok()) return gave_up(child, "list topics", topics.status());
   {
