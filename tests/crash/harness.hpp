@@ -96,14 +96,14 @@ class Harness {
 
   /// A child works and is killed; some more are killed while they recover; one looks; the judge.
   bool one_life() {
-    const bool closes = one_in(random_, 8);
+    const bool closes = one_in(random_, 8) && has_enough_in_flight();
     const int milliseconds = static_cast<int>(closes ? draw(random_, 10, 50) : 400);
     choose_point(Phase::working, one_in(random_, 2) || closes, closes);
     const bool at_random = ledger_.point < 0 && !closes;
     const auto working = [&](const Child& child) { return work(child, milliseconds); };
     if (!in_child(Phase::working, at_random, working)) return false;
 
-    if (one_in(random_, 6)) {
+    if (one_in(random_, 6) && has_enough_in_flight()) {
       for (std::int64_t again = draw(random_, 1, 5); again > 0; --again) {
         choose_point(Phase::recovering, !one_in(random_, 3), false);
         if (!in_child(Phase::recovering, ledger_.point < 0, recover)) return false;
@@ -117,6 +117,10 @@ class Harness {
     for (const std::string& problem : verdict_.problems) fail(problem);
     return verdict_.problems.empty();
   }
+
+  /// Whether other kills may come now: well above half are to fall between a send and its
+  /// acknowledgement.
+  bool has_enough_in_flight() const { return tally_.in_flight * 5 > tally_.kills * 3; }
 
   /// Where the next child is to kill itself: where few did, and half of the time where records are
   /// under way. `named`: at a point at all.
