@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <functional>
+#include <utility>
+
+#include <ottla/env/fault_file_system.hpp>
+
 #include "tests/support/catch.hpp"
 #include "tests/support/memory_broker.hpp"
 
@@ -144,4 +149,32 @@ TEST_CASE("old segments go by retention, and the log start stays where it was af
   REQUIRE(consumer.assign({partition(0)}).ok());
   REQUIRE(consumer.seek(partition(0), Offset(0)).ok());
   REQUIRE(consumer.poll(10ms).ok());  // out of range: begins anew by the reset policy
+}
+
+TEST_CASE("a group asked for while another topic is being written waits for its turn") {
+  std::function<void()> meanwhile;
+  const auto hook = [&](IoCall& call) {
+    const bool writes = call.operation == IoOperation::write && !call.done;
+    if (writes && call.path.ends_with("ottla_metadata") && meanwhile) {
+      std::exchange(meanwhile, nullptr)();
+    }
+    return absl::OkStatus();
+  };
+  MemoryEnv env({.files = AnyFileSystem(FaultFileSystem(MemoryFileSystem(), hook))});
+  const MemoryBroker broker = open(env);
+  const auto committed = [&] {
+    return ask<OffsetFetchResponse>(*broker.connect(), OffsetFetchRequest{.group = "g"},
+                                    after(env.clock().steady_now(), 100s))
+        .status();
+  };
+  meanwhile = [&] {
+    const absl::Status asked = committed();
+    CHECK(fault(asked) == Fault::timed_out);  // nobody writes the topic while this waits
+    CHECK(error_code(asked) == ErrorCode::coordinator_not_available);
+  };
+  REQUIRE(broker.create_topic({.name = "orders", .partitions = 2}).ok());
+  CHECK_FALSE(meanwhile);
+  CHECK(broker.list_topics()->size() == 2);
+  CHECK(committed().ok());
+  CHECK(broker.describe_topic("orders")->partitions.size() == 2);
 }

@@ -35,7 +35,8 @@ struct World {
 inline absl::StatusOr<World> open_world(const Child& child, ottla::BrokerConfig config) {
   Random random(child.seed ^ 0x9E3779B97F4A7C15);
   config.log_dirs = child.directory;
-  config.log.segment_bytes = static_cast<std::int32_t>(draw(random, 2, 24)) << 10;
+  const auto segment_bytes = static_cast<std::int32_t>(draw(random, 2, 24)) << 10;
+  config.log.segment_bytes = segment_bytes;
   config.log.index_interval_bytes = static_cast<std::int32_t>(draw(random, 1, 2048));
   config.log.file_delete_delay = std::chrono::milliseconds(draw(random, 0, 30));
   config.offsets_topic_partitions = 2;
@@ -46,7 +47,7 @@ inline absl::StatusOr<World> open_world(const Child& child, ottla::BrokerConfig 
                ottla::PosixEnv::open({.executor = {.threads = config.threads},
                                       .files = deadly_files(child.ledger, random() % 256)}));
   OTTLA_ASSIGN(ottla::Broker broker, ottla::Broker::open(*world.env, std::move(config)));
-  world.stage.reset(new Stage{child.ledger, std::move(broker)});
+  world.stage.reset(new Stage{child.ledger, std::move(broker), segment_bytes});
   child.ledger.opened = true;
   return world;
 }
@@ -69,7 +70,9 @@ inline absl::Status make_topics(Stage& stage) {
   };
   OTTLA_TRY(make(orders, 3, {}));
   OTTLA_TRY(make(durable, 2, {{"flush.messages", "1"}}));
-  return make(trimmed, 1, {{"internal.segment.bytes", "4096"}, {"retention.bytes", "20000"}});
+  return make(trimmed, 1,
+              {{"internal.segment.bytes", std::to_string(trimmed_segment_bytes)},
+               {"retention.bytes", "20000"}});
 }
 
 /// Works for `milliseconds`, then closes everything.
@@ -88,7 +91,8 @@ inline int work(const Child& child, int milliseconds) {
   std::vector<std::thread> threads;
   std::vector<Sender> senders;
   for (std::uint16_t i = 0; i < 3; ++i) {
-    senders.emplace_back(stage, static_cast<std::uint16_t>(client + i), random());
+    const Pace pace = i == 0 ? Pace::steady : Pace::waiting;
+    senders.emplace_back(stage, static_cast<std::uint16_t>(client + i), random(), pace);
   }
   for (Sender& sender : senders) {
     threads.emplace_back([&] { sender.run({orders, durable, trimmed}, 4000); });
@@ -188,10 +192,11 @@ inline int look(const Child& child) {
                                   .initial_task_delay = std::chrono::milliseconds(0)});
   if (!world.ok()) return gave_up(child, "reopen", world.status());
   Stage& stage = *world->stage;
-  for (int waited = 0; waited < 20'000 && is_unsettled(child.directory); waited += 2) {
+  int waited = 0;
+  do {  // at least once, for retention to take what it was about to take when it was killed
     stage.broker.run_once(std::chrono::milliseconds(5));
     pause(2);
-  }
+  } while (++waited < 2'000 && is_unsettled(child.directory));
   const auto topics = stage.broker.list_topics();
   if (!topics.ok()) return gave_up(child, "list topics", topics.status());
   {

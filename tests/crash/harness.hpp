@@ -96,14 +96,14 @@ class Harness {
 
   /// A child works and is killed; some more are killed while they recover; one looks; the judge.
   bool one_life() {
-    const bool closes = one_in(random_, 8);
+    const bool closes = one_in(random_, 8) && has_enough_in_flight();
     const int milliseconds = static_cast<int>(closes ? draw(random_, 10, 50) : 400);
     choose_point(Phase::working, one_in(random_, 2) || closes, closes);
     const bool at_random = ledger_.point < 0 && !closes;
     const auto working = [&](const Child& child) { return work(child, milliseconds); };
     if (!in_child(Phase::working, at_random, working)) return false;
 
-    if (one_in(random_, 6)) {
+    if (one_in(random_, 6) && has_enough_in_flight()) {
       for (std::int64_t again = draw(random_, 1, 5); again > 0; --again) {
         choose_point(Phase::recovering, !one_in(random_, 3), false);
         if (!in_child(Phase::recovering, ledger_.point < 0, recover)) return false;
@@ -118,13 +118,17 @@ class Harness {
     return verdict_.problems.empty();
   }
 
+  /// Whether other kills may come now: well above half are to fall between a send and its
+  /// acknowledgement.
+  bool has_enough_in_flight() const { return tally_.in_flight * 5 > tally_.kills * 3; }
+
   /// Where the next child is to kill itself: where few did, and half of the time where records are
   /// under way. `named`: at a point at all.
   void choose_point(Phase phase, bool named, bool closes) {
     ledger_.point = -1;
     if (!named) return;
     const Seen& seen = seen_[static_cast<std::size_t>(phase)];
-    const bool in_flight = phase == Phase::working && !closes && !one_in(random_, 4);
+    const bool in_flight = phase == Phase::working && !closes && !one_in(random_, 8);
     const auto& counts = in_flight ? seen.in_flight : seen.reached;
     std::vector<int> candidates;
     for (int point = 0; point < points; ++point) {
@@ -140,10 +144,6 @@ class Harness {
                                       [&](int a, int b) { return killed(a) < killed(b); });
     const auto count = seen.reached[static_cast<std::size_t>(ledger_.point)];
     ledger_.nth = static_cast<std::uint32_t>(draw(random_, 1, std::max(1U, count)));
-  }
-
-  static bool is_reason(int point, ottla::IoReason reason) {
-    return point / 3 / io_operations == static_cast<int>(reason);
   }
 
   /// Whether it ended as it should: killed, or with exit code 0.
@@ -206,16 +206,16 @@ class Harness {
     if (!killed) return;
     ++tally_.kills;
     tally_.runs += phase == Phase::working ? 1 : 0;
-    tally_.while_recovering += phase == Phase::recovering ? 1 : 0;
+    tally_.while_recovering += life_ > 1 && !ledger_.opened ? 1 : 0;
     tally_.in_flight += ledger_.sent > ledger_.settled ? 1 : 0;
     tally_.while_committing += ledger_.committing > 0 ? 1 : 0;
-    if (const int point = ledger_.killed_at; point >= 0) {
-      ++tally_.at_named_points;
-      ++tally_.killed[static_cast<std::size_t>(point)];
-      tally_.while_rolling +=
-          is_reason(point, ottla::IoReason::roll) || is_reason(point, ottla::IoReason::seal) ? 1
-                                                                                             : 0;
-    }
+    const int point = ledger_.killed_at;
+    if (point < 0) return;
+    ++tally_.at_named_points;
+    ++tally_.killed[static_cast<std::size_t>(point)];
+    const bool rolls =
+        is_reason(point, ottla::IoReason::roll) || is_reason(point, ottla::IoReason::seal);
+    tally_.while_rolling += rolls ? 1 : 0;
   }
 
   bool fail(const std::string& problem) {

@@ -216,9 +216,10 @@ class Judge {
       }
     }
     for (const auto& [key, partition] : partitions_) {
-      const bool is_known = std::any_of(listed.begin(), listed.end(), [&](const auto& topic) {
-        return topic_name(topic.first) == key.first && topic.second > key.second;
-      });
+      const bool is_known =
+          std::any_of(listed.begin(), listed.end(), [&place = key](const auto& topic) {
+            return topic_name(topic.first) == place.first && topic.second > place.second;
+          });
       if (key.first != "__consumer_offsets" && !is_known) {
         complain(name(key) + " has a directory, but the broker does not know it");
       }

@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <string_view>
 #include <utility>
 
 #include <unistd.h>
@@ -41,6 +42,12 @@ inline bool is_named_point(ottla::IoOperation operation) {
   while (true) ::kill(::getpid(), SIGKILL);
 }
 
+inline int reason_of(const ottla::IoCall& call) {
+  const bool commits = call.reason == ottla::IoReason::append &&
+                       call.path.find("/__consumer_offsets-") != std::string_view::npos;
+  return commits ? commit_reason : static_cast<int>(call.reason);
+}
+
 /// Counts; true when this is where to die.
 inline bool is_the_end(Ledger& ledger, int point) {
   const auto at = static_cast<std::size_t>(point);
@@ -61,7 +68,7 @@ inline ottla::AnyFileSystem deadly_files(Ledger& ledger, std::size_t torn_share)
         call.operation == ottla::IoOperation::open &&
         (call.mode == ottla::OpenMode::create || call.mode == ottla::OpenMode::create_new);
     if (!makes_a_file && !is_named_point(call.operation)) return absl::OkStatus();
-    const auto point = [&](When when) { return point_of(call.reason, call.operation, when); };
+    const auto point = [&](When when) { return point_of(reason_of(call), call.operation, when); };
     if (const int here = point(call.done ? When::after : When::before); is_the_end(ledger, here)) {
       die_at(ledger, here);
     }

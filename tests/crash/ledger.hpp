@@ -67,10 +67,23 @@ inline constexpr std::uint8_t assigned = 1;  ///< one reader at a time
 /// A named point: an operation for a reason, before it, in the midst of it, or after it.
 inline constexpr int io_operations = static_cast<int>(ottla::IoOperation::volume) + 1;
 enum class When : std::uint8_t { before, torn, after };
-inline constexpr int points = ottla::io_reasons * io_operations * 3;
-inline int point_of(ottla::IoReason reason, ottla::IoOperation operation, When when) {
-  return (static_cast<int>(reason) * io_operations + static_cast<int>(operation)) * 3 +
-         static_cast<int>(when);
+/// Behind the library's reasons: an append to the topic that holds what groups commit.
+inline constexpr int commit_reason = ottla::io_reasons;
+inline constexpr int points = (commit_reason + 1) * io_operations * 3;
+inline int point_of(int reason, ottla::IoOperation operation, When when) {
+  return (reason * io_operations + static_cast<int>(operation)) * 3 + static_cast<int>(when);
+}
+inline bool is_reason(int point, ottla::IoReason reason) {
+  return point / 3 / io_operations == static_cast<int>(reason);
+}
+inline std::string point_name(int point) {
+  constexpr std::array<std::string_view, 3> whens = {"before", "torn", "after"};
+  const int reason = point / 3 / io_operations;
+  const auto operation = static_cast<ottla::IoOperation>(point / 3 % io_operations);
+  return std::string(reason == commit_reason ? "commit"
+                                             : ottla::name(static_cast<ottla::IoReason>(reason))) +
+         "." + std::string(ottla::name(operation)) + "." +
+         std::string(whens[static_cast<std::size_t>(point % 3)]);
 }
 
 struct Ledger {

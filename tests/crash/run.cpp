@@ -57,32 +57,6 @@ console::Option number_option(std::string name, std::string value, std::string a
           }};
 }
 
-std::string point_name(int point) {
-  constexpr std::array<std::string_view, 3> whens = {"before", "torn", "after"};
-  constexpr std::array<std::string_view, crash::io_operations> operations = {"open",
-                                                                             "read",
-                                                                             "write",
-                                                                             "size",
-                                                                             "truncate",
-                                                                             "sync",
-                                                                             "reserve",
-                                                                             "close",
-                                                                             "status",
-                                                                             "list",
-                                                                             "create_directory",
-                                                                             "rename",
-                                                                             "remove",
-                                                                             "remove_directory",
-                                                                             "sync_directory",
-                                                                             "set_modified",
-                                                                             "lock",
-                                                                             "volume"};
-  const auto reason = static_cast<ottla::IoReason>(point / 3 / crash::io_operations);
-  return std::string(ottla::name(reason)) + "." +
-         std::string(operations[static_cast<std::size_t>(point / 3 % crash::io_operations)]) + "." +
-         std::string(whens[static_cast<std::size_t>(point % 3)]);
-}
-
 /// What the run has to have shown, and has not.
 std::vector<std::string> shortcomings(const crash::Tally& tally, int runs) {
   std::vector<std::string> missing;
@@ -118,8 +92,8 @@ nlohmann::ordered_json report(const crash::Tally& tally, const Settings& setting
   for (int point = 0; point < crash::points; ++point) {
     const auto at = static_cast<std::size_t>(point);
     if (tally.reached[at] == 0) continue;
-    result["points"][point_name(point)] = {{"reached", tally.reached[at]},
-                                           {"kills", tally.killed[at]}};
+    result["points"][crash::point_name(point)] = {{"reached", tally.reached[at]},
+                                                  {"kills", tally.killed[at]}};
   }
   result["failures"] = nlohmann::ordered_json::array();
   for (const crash::Failure& failure : tally.failures) {

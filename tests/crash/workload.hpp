@@ -38,12 +38,15 @@ inline std::int64_t draw(Random& random, std::int64_t least, std::int64_t most) 
 }
 inline bool one_in(Random& random, std::int64_t n) { return draw(random, 1, n) == 1; }
 
+inline constexpr std::int32_t trimmed_segment_bytes = 4096;
+
 inline void pause(int milliseconds) { ::poll(nullptr, 0, milliseconds); }
 
 /// What all the threads of a child share.
 struct Stage {
   Ledger& ledger;
   ottla::Broker broker;
+  std::int32_t segment_bytes;
   std::atomic<bool> stop{false};
 
   /// Not what this workload expects: the child ends with this as its problem.
@@ -53,23 +56,31 @@ struct Stage {
   }
 };
 
+enum class Pace : std::uint8_t {
+  waiting,  ///< now and then for what it sent
+  steady,   ///< a little all the time, so that something is always under way
+};
+
 /// One client: sends values that name it and count up.
 class Sender {
  public:
-  Sender(Stage& stage, std::uint16_t client, std::uint64_t seed)
-      : stage_(stage), client_(client), random_(seed) {}
+  Sender(Stage& stage, std::uint16_t client, std::uint64_t seed, Pace pace)
+      : stage_(stage), client_(client), random_(seed), pace_(pace) {}
 
   void run(const std::vector<std::uint16_t>& topics, int most) {
     auto producer = Producer::open(stage_.broker, config());
     if (!producer.ok()) return stage_.fail("open a producer", producer.status());
     while (!stage_.stop && !stage_.ledger.is_nearly_full() && n_ < most) {
       std::optional<ottla::Receipt> newest;
-      for (std::int64_t burst = draw(random_, 1, 40); burst > 0; --burst) {
+      const bool is_steady = pace_ == Pace::steady;
+      for (std::int64_t burst = draw(random_, 1, is_steady ? 8 : 40); burst > 0; --burst) {
         const std::size_t which = one_in(random_, 3) ? random_() % topics.size() : 0;
         newest = send(*producer, topics[which]);
         if (!newest) return;
       }
-      if (one_in(random_, 3)) {
+      if (is_steady) {
+        pause(1);
+      } else if (one_in(random_, 3)) {
         check("flush", producer->flush());
       } else if (one_in(random_, 2)) {
         check("wait", producer->wait(*newest).status());
@@ -86,8 +97,9 @@ class Sender {
     config.acks = one_in(random_, 3) ? ottla::Acks::leader : ottla::Acks::all;
     config.durability =
         one_in(random_, 3) ? ottla::Durability::durable : ottla::Durability::written;
-    config.linger = std::chrono::milliseconds(draw(random_, 0, 3));
-    config.batch_size = static_cast<std::int32_t>(draw(random_, 0, 4096));
+    config.linger = std::chrono::milliseconds(pace_ == Pace::steady ? 3 : draw(random_, 0, 3));
+    config.batch_size = static_cast<std::int32_t>(
+        draw(random_, 0, std::min(stage_.segment_bytes, trimmed_segment_bytes) / 2));
     config.on_delivery = [this](const ottla::Delivery& delivery) { delivered(delivery); };
     return config;
   }
@@ -135,6 +147,7 @@ class Sender {
   Stage& stage_;
   std::uint16_t client_;
   Random random_;
+  Pace pace_;
   std::int64_t n_ = 0;
 };
 
@@ -257,7 +270,7 @@ class Founder {
         return;
       }
       note(EventKind::topic_made, partitions);
-      Sender sender(stage_, static_cast<std::uint16_t>(client_ + i), seed_ + topic_);
+      Sender sender(stage_, static_cast<std::uint16_t>(client_ + i), seed_ + topic_, Pace::waiting);
       sender.run({topic_}, static_cast<int>(draw(random_, 1, 60)));
       if (one_in(random_, 3) &&
           check("add partitions", stage_.broker.add_partitions(topic_name(topic_), 3))) {

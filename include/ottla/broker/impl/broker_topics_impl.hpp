@@ -7,6 +7,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/doorbell.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/broker_core.hpp>
 
@@ -105,15 +106,16 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
 
 template <Env E>
 absl::Status BasicBrokerCore<E>::open_topic(std::string_view name) {
+  if (!topic_work_.take(world_, file_deadline())) {
+    return error(Fault::timed_out, "other topics are being created; try again", Outcome::unknown);
+  }
   const auto known = metadata_->query([&](const MetadataMachine& machine) {
     const MetadataTopic* topic = machine.find(name);
     return topic == nullptr ? std::optional<MetadataTopic>() : std::optional(*topic);
   });
   if (!known) {
+    topic_work_.give();
     return error(ErrorCode::unknown_topic_or_partition, "the topic was deleted meanwhile");
-  }
-  if (!topic_work_.take(world_, file_deadline())) {
-    return error(Fault::timed_out, "other topics are being created; try again", Outcome::unknown);
   }
   const Ref<Topic> old = topics_.find(known->id);
   auto topic = make_ref<Topic>();
@@ -181,15 +183,31 @@ absl::Status BasicBrokerCore<E>::make_offsets_topic() {
       {.name = std::string(offsets_topic),
        .partitions = config_.offsets_topic_partitions,
        .configs = {{"cleanup.policy", "compact"}, {"segment.bytes", "104857600"}}});
-  absl::Status made;
+  // Other threads may be changing topics: the answer comes when it is this change's turn. The topic
+  // is opened there, before the next change.
+  struct Pending final : Counted {
+    Ref<Doorbell> answered = make_ref<Doorbell>();
+    absl::Status made;
+  };
+  const auto pending = make_ref<Pending>();
   metadata_->submit(
       [&event](RequestId request) {
         event.request = request;
         return MetadataMachine::Event(event);
       },
-      [&made](absl::StatusOr<MetadataMachine::Response> answer) { made = answer.status(); });
-  OTTLA_TRY(made);  // the metadata file answers at once; that it exists already is as good
-  return open_topic(offsets_topic);
+      [self = Ref<BasicBrokerCore>(this),
+       pending](const absl::StatusOr<MetadataMachine::Response>& answer) {
+        pending->made = answer.status();
+        if (answer.ok() && !self->topics_.find(offsets_topic)) {
+          pending->made = self->open_topic(offsets_topic);
+        }
+        pending->answered->ring();
+      });
+  if (!world_.await(*pending->answered, file_deadline())) {
+    return error(ErrorCode::coordinator_not_available, Fault::timed_out,
+                 "other topics are being changed; try again");
+  }
+  return pending->made;
 }
 
 template <Env E>
