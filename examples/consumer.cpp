@@ -40,6 +40,7 @@ constexpr std::string_view notes =
     "  consumer --topic logs --from-beginning --exit-at-end --format '%p:%o %v\\n'\n"
     "  consumer --topic orders --group billing --from-beginning --exit-at-end\n";
 constexpr std::chrono::milliseconds longest_poll{100};  // until a Ctrl-C is noticed
+constexpr std::chrono::hours longest_pause{24};         // of whoever reads what is printed
 
 struct Settings {
   std::string dir = "./ottla-data";
@@ -77,7 +78,8 @@ class Printer {
       : settings_(settings), interruption_(interruption) {}
 
   absl::Status open(const ottla::Broker& broker) {
-    ottla::ConsumerConfig config{.group = settings_.group, .auto_commit = false};
+    ottla::ConsumerConfig config{
+        .group = settings_.group, .auto_commit = false, .max_poll_interval = longest_pause};
     config.offset_reset =
         settings_.from_beginning ? ottla::OffsetReset::earliest : ottla::OffsetReset::latest;
     if (!settings_.group.empty()) config.topics = {settings_.topic};
@@ -103,11 +105,16 @@ class Printer {
     return absl::OkStatus();
   }
 
-  /// What was printed is committed. Also after an error.
+  /// What was printed is committed, also after an error; where all went out, the positions are:
+  /// also those of partitions that had nothing to print.
   absl::Status finish() {
     if (!consumer_) return absl::OkStatus();
     absl::Status committed;
-    if (!settings_.group.empty() && !printed_.empty()) committed = consumer_->commit(printed_);
+    const auto assigned = consumer_->assignment();
+    if (!settings_.group.empty() && assigned.ok() && !assigned->empty()) {
+      committed = output_.failed() ? consumer_->commit(printed_) : consumer_->commit();
+    }
+    progress_.clear();
     const absl::Status closed = consumer_->close();
     return committed.ok() ? closed : committed;
   }
@@ -148,7 +155,7 @@ class Printer {
   const Settings& settings_;
   const console::Interruption& interruption_;
   console::Output output_;
-  console::Progress progress_{"records printed"};
+  console::Progress progress_{"records printed", true};
   std::optional<Consumer> consumer_;
   std::map<ottla::TopicPartition, ottla::Offset> ends_;  // when it began
   ottla::OffsetsToCommit formatted_;
@@ -176,9 +183,9 @@ void tell(const ottla::BrokerEvent& event) {
 
 absl::Status run(const Settings& settings, Printer& printer) {
   std::error_code problem;
-  if (!std::filesystem::is_directory(settings.dir, problem)) {
+  if (!std::filesystem::exists(settings.dir + "/meta.properties", problem)) {
     return absl::NotFoundError(settings.dir +
-                               " is no directory; name one that producer wrote with --dir");
+                               " holds no topics; name a directory that producer wrote with --dir");
   }
   OTTLA_ASSIGN(const ottla::Broker broker,
                ottla::Broker::open({.log_dirs = settings.dir, .on_event = tell}));
@@ -193,6 +200,7 @@ absl::Status run(const Settings& settings, Printer& printer) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  console::hold_standard_descriptors();
   Settings settings;
   const console::CommandLine line = command_line(settings);
   int exit_code = EXIT_SUCCESS;

@@ -96,7 +96,9 @@ class LineSender {
   using Producer = ottla::Producer<std::string_view, std::string_view>;
 
   LineSender(const Settings& settings, const console::Interruption& interruption)
-      : settings_(settings), interruption_(interruption) {}
+      : settings_(settings),
+        interruption_(interruption),
+        progress_("lines acknowledged", settings.echo) {}
 
   absl::Status open(const ottla::Broker& broker) {
     ottla::ProducerConfig config = settings_.producer;
@@ -236,7 +238,7 @@ class LineSender {
   const console::Interruption& interruption_;
   console::Deliveries deliveries_;
   console::Output output_;
-  console::Progress progress_{"lines acknowledged"};
+  console::Progress progress_;
   std::optional<Producer> producer_;
   std::optional<ottla::Topic> topic_;
   std::deque<Pending> pending_;  // from `first_pending_` to `sent_`
@@ -301,6 +303,7 @@ absl::Status run(const Settings& settings, const console::Interruption& interrup
 }  // namespace
 
 int main(int argc, char** argv) {
+  console::hold_standard_descriptors();
   Settings settings;
   const console::CommandLine line = command_line(settings);
   int exit_code = EXIT_SUCCESS;

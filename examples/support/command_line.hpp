@@ -97,7 +97,11 @@ class CommandLine {
   }
 
   int wrong(std::string_view problem) const {
-    complain(std::string(problem) + (problem.find("; ") == std::string_view::npos ? "; " : ", ") +
+    const bool has_remedy = problem.find("; ") != std::string_view::npos;
+    complain(std::string(problem) +
+             (!has_remedy              ? "; "
+              : problem.ends_with('?') ? " Or "
+                                       : ", ") +
              "see " + program_ + " --help");
     return usage_error;
   }

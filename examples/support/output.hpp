@@ -9,10 +9,19 @@
 #include <string>
 #include <string_view>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
 namespace console {
+
+/// First of all in a program: the number of a standard descriptor that is closed would go to the
+/// next file that is opened, a log's perhaps, and what is meant for a terminal into it.
+inline void hold_standard_descriptors() {
+  int held = ::open("/dev/null", O_RDWR);
+  while (held >= 0 && held <= STDERR_FILENO) held = ::dup(held);
+  if (held >= 0) ::close(held);
+}
 
 class Output {
  public:
@@ -41,6 +50,7 @@ class Output {
     return error_ == 0;
   }
 
+  bool failed() const { return error_ != 0; }
   bool closed() const { return error_ == EPIPE; }
   /// What went wrong, or nothing: a closed pipe is nothing wrong.
   std::string problem() const {

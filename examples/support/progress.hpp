@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How far a program is: one line on standard error that is written over. Only where that is a
-// terminal that obeys (TERM is not dumb), NO_COLOR is not set, and standard output goes elsewhere.
+// terminal that obeys (TERM is not dumb), and no standard output goes to a terminal meanwhile.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -16,13 +17,11 @@ namespace console {
 
 class Progress {
  public:
-  /// `what`: "lines sent".
-  explicit Progress(std::string_view what) : what_(what) {
+  /// `what`: "lines sent". `prints`: whether the program writes to standard output, too.
+  Progress(std::string_view what, bool prints) : what_(what) {
     const char* terminal = std::getenv("TERM");
-    const char* no_color = std::getenv("NO_COLOR");
-    shown_ = ::isatty(STDERR_FILENO) == 1 && ::isatty(STDOUT_FILENO) != 1 &&
-             (no_color == nullptr || *no_color == '\0') && terminal != nullptr &&
-             std::string_view(terminal) != "dumb";
+    shown_ = ::isatty(STDERR_FILENO) == 1 && !(prints && ::isatty(STDOUT_FILENO) == 1) &&
+             terminal != nullptr && std::string_view(terminal) != "dumb";
   }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

@@ -64,20 +64,26 @@ class BasicBroker {
   absl::StatusOr<std::vector<std::string>> list_topics() const;
   absl::StatusOr<MetadataResponse::Topic> describe_topic(std::string_view name) const;
 
-  /// For clients.
-  Ref<Connection> connect() const { return make_ref<LocalConnection<E>>(handle_->core); }
+  /// For clients. Null of a handle that was moved from.
+  Ref<Connection> connect() const {
+    return handle_ ? make_ref<LocalConnection<E>>(handle_->core) : Ref<Connection>();
+  }
 
   /// Runs background work in this thread for `budget` at most: for brokers with `.threads = 0`. How
   /// many tasks.
   std::size_t run_once(std::chrono::nanoseconds budget) const {
-    return handle_->core->env().executor().run_once(budget);
+    return handle_ ? handle_->core->env().executor().run_once(budget) : 0;
   }
 
   /// Writes and syncs everything, leaves the directories cleanly. Closing twice is fine.
   absl::Status close(std::chrono::nanoseconds timeout) const {
+    OTTLA_TRY(usable());
     return handle_->core->close(deadline(timeout));
   }
-  absl::Status close() const { return close(handle_->core->config().close_timeout); }
+  absl::Status close() const {
+    OTTLA_TRY(usable());
+    return close(handle_->core->config().close_timeout);
+  }
 
  private:
   struct Handle {
@@ -95,11 +101,17 @@ class BasicBroker {
     OTTLA_ASSIGN(Ref<Core> core, Core::open(env, std::move(owned), std::move(config)));
     return BasicBroker(std::move(core));
   }
+  absl::Status usable() const {
+    return handle_ ? absl::OkStatus()
+                   : error(Fault::moved_from,
+                           "this broker handle was moved from; use the one it went to");
+  }
   SteadyTime deadline(std::chrono::nanoseconds timeout) const {
     return after(handle_->core->world().steady_now(), timeout);
   }
   template <class Response, class Request>
   absl::StatusOr<Response> ask_self(Request request) const {
+    OTTLA_TRY(usable());
     const Ref<Connection> connection = connect();
     return ask<Response>(*connection, std::move(request), deadline(std::chrono::seconds(60)));
   }

@@ -28,9 +28,9 @@ class Producer;
 /// cheap to copy.
 class Topic {
  public:
-  std::string_view name() const { return topic_->name(); }
+  std::string_view name() const { return topic_ ? topic_->name() : std::string_view(); }
   std::int32_t partitions() const {
-    return static_cast<std::int32_t>(topic_->snapshot().lanes.size());
+    return topic_ ? static_cast<std::int32_t>(topic_->snapshot().lanes.size()) : 0;
   }
 
  private:

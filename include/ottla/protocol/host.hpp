@@ -6,6 +6,7 @@
 #include <concepts>
 
 #include <ottla/base/ref.hpp>
+#include <ottla/base/status.hpp>
 #include <ottla/protocol/connection.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -14,5 +15,12 @@ template <class H>
 concept Host = requires(const H& host) {
   { host.connect() } -> std::same_as<Ref<Connection>>;
 };
+
+/// A host that was moved from connects nobody.
+inline absl::Status usable_host(const Ref<Connection>& connection) {
+  return connection ? absl::OkStatus()
+                    : error(Fault::moved_from,
+                            "this broker handle was moved from; use the one it went to");
+}
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -40,7 +40,7 @@ OTTLA_INLINE absl::Status check_topic_name(std::string_view name) {
   const auto refuse = [&](std::string_view why) {
     return error(ErrorCode::invalid_topic_exception, Fault::invalid_argument,
                  absl::StrCat("topic name '", absl::CHexEscape(av(name.substr(0, longest))), "' ",
-                              av(why), ": use 1 to 249 of the characters A-Z a-z 0-9 . _ -"));
+                              av(why), "; use 1 to 249 of the characters A-Z a-z 0-9 . _ -"));
   };
   if (name.empty()) {
     return refuse("is empty");

@@ -9,6 +9,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <ottla/consumer/impl/consumer_inside.hpp>
+#include <ottla/protocol/host.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -29,6 +30,7 @@ OTTLA_INLINE ConsumerCore::~ConsumerCore() {
 
 OTTLA_INLINE absl::StatusOr<Ref<ConsumerCore>> ConsumerCore::open(Ref<Connection> connection,
                                                                   ConsumerConfig config) {
+  OTTLA_TRY(usable_host(connection));
   OTTLA_TRY(check_consumer_config(config));
   auto core = make_ref<ConsumerCore>(std::move(connection), std::move(config));
   core->next_auto_commit_ = after(core->world_.steady_now(), core->config_.auto_commit_interval);

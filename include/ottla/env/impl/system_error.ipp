@@ -16,7 +16,7 @@ inline std::string_view words_of(int failed, const char* buffer) {
   return failed == 0 ? buffer : "unknown error";
 }
 
-inline std::string_view remedy(Fault fault, int failure) {
+inline std::string_view remedy(Fault fault, int failure, Access access) {
   switch (fault) {
     case Fault::no_space:
       return failure == EFBIG ? "; raise the limit on the size of files (ulimit -f)"
@@ -25,6 +25,10 @@ inline std::string_view remedy(Fault fault, int failure) {
       return "; raise the limit on open files (ulimit -n)";
     case Fault::read_only:
       return "; let this user write there";
+    case Fault::not_found:
+      return failure == ENOTDIR          ? "; name a path on which all but the last are directories"
+             : access == Access::writing ? "; make the directories above it first"
+                                         : "";
     case Fault::io:
       return failure == EACCES || failure == EPERM ? "; let this user read it"
                                                    : "; look at the device";
@@ -77,7 +81,7 @@ OTTLA_INLINE absl::Status system_error(int failure, std::string_view action, std
   const Fault fault = fault_of(failure, access);
   return error(fault,
                absl::StrCat("cannot ", av(action), " ", av(path), ": ", av(words),
-                            av(remedy(fault, failure))),
+                            av(remedy(fault, failure, access))),
                outcome);
 }
 

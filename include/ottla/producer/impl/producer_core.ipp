@@ -12,6 +12,7 @@
 #include <ottla/base/guard.hpp>
 #include <ottla/producer/impl/in_flight.hpp>
 #include <ottla/producer/producer_core.hpp>
+#include <ottla/protocol/host.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 namespace producer_impl {
@@ -61,6 +62,7 @@ OTTLA_INLINE ProducerCore::ProducerCore(Ref<Connection> connection, ProducerConf
 OTTLA_INLINE absl::StatusOr<Ref<ProducerCore>> ProducerCore::open(Ref<Connection> connection,
                                                                   ProducerConfig config) {
   return guarded([&]() -> absl::StatusOr<Ref<ProducerCore>> {
+    OTTLA_TRY(usable_host(connection));
     OTTLA_TRY(check_producer_config(config));
     return make_ref<ProducerCore>(std::move(connection), std::move(config));
   });
