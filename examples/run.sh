@@ -42,7 +42,7 @@ done | awk '
   { total += $1; files++
     if (produced[$2] != $1 || consumed[$2] != $1 || printed[$2] != $1) {
       print "error: wc -l says " $1 " lines of " $2; wrong = 1 } }
-  END { print "  " files " files of " total " lines by wc -l: " (wrong ? "not the same" : "the same")
+  END { print "  " files " files, " total " lines by wc -l: " (wrong ? "not the same" : "the same")
         exit wrong }' "$job/lines" "$job/printed" -
 [ -z "$left" ] || { echo "error: the group had not read: $left" >&2; exit 1; }
 echo "Each file: $job/lines (lines produced, lines consumed, file)"
