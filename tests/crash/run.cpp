@@ -128,7 +128,7 @@ int main(int argc, char** argv) {
     console::complain("cannot make a directory in " + settings.dir + "; name another with --dir");
     return EXIT_FAILURE;
   }
-  console::Progress progress("kills");
+  console::Progress progress("kills", false);
   const crash::Tally tally =
       crash::Harness(where, settings.seed)
           .run(settings.runs, settings.failures, [&](const crash::Tally& so_far) {
