@@ -198,7 +198,7 @@ struct Both {
   Directory directory;
   Broker broker = must(Broker::open({.log_dirs = directory.path}));
   bool made = (must(broker.create_topic({.name = "bench", .partitions = 1})), true);
-  Writer producer = must(Writer::open(broker));
+  Writer producer = must(Writer::open(broker, {.linger = 0ms}));  // 5 ms is the default
   Topic topic = must(producer.topic("bench"));
   Reader consumer = must(Reader::open(broker, {.offset_reset = OffsetReset::earliest}));
 
