@@ -78,7 +78,7 @@ class PartitionQueue {
   /// send what is closed, `take` memory_needed(record) from the budget, and call again with that as
   /// `granted`, which is given back unless it is needed. `closed` after end().
   template <Clock C>
-  absl::StatusOr<Appended> append(RecordFields record, std::uint64_t tag, bool sticky,
+  absl::StatusOr<Appended> append(const RecordFields& record, std::uint64_t tag, bool sticky,
                                   const C& clock, std::int64_t granted = 0);
 
   /// What a batch begun by this record is charged with.
@@ -116,13 +116,14 @@ class PartitionQueue {
   void observed_overflow(float ratio);
 
  private:
-  bool has_room(const RecordFields& record) const OTTLA_REQUIRES(mutex_) {
+  bool has_room(const RecordFields& record, Timestamp timestamp) const OTTLA_REQUIRES(mutex_) {
     return (options_.fields.compression == CompressionType::none && record.headers.empty() &&
             open_->builder.size() + record_size_bound(record) <=
                 static_cast<std::size_t>(open_limit_)) ||
-           has_room_exactly(record);
+           has_room_exactly(record, timestamp);
   }
-  bool has_room_exactly(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
+  bool has_room_exactly(const RecordFields& record, Timestamp timestamp) const
+      OTTLA_REQUIRES(mutex_);
   std::int64_t estimated_size() const OTTLA_REQUIRES(mutex_) {
     return options_.fields.compression == CompressionType::none
                ? static_cast<std::int64_t>(open_->builder.size())
@@ -154,7 +155,7 @@ class PartitionQueue {
 };
 
 template <Clock C>
-absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(RecordFields record,
+absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(const RecordFields& record,
                                                                 std::uint64_t tag, bool sticky,
                                                                 const C& clock,
                                                                 std::int64_t granted) {
@@ -162,28 +163,21 @@ absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(RecordFields rec
   Lock lock(mutex_);
   Appended appended;
   const bool untimed = record.timestamp == no_timestamp;
-  if (open_) {
-    if (untimed) {
-      record.timestamp = open_timestamp_;
-    }
-    if (!has_room(record)) {
-      close();
-      appended.closed = true;
-    }
+  if (open_ && !has_room(record, untimed ? open_timestamp_ : record.timestamp)) {
+    close();
+    appended.closed = true;
   }
   if (!open_) {
     OTTLA_TRY(open(record, clock.steady_now(), rest));
     open_timestamp_ = clock.wall_now();
     appended.opened = true;
-    if (untimed) {
-      record.timestamp = open_timestamp_;
-    }
   }
   if (options_.keep_tags) {
     open_->tags.push_back(tag);
   }
   const std::size_t before = open_->builder.size();
-  if (absl::Status refused = open_->builder.append(record); !refused.ok()) [[unlikely]] {
+  const Timestamp timestamp = untimed ? open_timestamp_ : record.timestamp;
+  if (absl::Status refused = open_->builder.append(record, timestamp); !refused.ok()) [[unlikely]] {
     open_->tags.resize(options_.keep_tags ? open_->tags.size() - 1 : 0);
     const std::optional<ClosedBatch> empty = drop_empty();
     lock.unlock();

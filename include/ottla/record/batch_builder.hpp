@@ -73,16 +73,19 @@ class BatchBuilder {
   }
 
   /// At the next offset. INVALID_TIMESTAMP below -1, MESSAGE_TOO_LARGE beyond 2 GiB, no_memory.
-  absl::Status append(const RecordFields& record) {
-    if (record.timestamp < no_timestamp) [[unlikely]] {
-      return bad_timestamp(record.timestamp);
+  absl::Status append(const RecordFields& record) { return append(record, record.timestamp); }
+  /// The same with `timestamp` in the place of the record's own.
+  absl::Status append(const RecordFields& record, Timestamp timestamp) {
+    if (timestamp < no_timestamp) [[unlikely]] {
+      return bad_timestamp(timestamp);
     }
-    return append_delta(next_delta_, record);
+    return append_delta(next_delta_, record, timestamp);
   }
   /// At `offset`, which is above the last one by any number: for records taken from another batch,
   /// so their timestamps are not judged. INVALID_RECORD when it does not ascend.
   absl::Status append_at(Offset offset, const RecordFields& record) {
-    return append_delta(difference(offset.value(), fields_.base_offset.value()), record);
+    return append_delta(difference(offset.value(), fields_.base_offset.value()), record,
+                        record.timestamp);
   }
 
   /// The batch covers the offsets up to here, though its last record lies below (compaction).
@@ -101,8 +104,11 @@ class BatchBuilder {
   std::size_t size() const { return used_; }
   /// `size` after one more record at the next offset.
   std::size_t size_with(const RecordFields& record) const {
+    return size_with(record, record.timestamp);
+  }
+  std::size_t size_with(const RecordFields& record, Timestamp timestamp) const {
     return size() +
-           record_size(static_cast<std::int32_t>(next_delta_), timestamp_delta(record), record);
+           record_size(static_cast<std::int32_t>(next_delta_), timestamp_delta(timestamp), record);
   }
   std::size_t capacity() const { return buffer_.capacity(); }
   Timestamp max_timestamp() const { return max_timestamp_; }
@@ -126,11 +132,11 @@ class BatchBuilder {
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
   }
   Timestamp base_timestamp() const { return fields_.delete_horizon.value_or(first_timestamp_); }
-  std::int64_t timestamp_delta(const RecordFields& record) const {
+  std::int64_t timestamp_delta(Timestamp timestamp) const {
     const bool is_base = count_ == 0 && !fields_.delete_horizon.has_value();
-    return is_base ? 0 : difference(record.timestamp.value(), base_timestamp().value());
+    return is_base ? 0 : difference(timestamp.value(), base_timestamp().value());
   }
-  absl::Status append_delta(std::int64_t delta, const RecordFields& record);
+  absl::Status append_delta(std::int64_t delta, const RecordFields& record, Timestamp timestamp);
   void take(Buffer buffer);
   absl::Status make_room(std::size_t record_size);
   static absl::Status bad_timestamp(Timestamp timestamp);

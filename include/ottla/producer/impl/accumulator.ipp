@@ -19,8 +19,9 @@ OTTLA_INLINE std::int64_t PartitionQueue::estimated_compressed_size() const {
                                    ratio_.estimated_size(size - batch_header_size));
 }
 
-OTTLA_INLINE bool PartitionQueue::has_room_exactly(const RecordFields& record) const {
-  const std::size_t grows = open_->builder.size_with(record) - open_->builder.size();
+OTTLA_INLINE bool PartitionQueue::has_room_exactly(const RecordFields& record,
+                                                   Timestamp timestamp) const {
+  const std::size_t grows = open_->builder.size_with(record, timestamp) - open_->builder.size();
   return estimated_size() + static_cast<std::int64_t>(grows) <= open_limit_;
 }
 

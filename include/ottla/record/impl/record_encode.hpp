@@ -77,12 +77,13 @@ inline std::size_t batch_size_upper_bound(const RecordFields& record) {
   return batch_header_size + most_overhead + record_impl::content_size(record);
 }
 
-inline absl::Status BatchBuilder::append_delta(std::int64_t delta, const RecordFields& record) {
+inline absl::Status BatchBuilder::append_delta(std::int64_t delta, const RecordFields& record,
+                                               Timestamp timestamp) {
   using namespace record_impl;
   if (delta < next_delta_ || delta > INT32_MAX) [[unlikely]] {
     return bad_offset(delta);
   }
-  const std::int64_t timestamp_delta = this->timestamp_delta(record);
+  const std::int64_t timestamp_delta = this->timestamp_delta(timestamp);
   // The length stands first and is known last; mostly its width is known, for the shortest body as
   // for the longest.
   constexpr std::size_t least_besides = 1 + 1 + 1 + 1 + 1;
@@ -110,10 +111,10 @@ inline absl::Status BatchBuilder::append_delta(std::int64_t delta, const RecordF
   }
   put(start, 2 * static_cast<std::uint64_t>(to - body));
   if (count_++ == 0) {
-    first_timestamp_ = record.timestamp;
+    first_timestamp_ = timestamp;
   }
-  if (record.timestamp > max_timestamp_) {
-    max_timestamp_ = record.timestamp;
+  if (timestamp > max_timestamp_) {
+    max_timestamp_ = timestamp;
   }
   next_delta_ = delta + 1;
   used_ += static_cast<std::size_t>(to - start);
