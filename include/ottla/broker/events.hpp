@@ -38,7 +38,7 @@ class Events final : public Counted {
   static constexpr int most = 20;
   static constexpr std::chrono::seconds window{10};
 
-  /// Before: the world outlives it.
+  /// Before: the env of `world` outlives it.
   Events(World& world, EventSink sink) : world_(world), sink_(std::move(sink)) {}
 
   /// Before: the caller holds no lock.
@@ -76,7 +76,7 @@ class Events final : public Counted {
     return true;
   }
 
-  World& world_;
+  World world_;
   const EventSink sink_;
   Mutex mutex_{Mutex::Kind::leaf};
   std::map<std::string, Rate, std::less<>> rates_ OTTLA_GUARDED_BY(mutex_);

@@ -32,7 +32,7 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// Thread-safe. Before: the world outlives it.
+/// Thread-safe. Before: the env of `world` outlives it.
 template <RuleMachine M>
 class MachineKeeper final : public Counted {
  public:
@@ -137,7 +137,7 @@ class MachineKeeper final : public Counted {
   void arm(const Timer& timer, SteadyTime deadline);
   void fire(const Timer& timer, std::uint64_t generation);
 
-  World& world_;
+  World world_;
   const Ref<Journal> journal_;
   const Hooks hooks_;
   mutable Mutex mutex_;

@@ -59,7 +59,7 @@ class MetadataFile final : public Journal {
   absl::Status damaged(std::int64_t position, std::string_view what) const;
 
   Fs& fs_;
-  World& world_;
+  World world_;
   const std::string path_;
   std::optional<typename Fs::File> file_;
   std::int64_t end_ = 0;            // bytes

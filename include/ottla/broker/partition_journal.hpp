@@ -16,7 +16,7 @@ namespace ottla::inline OTTLA_ABI {
 template <FileSystem Fs>
 class PartitionJournal final : public Journal {
  public:
-  /// Before: the world outlives it.
+  /// Before: the env of `world` outlives it.
   PartitionJournal(World& world, Ref<BasicPartition<Fs>> partition)
       : world_(world), partition_(std::move(partition)) {}
 
@@ -108,7 +108,7 @@ class PartitionJournal final : public Journal {
     return batches.status();
   }
 
-  World& world_;
+  World world_;
   const Ref<BasicPartition<Fs>> partition_;
 };
 

@@ -129,7 +129,7 @@ class ConsumerCore final : public Counted {
             const std::vector<TopicPartition>& partitions);
 
   const Ref<Connection> connection_;
-  World& world_;
+  World world_;
   const ConsumerConfig config_;
   const std::uint64_t process_generation_;
   const Ref<ReadySignal> signal_ = make_ref<ReadySignal>();

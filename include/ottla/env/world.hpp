@@ -8,43 +8,59 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// Thread-safe.
+/// A handle, two words, to be copied: what outlives the one that made it (a task, a partition that
+/// a task holds) keeps its own. Thread-safe. Before: the env outlives every copy.
 class World {
  public:
-  virtual SteadyTime steady_now() const = 0;
-  virtual Timestamp wall_now() const = 0;
-  virtual void post(Task task) = 0;
-  virtual TimerId post_at(SteadyTime when, Task task) = 0;
-  virtual bool cancel(TimerId timer) = 0;
-  virtual bool await(Doorbell& bell, SteadyTime deadline) = 0;
-  virtual std::uint64_t next_random() = 0;
-  virtual std::uint64_t process_generation() const = 0;
+  SteadyTime steady_now() const { return calls_->steady_now(env_); }
+  Timestamp wall_now() const { return calls_->wall_now(env_); }
+  void post(Task task) { calls_->post(env_, std::move(task)); }
+  TimerId post_at(SteadyTime when, Task task) {
+    return calls_->post_at(env_, when, std::move(task));
+  }
+  bool cancel(TimerId timer) { return calls_->cancel(env_, timer); }
+  bool await(Doorbell& bell, SteadyTime deadline) { return calls_->await(env_, bell, deadline); }
+  std::uint64_t next_random() { return calls_->next_random(env_); }
+  std::uint64_t process_generation() const { return calls_->process_generation(env_); }
 
  protected:
-  ~World() = default;
+  struct Calls {
+    SteadyTime (*steady_now)(void* env);
+    Timestamp (*wall_now)(void* env);
+    void (*post)(void* env, Task task);
+    TimerId (*post_at)(void* env, SteadyTime when, Task task);
+    bool (*cancel)(void* env, TimerId timer);
+    bool (*await)(void* env, Doorbell& bell, SteadyTime deadline);
+    std::uint64_t (*next_random)(void* env);
+    std::uint64_t (*process_generation)(void* env);
+  };
+  World(void* env, const Calls& calls) : env_(env), calls_(&calls) {}
+
+ private:
+  void* env_;
+  const Calls* calls_;
 };
 
-/// Before: `env` outlives it.
+/// The World of an env.
 template <Env E>
 class WorldOf final : public World {
  public:
-  explicit WorldOf(E& env) : env_(env) {}
-
-  SteadyTime steady_now() const override { return env_.clock().steady_now(); }
-  Timestamp wall_now() const override { return env_.clock().wall_now(); }
-  void post(Task task) override { env_.executor().post(std::move(task)); }
-  TimerId post_at(SteadyTime when, Task task) override {
-    return env_.executor().post_at(when, std::move(task));
-  }
-  bool cancel(TimerId timer) override { return env_.executor().cancel(timer); }
-  bool await(Doorbell& bell, SteadyTime deadline) override {
-    return env_.executor().await(bell, deadline);
-  }
-  std::uint64_t next_random() override { return env_.random().next(); }
-  std::uint64_t process_generation() const override { return env_.process_generation(); }
+  explicit WorldOf(E& env) : World(&env, calls) {}
 
  private:
-  E& env_;
+  static E& of(void* env) { return *static_cast<E*>(env); }
+
+  static constexpr Calls calls = {
+      .steady_now = [](void* env) -> SteadyTime { return of(env).clock().steady_now(); },
+      .wall_now = [](void* env) -> Timestamp { return of(env).clock().wall_now(); },
+      .post = [](void* env, Task task) { of(env).executor().post(std::move(task)); },
+      .post_at = [](void* env, SteadyTime when,
+                    Task task) { return of(env).executor().post_at(when, std::move(task)); },
+      .cancel = [](void* env, TimerId timer) { return of(env).executor().cancel(timer); },
+      .await = [](void* env, Doorbell& bell,
+                  SteadyTime deadline) { return of(env).executor().await(bell, deadline); },
+      .next_random = [](void* env) { return of(env).random().next(); },
+      .process_generation = [](void* env) { return of(env).process_generation(); }};
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -132,7 +132,7 @@ class ProducerCore final : public Counted {
   std::vector<ProducerLane*> lanes() const;
 
   const Ref<Connection> connection_;
-  World& world_;
+  World world_;
   const ProducerConfig config_;
   const BatchingOptions batching_;
   const PartitionQueue::Take sendable_;

@@ -22,10 +22,10 @@ class SealedBatch {
   /// Before: the first `size` bytes of `buffer` are one whole batch of magic 2.
   SealedBatch(Buffer buffer, std::size_t size) : buffer_(std::move(buffer)), size_(size) {}
 
-  /// A copy of a frozen batch, to be sent once more; empty when memory cannot be had.
+  /// A copy of a frozen batch, to be sent once more; empty of none, and when memory cannot be had.
   static SealedBatch copy_of(Bytes batch) {
     Buffer buffer = Buffer::allocate(batch.size());
-    if (!buffer) {
+    if (!buffer || batch.empty()) {
       return {};
     }
     std::memcpy(buffer.data(), batch.data(), batch.size());
