@@ -176,8 +176,13 @@ class FakeConnection final : public ottla::Connection {
   int last_id_ = 0;
 };
 
-/// What clients are opened on.
+/// What clients are opened on. A client that waits holds its connection, which holds who waits.
 struct FakeHost {
+  FakeHost() = default;
+  FakeHost(const FakeHost&) = delete;
+  FakeHost& operator=(const FakeHost&) = delete;
+  ~FakeHost() { connection->waiters.clear(); }
+
   ottla::Ref<FakeConnection> connection = ottla::make_ref<FakeConnection>();
   ottla::Ref<ottla::Connection> connect() const { return connection; }
 };

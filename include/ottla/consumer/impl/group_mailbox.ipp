@@ -57,12 +57,17 @@ OTTLA_INLINE void GroupMailbox::sync(SyncGroupRequest request) {
 OTTLA_INLINE void GroupMailbox::beat(HeartbeatRequest as, std::chrono::nanoseconds interval,
                                      std::chrono::nanoseconds max_poll_interval) {
   std::uint64_t generation = 0;
+  TimerId earlier = no_timer;  // it holds this
   {
     Lock lock(mutex_);
+    earlier = std::exchange(timer_, no_timer);
     as_ = std::move(as);
     interval_ = interval;
     max_poll_interval_ = max_poll_interval;
     generation = beating_ = ++beats_;
+  }
+  if (earlier != no_timer) {
+    connection_->world().cancel(earlier);
   }
   arm(generation);
 }
