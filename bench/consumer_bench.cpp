@@ -23,6 +23,9 @@
 #include <ottla/consumer/consumer.hpp>
 #include <ottla/producer/producer.hpp>
 
+#include "bench/against_floor.hpp"
+#include "tests/support/temporary_directory.hpp"
+
 namespace {
 std::atomic<std::uint64_t> allocations{0};
 }
@@ -37,6 +40,7 @@ std::atomic<std::uint64_t> allocations{0};
 
 namespace {
 
+using namespace bench;
 using namespace ottla;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
@@ -44,23 +48,6 @@ using Reader = Consumer<std::string_view, std::string_view>;
 
 constexpr int rounds = 9;
 constexpr std::size_t value_size = 100;
-
-template <class T>
-T must(absl::StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return *std::move(value);
-}
-void must(const absl::Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.ToString());
-}
-
-struct Directory {
-  std::string path = std::filesystem::temp_directory_path() / "ottla-bench-XXXXXX";
-  Directory() {
-    if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("cannot make " + path);
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-};
 
 void produce(const Broker& broker, std::int64_t records) {
   auto producer = must(Producer<std::string_view, std::string_view>::open(
@@ -236,12 +223,12 @@ void compare(benchmark::State& state, std::int64_t records, Ours ours, Floor flo
 void consume_tail(benchmark::State& state) {
   constexpr std::int64_t records = 8'000;
   constexpr int repeats = 50;
-  const Directory directory;
-  const Broker broker = must(Broker::open({.log_dirs = directory.path}));
+  const TemporaryDirectory directory;
+  const Broker broker = must(Broker::open({.log_dirs = directory.path().string()}));
   must(broker.create_topic({.name = "bench", .partitions = 1}));
   produce(broker, records);
   const std::vector<unsigned char> bytes =
-      floor_read(directory.path + "/bench-0/00000000000000000000.log");
+      floor_read(directory / "bench-0/00000000000000000000.log");
   auto consumer =
       must(Reader::open(broker, {.offset_reset = OffsetReset::earliest,
                                  .max_poll_records = static_cast<std::int32_t>(state.range(0))}));
@@ -271,13 +258,13 @@ BENCHMARK(consume_tail)->Arg(500)->Arg(100'000)->Iterations(1)->Unit(benchmark::
 /// What lies in the file alone: 220 MB, after the broker was opened again.
 void consume_catch_up(benchmark::State& state) {
   constexpr std::int64_t records = 2'000'000;
-  const Directory directory;
+  const TemporaryDirectory directory;
   {
-    const Broker broker = must(Broker::open({.log_dirs = directory.path}));
+    const Broker broker = must(Broker::open({.log_dirs = directory.path().string()}));
     must(broker.create_topic({.name = "bench", .partitions = 1}));
     produce(broker, records);
   }
-  const Broker broker = must(Broker::open({.log_dirs = directory.path}));
+  const Broker broker = must(Broker::open({.log_dirs = directory.path().string()}));
   const TopicPartition partition{"bench", PartitionId(0)};
   auto consumer = must(
       Reader::open(broker, {.offset_reset = OffsetReset::earliest, .max_poll_records = 100'000}));
@@ -288,7 +275,7 @@ void consume_catch_up(benchmark::State& state) {
         must(consumer.seek(partition, Offset(0)));
         return consume(consumer, records);
       },
-      [&] { return floor_read_and_walk(directory.path + "/bench-0/00000000000000000000.log"); });
+      [&] { return floor_read_and_walk(directory / "bench-0/00000000000000000000.log"); });
 }
 BENCHMARK(consume_catch_up)->Iterations(1)->Unit(benchmark::kMillisecond);
 

@@ -22,29 +22,16 @@
 #include <ottla/consumer/consumer.hpp>
 #include <ottla/producer/producer.hpp>
 
+#include "bench/against_floor.hpp"
+#include "tests/support/temporary_directory.hpp"
+
 namespace {
 
+using namespace bench;
 using namespace ottla;
 using namespace std::chrono_literals;
 using Reader = Consumer<std::string_view, std::string_view>;
 using Writer = Producer<std::string_view, std::string_view>;
-
-template <class T>
-T must(absl::StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return *std::move(value);
-}
-void must(const absl::Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.ToString());
-}
-
-struct Directory {
-  std::string path = std::filesystem::temp_directory_path() / "ottla-bench-XXXXXX";
-  Directory() {
-    if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("cannot make " + path);
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-};
 
 struct Held {
   double bytes = static_cast<double>(::mallinfo2().uordblks + ::mallinfo2().hblkhd);
@@ -86,9 +73,9 @@ constexpr std::chrono::milliseconds checkpoint_interval = 500ms;
 void footprint_partition(benchmark::State& state) {
   const auto partitions = static_cast<std::int32_t>(state.range(0));
   for (auto _ : state) {
-    const Directory directory;
-    const Broker broker = must(
-        Broker::open({.log_dirs = directory.path, .checkpoint_interval = checkpoint_interval}));
+    const TemporaryDirectory directory;
+    const Broker broker = must(Broker::open(
+        {.log_dirs = directory.path().string(), .checkpoint_interval = checkpoint_interval}));
     must(broker.create_topic({.name = "warm", .partitions = 1}));
     const Held before;
     must(broker.create_topic({.name = "bench", .partitions = partitions}));
@@ -102,8 +89,8 @@ template <class Client>
 void footprint_client(benchmark::State& state) {
   constexpr std::size_t clients = 100;
   for (auto _ : state) {
-    const Directory directory;
-    const Broker broker = must(Broker::open({.log_dirs = directory.path}));
+    const TemporaryDirectory directory;
+    const Broker broker = must(Broker::open({.log_dirs = directory.path().string()}));
     must(broker.create_topic({.name = "bench", .partitions = 1}));
     std::vector<Client> all;
     all.reserve(clients);

@@ -29,8 +29,12 @@
 #include <ottla/consumer/consumer.hpp>
 #include <ottla/producer/producer.hpp>
 
+#include "bench/against_floor.hpp"
+#include "tests/support/temporary_directory.hpp"
+
 namespace {
 
+using namespace bench;
 using namespace ottla;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
@@ -40,23 +44,6 @@ using Writer = Producer<std::string_view, std::string_view>;
 constexpr int rounds = 5;
 constexpr std::size_t value_size = 100;
 const std::string value(value_size, 'v');
-
-template <class T>
-T must(absl::StatusOr<T> got) {
-  if (!got.ok()) throw std::runtime_error(got.status().ToString());
-  return *std::move(got);
-}
-void must(const absl::Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.ToString());
-}
-
-struct Directory {
-  std::string path = std::filesystem::temp_directory_path() / "ottla-bench-XXXXXX";
-  Directory() {
-    if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("cannot make " + path);
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-};
 
 std::int64_t now_ns() { return Clock::now().time_since_epoch() / 1ns; }
 
@@ -105,8 +92,8 @@ void compare(benchmark::State& state, Ours ours, Floor floor) {
 // ── floors ──────────────────────────────────────────────────────────────────────────────────────
 
 struct BareFile {
-  Directory directory;
-  int file = ::open((directory.path + "/floor").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  TemporaryDirectory directory;
+  int file = ::open((directory / "floor").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   off_t position = 0;
   ~BareFile() { ::close(file); }
   void write(const unsigned char* bytes, std::size_t size) {
@@ -195,8 +182,8 @@ Times floor_blocked(int times, std::chrono::microseconds idle) {
 // ── ours ────────────────────────────────────────────────────────────────────────────────────────
 
 struct Both {
-  Directory directory;
-  Broker broker = must(Broker::open({.log_dirs = directory.path}));
+  TemporaryDirectory directory;
+  Broker broker = must(Broker::open({.log_dirs = directory.path().string()}));
   bool made = (must(broker.create_topic({.name = "bench", .partitions = 1})), true);
   Writer producer = must(Writer::open(broker, {.linger = 0ms}));  // 5 ms is the default
   Topic topic = must(producer.topic("bench"));

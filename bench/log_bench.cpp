@@ -24,31 +24,17 @@
 #include <ottla/log/log.hpp>
 #include <ottla/record/batch_builder.hpp>
 
+#include "bench/against_floor.hpp"
+#include "tests/support/temporary_directory.hpp"
+
 namespace {
 
+using namespace bench;
 using namespace ottla;
 using Clock = std::chrono::steady_clock;
 
 constexpr int rounds = 7;
 constexpr std::size_t value_size = 100;
-
-template <class T>
-T must(absl::StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return *std::move(value);
-}
-void must(const absl::Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.ToString());
-}
-
-struct Directory {
-  std::string path = std::filesystem::temp_directory_path() / "ottla-bench-XXXXXX";
-  Directory() {
-    if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("cannot make " + path);
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-  std::string operator/(const char* name) const { return path + "/" + name; }
-};
 
 /// A sealed batch of about `size` bytes; its records.
 struct Prepared {
@@ -114,55 +100,6 @@ struct OpenLog {
   }
 };
 
-double seconds(Clock::time_point from) {
-  return std::chrono::duration<double>(Clock::now() - from).count();
-}
-
-double median(std::vector<double> all) {
-  std::sort(all.begin(), all.end());
-  return all[all.size() / 2];
-}
-
-/// Of this thread, in seconds: says something on a busy machine, too.
-double processor_seconds() {
-  timespec time = {};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-struct Timed {
-  Clock::time_point start = Clock::now();
-  double processor = processor_seconds();
-};
-struct Took {
-  double seconds = 0;
-  double processor_seconds = 0;
-};
-Took took(const Timed& from) { return {seconds(from.start), processor_seconds() - from.processor}; }
-
-/// `ours` and `floor` answer what they took; they take turns.
-template <class Ours, class Floor>
-void compare(benchmark::State& state, double items, const char* unit, Ours ours, Floor floor) {
-  std::vector<double> mine, bare, mine_processor, bare_processor;
-  for (auto _ : state) {
-    for (int round = 0; round < rounds; ++round) {
-      const Took theirs = floor();
-      const Took its = ours();
-      bare.push_back(theirs.seconds);
-      bare_processor.push_back(theirs.processor_seconds);
-      mine.push_back(its.seconds);
-      mine_processor.push_back(its.processor_seconds);
-    }
-  }
-  const auto per_item = [&](double time) { return time * 1e9 / items; };
-  state.counters[unit] = per_item(median(mine));
-  state.counters["floor"] = per_item(median(bare));
-  state.counters["x_floor"] = median(mine) / median(bare);
-  state.counters["x_floor_cpu"] = median(mine_processor) / median(bare_processor);
-  state.counters["min"] = per_item(*std::min_element(mine.begin(), mine.end()));
-  state.counters["max"] = per_item(*std::max_element(mine.begin(), mine.end()));
-}
-
 // ── append_batch: size of a batch, bytes gathered into one write ────────────────────────────────
 
 void append_batch(benchmark::State& state) {
@@ -174,16 +111,16 @@ void append_batch(benchmark::State& state) {
   const std::size_t writes = total / batches.bytes;
   const auto records = static_cast<double>(batches.records) * static_cast<double>(writes);
   compare(
-      state, records, "ns_per_record",
+      state, rounds, records, "ns_per_record",
       [&] {
-        const Directory directory;
+        const TemporaryDirectory directory;
         OpenLog open(directory / "t-0");
         const Timed start;
         for (std::size_t i = 0; i < writes; ++i) open.append(batches);
-        return took(start);
+        return start.took();
       },
       [&] {
-        const Directory directory;
+        const TemporaryDirectory directory;
         const int file = ::open((directory / "floor").c_str(), O_CREAT | O_RDWR, 0600);
         std::vector<iovec> pieces;
         for (auto& copy : batches.copies) pieces.push_back({copy.data(), copy.size()});
@@ -192,7 +129,7 @@ void append_batch(benchmark::State& state) {
         for (std::size_t i = 0; i < writes; ++i) {
           position += ::pwritev(file, pieces.data(), static_cast<int>(pieces.size()), position);
         }
-        const Took time = took(start);
+        const Took time = start.took();
         ::close(file);
         return time;
       });
@@ -263,13 +200,13 @@ Took floor_catch_up(const std::string& path, std::size_t batch_size) {
     if (at == 0) break;
     position += static_cast<std::int64_t>(at);
   }
-  const Took time = took(start);
+  const Took time = start.took();
   ::close(file);
   return time;
 }
 
 void consume_catch_up(benchmark::State& state) {
-  const Directory directory;
+  const TemporaryDirectory directory;
   const Prepared batch = prepare(static_cast<std::size_t>(state.range(0)));
   Batches batches(batch, std::max<std::size_t>(1, (std::size_t{1} << 20) / batch.bytes.size()));
   CleanEnd end;
@@ -279,7 +216,7 @@ void consume_catch_up(benchmark::State& state) {
     end = must(open.log.close());
   }
   compare(
-      state, static_cast<double>(batches.records) * 256, "ns_per_record",
+      state, rounds, static_cast<double>(batches.records) * 256, "ns_per_record",
       [&] {
         // Opened anew: nothing is known to be good yet.
         OpenLog open(directory / "t-0", {.last_stop = LastStop::clean, .clean_end = end});
@@ -293,7 +230,7 @@ void consume_catch_up(benchmark::State& state) {
             benchmark::DoNotOptimize(walk(piece.bytes(), at));
           }
         }
-        return took(start);
+        return start.took();
       },
       [&] {
         return floor_catch_up(directory / "t-0/00000000000000000000.log", batch.bytes.size());
@@ -307,9 +244,9 @@ void durable(benchmark::State& state) {
   const Prepared batch = prepare(static_cast<std::size_t>(state.range(0)));
   Batches batches(batch, 1);
   compare(
-      state, writes, "ns_per_batch",
+      state, rounds, writes, "ns_per_batch",
       [&] {
-        const Directory directory;
+        const TemporaryDirectory directory;
         OpenLog open(directory / "t-0");
         const auto once = [&] {
           open.append(batches);
@@ -320,10 +257,10 @@ void durable(benchmark::State& state) {
         once();
         const Timed start;
         for (int i = 0; i < writes; ++i) once();
-        return took(start);
+        return start.took();
       },
       [&] {
-        const Directory directory;
+        const TemporaryDirectory directory;
         const int file = ::open((directory / "floor").c_str(), O_CREAT | O_RDWR, 0600);
         const auto once = [&](std::int64_t i) {
           const auto size = static_cast<std::int64_t>(batch.bytes.size());
@@ -335,7 +272,7 @@ void durable(benchmark::State& state) {
         ::fsync(file);
         const Timed start;
         for (std::int64_t i = 1; i <= writes; ++i) once(i);
-        const Took time = took(start);
+        const Took time = start.took();
         ::close(file);
         return time;
       });
@@ -360,7 +297,7 @@ double floor_three_syncs(const std::string& path, Bytes piece) {
 }
 
 void reopen(benchmark::State& state) {
-  const Directory directory;
+  const TemporaryDirectory directory;
   Batches batches(prepare(16 << 10), 64);
   LogOpening opening{.last_stop = static_cast<LastStop>(state.range(1))};
   {

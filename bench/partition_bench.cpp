@@ -25,30 +25,17 @@
 #include <ottla/env/posix/posix_env.hpp>
 #include <ottla/record/batch_builder.hpp>
 
+#include "bench/against_floor.hpp"
+#include "tests/support/temporary_directory.hpp"
+
 namespace {
 
+using namespace bench;
 using namespace ottla;
 using Clock = std::chrono::steady_clock;
 
 constexpr int rounds = 7;
 constexpr std::size_t value_size = 100;
-
-template <class T>
-T must(absl::StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return *std::move(value);
-}
-void must(const absl::Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.ToString());
-}
-
-struct Directory {
-  std::string path = std::filesystem::temp_directory_path() / "ottla-bench-XXXXXX";
-  Directory() {
-    if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("cannot make " + path);
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-};
 
 SealedBatch prepare(std::size_t size) {
   const std::string value(value_size, 'v');
@@ -71,7 +58,7 @@ class Ignoring final : public ProduceReply {
 };
 
 struct OpenPartition {
-  Directory directory;
+  TemporaryDirectory directory;
   std::int64_t writes = 0;
   AnyFileSystem files;
   std::unique_ptr<PosixEnv> env = must(PosixEnv::open({.executor = {.threads = 1}}));
@@ -86,7 +73,7 @@ struct OpenPartition {
                                                          return absl::OkStatus();
                                                        }))
                        : AnyFileSystem(PosixFileSystem())) {
-    const std::string path = directory.path + "/t-0";
+    const std::string path = directory / "t-0";
     std::filesystem::create_directory(path);
     RecoveryReport report;
     auto log = must(Log::open(files, path, {}, {.last_stop = LastStop::clean},
@@ -110,8 +97,8 @@ struct OpenPartition {
 
 /// A file written with one call a batch, which is copied first: as a producer fills its buffer.
 struct Bare {
-  Directory directory;
-  int file = ::open((directory.path + "/floor").c_str(), O_CREAT | O_RDWR, 0600);
+  TemporaryDirectory directory;
+  int file = ::open((directory / "floor").c_str(), O_CREAT | O_RDWR, 0600);
   std::int64_t position = 0;
 
   ~Bare() { ::close(file); }
@@ -122,57 +109,14 @@ struct Bare {
   }
 };
 
-double seconds(Clock::time_point from) {
-  return std::chrono::duration<double>(Clock::now() - from).count();
-}
-double processor_seconds() {
-  timespec time = {};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-struct Took {
-  double seconds = 0;
-  double processor_seconds = 0;
-};
-struct Timed {
-  Clock::time_point start = Clock::now();
-  double processor = processor_seconds();
-  Took took() const { return {seconds(start), processor_seconds() - processor}; }
-};
-double median(std::vector<double> all) {
-  std::sort(all.begin(), all.end());
-  return all[all.size() / 2];
-}
-
-template <class Ours, class Floor>
-void compare(benchmark::State& state, double items, const char* unit, Ours ours, Floor floor) {
-  std::vector<double> mine, bare, mine_processor, bare_processor;
-  for (auto _ : state) {
-    for (int round = 0; round < rounds; ++round) {
-      const Took theirs = floor();
-      const Took its = ours();
-      bare.push_back(theirs.seconds);
-      bare_processor.push_back(theirs.processor_seconds);
-      mine.push_back(its.seconds);
-      mine_processor.push_back(its.processor_seconds);
-    }
-  }
-  const auto per_item = [&](double time) { return time * 1e9 / items; };
-  state.counters[unit] = per_item(median(mine));
-  state.counters["floor"] = per_item(median(bare));
-  state.counters["x_floor"] = median(mine) / median(bare);
-  state.counters["x_floor_cpu"] = median(mine_processor) / median(bare_processor);
-  state.counters["min"] = per_item(*std::min_element(mine.begin(), mine.end()));
-  state.counters["max"] = per_item(*std::max_element(mine.begin(), mine.end()));
-}
-
 // ── append: to the file (written), against one write a batch ────────────────────────────────────
 
 void append(benchmark::State& state) {
   const SealedBatch batch = prepare(static_cast<std::size_t>(state.range(0)));
   const std::size_t batches = (std::size_t{192} << 20) / batch.size();
   compare(
-      state, static_cast<double>(batches) * static_cast<double>(records_of(batch)), "ns_per_record",
+      state, rounds, static_cast<double>(batches) * static_cast<double>(records_of(batch)),
+      "ns_per_record",
       [&] {
         OpenPartition open;
         const Timed timed;
@@ -225,7 +169,7 @@ void fetch_tail(benchmark::State& state) {
   open.partition->fetch({}, std::size_t{64} << 20, true, all);
   if (all.slices.size() != batches) throw std::runtime_error("the tail is not whole");
   compare(
-      state, static_cast<double>(batches * times * records_of(batch)), "ns_per_record",
+      state, rounds, static_cast<double>(batches * times * records_of(batch)), "ns_per_record",
       [&] {
         FetchedPartition into;
         const Timed timed;
@@ -252,7 +196,7 @@ void produce_then_fetch(benchmark::State& state) {
   const SealedBatch batch = prepare(static_cast<std::size_t>(state.range(0)));
   constexpr int times = 20'000;
   compare(
-      state, times, "ns_per_batch",
+      state, rounds, times, "ns_per_batch",
       [&] {
         OpenPartition open;
         FetchedPartition into;
@@ -299,7 +243,7 @@ void durable(benchmark::State& state) {
   const SealedBatch batch = prepare(16 << 10);
   const int times = 400 / threads;
   compare(
-      state, threads * times, "ns_per_batch",
+      state, rounds, threads * times, "ns_per_batch",
       [&] {
         OpenPartition open;
         open.produce(batch);
