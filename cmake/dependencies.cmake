@@ -9,7 +9,6 @@
 # found, ottla::with_<name>: whoever links it gets the library and OTTLA_WITH_<NAME>. OTTLA_MISSING
 # lists what is required and was not found.
 set(OTTLA_OPTIONAL_LIBRARIES
-    "isal isa-l/crc.h isal"
     "lz4 lz4frame.h lz4"
     "snappy snappy.h snappy"
     "zlib zlib.h z"
