@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <ottla/env/fault_file_system.hpp>
+#include <ottla/env/small_file.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/memory_broker.hpp"
@@ -112,6 +113,28 @@ TEST_CASE("clients that outlive their broker are told that it is closed") {
   CHECK(fault(consumer.poll(1s).status()) == Fault::closed);
 }
 
+TEST_CASE("a deleted topic leaves nothing in the checkpoints, also for a new one of its name") {
+  MemoryEnv env;
+  const MemoryBroker broker = open_with_topic(env, 1);
+  const auto noted = [&] {
+    std::string all;
+    for (const std::string_view file : checkpoint_files) {
+      all += must(read_small_file(env.file_system(), "data/" + std::string(file), 10'000));
+    }
+    return all.find("orders 0") != std::string::npos;
+  };
+  produce_numbers(broker, 0, 10, 0);
+  env.advance(61s);
+  CHECK(noted());
+  must(broker.delete_topic("orders"));
+  CHECK_FALSE(noted());
+  must(broker.create_topic({.name = "orders", .partitions = 1}));
+  env.advance(61s);
+  CHECK(noted());
+  auto consumer = must(TextConsumer::open(broker));
+  CHECK(consumer.end_offsets({partition(0)})->at(partition(0)) == Offset(0));
+}
+
 TEST_CASE("topics whose directories were found without a metadata log are adopted") {
   MemoryEnv env;
   {
@@ -128,6 +151,8 @@ TEST_CASE("topics whose directories were found without a metadata log are adopte
   CHECK(std::count(told.begin(), told.end(), "adopted_topic") == 1);
   auto consumer = must(TextConsumer::open(broker));
   CHECK(consumer.end_offsets({partition(2)})->at(partition(2)) == Offset(4));
+  env.advance(24h * 365);  // nobody said how long its records are kept
+  CHECK(consumer.beginning_offsets({partition(2)})->at(partition(2)) == Offset(0));
 }
 
 TEST_CASE("old segments go by retention, and the log start stays where it was after a restart") {

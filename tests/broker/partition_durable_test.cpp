@@ -143,6 +143,44 @@ TEST_CASE("A failed sync is final: who waits cannot know, who comes is refused, 
   CHECK(h.env.advance(10s) <= 1);  // the timer finds nothing to do
 }
 
+TEST_CASE(
+    "Without a descriptor nothing is synced, who waits cannot know, and the next sync may do") {
+  Harness h;
+  h.open_partition();
+  h.produce(0, {}, Durability::durable);
+  h.on_io = failing(IoOperation::sync, IoReason::flush,
+                    error(Fault::no_descriptors, "too many open files"));
+  const absl::Status refused = h.write_out(Durability::durable);
+  CHECK(fault(refused) == Fault::no_descriptors);
+  CHECK(outcome(refused) == Outcome::unknown);
+  REQUIRE(h.told->size() == 1);
+  CHECK(fault(h.told->front().outcome.status()) == Fault::no_descriptors);
+  CHECK(h.health->writable());
+  h.on_io = nullptr;
+  h.produce(1, {}, Durability::durable);
+  must(h.write_out(Durability::durable));
+  CHECK(h.offsets() == Offsets{-1, 1});
+  CHECK(h.partition->ends().durable == Offset(2));
+}
+
+TEST_CASE("A sync that fails while the next batch is being written tells that one, too") {
+  Harness h;
+  h.open_partition();
+  h.produce(0, {}, Durability::durable);
+  must(h.write_out());
+  h.produce(1, {}, Durability::durable);
+  bool syncing = false;
+  h.on_io = [&](IoCall& call) -> absl::Status {
+    if (call.operation == IoOperation::sync) return broken;
+    if (call.operation == IoOperation::write && !std::exchange(syncing, true)) {
+      CHECK_FALSE(h.write_out(Durability::durable).ok());
+    }
+    return absl::OkStatus();
+  };
+  h.write_out().IgnoreError();
+  CHECK(h.offsets() == Offsets{-1, -1});
+}
+
 TEST_CASE("Another partition's failed sync makes outcomes unknown here, and appends fail") {
   Harness h;
   h.open_partition();

@@ -57,6 +57,7 @@ TEST_CASE("a topic that is not there is named, with what to do") {
         consumer.partitions_of("ordres").status(), broker.describe_topic("ordres").status(),
         broker.delete_topic("ordres"), broker.add_partitions("ordres", 3)}) {
     CHECK(error_code(status) == ErrorCode::unknown_topic_or_partition);
+    CHECK(says(status, "ordres"));
   }
 }
 

@@ -81,6 +81,12 @@ class BasicBrokerCore final : public Counted {
     std::size_t directory = 0;
   };
 
+  /// Where a partition lies. By its topic's id: another topic of the name lies elsewhere.
+  struct Place {
+    TopicId id;
+    std::size_t directory = 0;
+  };
+
   BasicBrokerCore(E& env, std::unique_ptr<E> owned, BrokerConfig config);
 
   absl::Status open_directories();
@@ -88,8 +94,11 @@ class BasicBrokerCore final : public Counted {
   absl::Status adopt(const std::vector<Found>& found);
   absl::StatusOr<std::vector<Found>> find_partitions();
   absl::Status settle(const std::vector<Found>& found);
+  absl::Status forget_deleted();
   absl::StatusOr<Ref<Partition>> open_partition(const MetadataTopic& topic, PartitionId partition);
-  absl::StatusOr<std::size_t> place(const TopicPartition& partition, const TopicId& id);
+  template <class Note>
+  Ref<Directory> noted(const Partition& partition, Note note);
+  absl::StatusOr<std::size_t> make_place(const TopicPartition& partition, const TopicId& id);
   void report(const TopicPartition& partition, const RecoveryReport& report);
   absl::Status make_offsets_topic();
   SteadyTime file_deadline() const;
@@ -98,7 +107,7 @@ class BasicBrokerCore final : public Counted {
   void retention();
   void checkpoints();
   void remove_files();
-  void note_offsets(const Ref<Partition>& partition, std::size_t directory);
+  void note_offsets(const Partition& partition);
   absl::Status close_partitions(SteadyTime deadline);
 
   // In the order of building; ended in the reverse.
@@ -119,8 +128,8 @@ class BasicBrokerCore final : public Counted {
   std::atomic<bool> closed_{false};
   Baton topic_work_;  // opening and dropping topics, one at a time
 
-  Mutex mutex_{Mutex::Kind::leaf};
-  std::map<std::string, std::size_t> places_ OTTLA_GUARDED_BY(mutex_);  // partition to directory
+  Mutex mutex_;
+  std::map<std::string, Place> places_ OTTLA_GUARDED_BY(mutex_);  // by name of the partition
   std::map<std::int32_t, Ref<GroupKeeper>> groups_ OTTLA_GUARDED_BY(mutex_);
   std::map<std::uint64_t, TimerId> timers_ OTTLA_GUARDED_BY(mutex_);
   std::uint64_t last_timer_ OTTLA_GUARDED_BY(mutex_) = 0;

@@ -8,6 +8,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/mutex.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/baton.hpp>
@@ -30,16 +31,28 @@ class BrokerDirectory final : public Counted {
     Lock lock(mutex_);
     return look(directory_);
   }
-  /// `work` on files, one at a time; `timed_out` where others are at it until `deadline`.
+  /// `work` on files, one at a time; `timed_out` where others are at it until `deadline`, `closed`
+  /// once it was left.
   template <class Work>
   absl::Status serial(SteadyTime deadline, Work work) {
     if (!baton_.take(world_, deadline)) {
       return error(Fault::timed_out,
                    absl::StrCat(directory_.path(), ": the disk is busy; try again"));
     }
-    absl::Status done = work(directory_);
+    absl::Status done =
+        left_ ? error(Fault::closed, absl::StrCat(directory_.path(), ": the broker was closed"))
+              : guarded([&] { return work(directory_); });
     baton_.give();
     return done;
+  }
+  /// Lets go of the lock on the directory, when nobody is at its files any more. Where that is not
+  /// before `deadline`, whoever has this object keeps it.
+  absl::Status leave(SteadyTime deadline) {
+    return serial(deadline, [this](BasicLogDirectory<Fs>& directory) {
+      left_ = true;
+      directory.let_go();
+      return absl::OkStatus();
+    });
   }
 
   /// Writes what is noted for `kind`, at the written level.
@@ -49,11 +62,20 @@ class BrokerDirectory final : public Counted {
       return directory.write_checkpoint(kind, offsets, Durability::written);
     });
   }
+  /// All three.
+  absl::Status checkpoint(SteadyTime deadline) {
+    absl::Status all;
+    for (const CheckpointKind kind : checkpoint_kinds) {
+      all.Update(checkpoint(kind, deadline));
+    }
+    return all;
+  }
 
  private:
-  World& world_;
+  World world_;
   Mutex mutex_{Mutex::Kind::leaf};
   Baton baton_;
+  bool left_ = false;  // the baton's
   BasicLogDirectory<Fs> directory_;
 };
 

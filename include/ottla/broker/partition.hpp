@@ -180,7 +180,7 @@ class BasicPartition final : public Counted {
   void remove_files();
   bool wait_until_alone(SteadyTime deadline) OTTLA_REQUIRES(mutex_);
 
-  World& world_;
+  World world_;
   const PartitionOptions options_;
   const Ref<TailBudget> tails_;
   const Ref<ReadBuffers> buffers_;
@@ -197,9 +197,11 @@ class BasicPartition final : public Counted {
   std::uint64_t written_bytes_ OTTLA_GUARDED_BY(mutex_) = 0;  // since opening
   std::uint64_t durable_bytes_ OTTLA_GUARDED_BY(mutex_) = 0;  // of those
   std::uint64_t failures_ OTTLA_GUARDED_BY(mutex_) = 0;       // of write-outs
-  SteadyTime staged_since_ OTTLA_GUARDED_BY(mutex_);  // nothing that waits was staged before
-  absl::Status sync_failed_ OTTLA_GUARDED_BY(mutex_);
-  std::optional<Ends> last_ends_ OTTLA_GUARDED_BY(mutex_);  // set when log_ is not to be asked
+  SteadyTime staged_since_ OTTLA_GUARDED_BY(mutex_);    // nothing that waits was staged before
+  absl::Status sync_failed_ OTTLA_GUARDED_BY(mutex_);   // for good
+  absl::Status sync_refused_ OTTLA_GUARDED_BY(mutex_);  // the last one not tried
+  std::uint64_t syncs_refused_ OTTLA_GUARDED_BY(mutex_) = 0;  // how many
+  std::optional<Ends> last_ends_ OTTLA_GUARDED_BY(mutex_);    // set when log_ is not to be asked
   PartitionMetrics metrics_ OTTLA_GUARDED_BY(mutex_);
   State state_ OTTLA_GUARDED_BY(mutex_) = State::open;
   bool writing_ OTTLA_GUARDED_BY(mutex_) = false;   // the write baton is somebody's

@@ -51,6 +51,8 @@ enum class CheckpointKind : std::uint8_t { recovery_point, log_start, high_water
 inline constexpr std::array<std::string_view, 3> checkpoint_files = {
     "recovery-point-offset-checkpoint", "log-start-offset-checkpoint",
     "replication-offset-checkpoint"};
+inline constexpr std::array<CheckpointKind, checkpoint_files.size()> checkpoint_kinds = {
+    CheckpointKind::recovery_point, CheckpointKind::log_start, CheckpointKind::high_watermark};
 
 template <FileSystem Fs>
 class BasicLogDirectory {
@@ -109,6 +111,8 @@ class BasicLogDirectory {
                                 Durability durability);
   /// The last act, after all logs are closed and all checkpoints written: the markers (W11).
   absl::Status close(std::vector<CleanStop::Partition> clean_ends);
+  /// Lets go of the lock, as the destructor does. After: nothing touches files any more.
+  void let_go() { [[maybe_unused]] const auto gone = std::move(lock_); }
 
  private:
   class Opener;

@@ -29,6 +29,11 @@ enum class FlushScope : std::uint8_t {
 
 inline constexpr std::string_view epoch_checkpoint_file = "leader-epoch-checkpoint";
 
+/// Of what `LogFlush::run` answered: nothing was synced, and nothing is lost by that.
+inline bool not_tried(const absl::Status& flushed) {
+  return fault(flushed) == Fault::no_descriptors || fault(flushed) == Fault::no_memory;
+}
+
 template <FileSystem Fs>
 class BasicLogFlush {
  public:
@@ -38,7 +43,8 @@ class BasicLogFlush {
   bool empty() const { return segments_.empty() && !epochs_ && !directory_ && !parent_; }
 
   /// Syncs, earlier segments first (W3). A failed sync is final (W5): the directory takes no writes
-  /// from then on, and the outcome of what was to be durable is `unknown`.
+  /// from then on, and the outcome of what was to be durable is `unknown`. Where descriptors or
+  /// memory were short (`not_tried`) no sync was tried, and the next one may do.
   absl::Status run() {
     OTTLA_TRY(health_->check());
     for (std::size_t i = 0; i < segments_.size(); ++i) {
@@ -70,7 +76,9 @@ class BasicLogFlush {
     if (synced.ok()) {
       return synced;
     }
-    health_->fail();
+    if (!not_tried(synced)) {
+      health_->fail();
+    }
     return error(ErrorCode::kafka_storage_error, fault(synced),
                  absl::StrCat("sync of ", place_->directory, " failed: ", synced.message()),
                  Outcome::unknown);
@@ -81,8 +89,7 @@ class BasicLogFlush {
     if (fault(file.status()) == Fault::not_found) {
       return absl::OkStatus();  // a log used alone has no partition.metadata
     }
-    OTTLA_TRY(file.status());
-    return checked(file->sync(IoReason::flush));
+    return checked(file.ok() ? file->sync(IoReason::flush) : file.status());
   }
 
   Ref<log_impl::LogPlace<Fs>> place_;

@@ -40,6 +40,7 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
   OTTLA_ASSIGN(const auto found, core->find_partitions());
   OTTLA_TRY(core->adopt(found));
   OTTLA_TRY(core->settle(found));
+  OTTLA_TRY(core->forget_deleted());
   std::vector<std::string> names = core->metadata_->query([](const MetadataMachine& machine) {
     std::vector<std::string> all;
     for (const auto& [name, topic] : machine.topics()) {
@@ -150,6 +151,11 @@ absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
       topic.name = each.partition.topic;
       topic.id = each.id;
       topic.partitions = std::max(topic.partitions, each.partition.partition.value() + 1);
+      if (topic.name == offsets_topic) {
+        topic.configs = {{"cleanup.policy", "compact"}};
+      } else {
+        topic.configs = {{"retention.bytes", "-1"}, {"retention.ms", "-1"}};
+      }
     }
   }
   for (auto& entry : unknown) {
@@ -165,7 +171,8 @@ absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
         });
     OTTLA_TRY(adopted);  // the metadata file answers at once
     events_->tell(EventLevel::info, "adopted_topic", topic.name,
-                  "its directories were found and are served; its configs are the defaults");
+                  "its directories were found and are served; its configs are not known, so that "
+                  "nothing in it goes by age or size");
   }
   return absl::OkStatus();
 }
@@ -181,13 +188,39 @@ absl::Status BasicBrokerCore<E>::settle(const std::vector<Found>& found) {
     });
     if (mine) {
       Lock lock(mutex_);
-      places_[each.partition.to_string()] = each.directory;
+      places_[each.partition.to_string()] = {each.id, each.directory};
     } else if (removed) {
       OTTLA_TRY(directories_[each.directory]->serial(
           file_deadline(), [&](BasicLogDirectory<Fs>& directory) {
             return directory.delete_partition(each.partition, fresh_uuid(), Durability::written);
           }));
     }
+  }
+  return absl::OkStatus();
+}
+
+/// A deletion may have stopped before the checkpoints were written; a new topic begins at 0.
+template <Env E>
+absl::Status BasicBrokerCore<E>::forget_deleted() {
+  for (const Ref<Directory>& directory : directories_) {
+    bool left = false;
+    for (const CheckpointKind kind : checkpoint_kinds) {
+      const auto offsets =
+          directory->locked([&](BasicLogDirectory<Fs>& same) { return same.offsets(kind); });
+      for (const PartitionOffset& each : offsets) {
+        const bool known = metadata_->query([&](const MetadataMachine& machine) {
+          return machine.find(each.partition.topic) != nullptr;
+        });
+        if (!known) {
+          left = true;
+          directory->locked([&](BasicLogDirectory<Fs>& same) {
+            same.note_deleted(each.partition);
+            return 0;
+          });
+        }
+      }
+    }
+    OTTLA_TRY(left ? directory->checkpoint(file_deadline()) : absl::OkStatus());
   }
   return absl::OkStatus();
 }
@@ -219,13 +252,13 @@ void BasicBrokerCore<E>::schedule(std::chrono::nanoseconds delay, void (BasicBro
 }
 
 template <Env E>
-void BasicBrokerCore<E>::note_offsets(const Ref<Partition>& partition, std::size_t directory) {
-  const auto ends = partition->ends();
-  directories_[directory]->locked([&](BasicLogDirectory<Fs>& same) {
-    same.set_offset(CheckpointKind::recovery_point, partition->partition(), ends.recovery_point);
-    same.set_offset(CheckpointKind::high_watermark, partition->partition(), ends.visible);
-    same.set_offset(CheckpointKind::log_start, partition->partition(), ends.start);
-    return 0;
+void BasicBrokerCore<E>::note_offsets(const Partition& partition) {
+  const auto ends = partition.ends();
+  noted(partition, [&](BasicLogDirectory<Fs>& directory) {
+    directory.set_offset(CheckpointKind::recovery_point, partition.partition(),
+                         ends.recovery_point);
+    directory.set_offset(CheckpointKind::high_watermark, partition.partition(), ends.visible);
+    directory.set_offset(CheckpointKind::log_start, partition.partition(), ends.start);
   });
 }
 
@@ -236,18 +269,14 @@ void BasicBrokerCore<E>::retention() {
       if (!partition || closed_.load()) {
         continue;
       }
-      const auto where = place(partition->partition(), topic->id);
-      if (!where.ok()) {
-        continue;
-      }
-      Directory& directory = *directories_[*where];
       const absl::Status ticked = partition->tick([&](Offset start) -> absl::Status {
-        const bool moved = directory.locked([&](BasicLogDirectory<Fs>& same) {
+        bool moved = false;
+        const Ref<Directory> directory = noted(*partition, [&](BasicLogDirectory<Fs>& same) {
           const auto old = same.offset(CheckpointKind::log_start, partition->partition());
           same.set_offset(CheckpointKind::log_start, partition->partition(), start);
-          return old.value_or(Offset(0)) != start;
+          moved = old.value_or(Offset(0)) != start;
         });
-        return moved ? directory.checkpoint(CheckpointKind::log_start, file_deadline())
+        return moved ? directory->checkpoint(CheckpointKind::log_start, file_deadline())
                      : absl::OkStatus();
       });
       if (!ticked.ok()) {
@@ -267,19 +296,13 @@ void BasicBrokerCore<E>::checkpoints() {
         continue;
       }
       partition->rest();
-      if (const auto where = place(partition->partition(), topic->id); where.ok()) {
-        note_offsets(partition, *where);
-      }
+      note_offsets(*partition);
     }
   }
   for (const Ref<Directory>& directory : directories_) {
-    for (const CheckpointKind kind : {CheckpointKind::recovery_point, CheckpointKind::log_start,
-                                      CheckpointKind::high_watermark}) {
-      if (const absl::Status written = directory->checkpoint(kind, file_deadline());
-          !written.ok()) {
-        events_->tell(EventLevel::error, "checkpoint_failed", directory->path(),
-                      sv(written.message()));
-      }
+    if (const absl::Status written = directory->checkpoint(file_deadline()); !written.ok()) {
+      events_->tell(EventLevel::error, "checkpoint_failed", directory->path(),
+                    sv(written.message()));
     }
   }
   schedule(config_.checkpoint_interval, &BasicBrokerCore::checkpoints);
@@ -313,17 +336,15 @@ absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
         continue;
       }
       const absl::StatusOr<CleanEnd> end = partition->close(deadline);
-      const auto where = place(partition->partition(), topic->id);
-      if (end.ok() && where.ok()) {
-        note_offsets(partition, *where);
-        directories_[*where]->locked([&](BasicLogDirectory<Fs>& directory) {
-          directory.set_offset(CheckpointKind::recovery_point, partition->partition(), end->end);
-          directory.note_closed(partition->partition(), *end);
-          return 0;
-        });
-      } else {
-        all.Update(end.ok() ? where.status() : end.status());
+      if (!end.ok()) {
+        all.Update(end.status());
+        continue;
       }
+      note_offsets(*partition);
+      noted(*partition, [&](BasicLogDirectory<Fs>& directory) {
+        directory.set_offset(CheckpointKind::recovery_point, partition->partition(), end->end);
+        directory.note_closed(partition->partition(), *end);
+      });
     }
   }
   return all;
@@ -359,10 +380,7 @@ absl::Status BasicBrokerCore<E>::close(SteadyTime deadline) {
     closed.Update(metadata_file_->close());
   }
   for (const Ref<Directory>& directory : directories_) {
-    for (const CheckpointKind kind : {CheckpointKind::recovery_point, CheckpointKind::log_start,
-                                      CheckpointKind::high_watermark}) {
-      closed.Update(directory->checkpoint(kind, deadline));
-    }
+    closed.Update(directory->checkpoint(deadline));
     if (closed.ok()) {  // without a marker the next open looks for itself
       closed.Update(directory->serial(deadline, [&](BasicLogDirectory<Fs>& files) {
         return files.close(
@@ -370,7 +388,9 @@ absl::Status BasicBrokerCore<E>::close(SteadyTime deadline) {
       }));
     }
   }
-  directories_.clear();  // lets go of the locks
+  for (const Ref<Directory>& directory : directories_) {
+    closed.Update(directory->leave(deadline));
+  }
   return closed;
 }
 

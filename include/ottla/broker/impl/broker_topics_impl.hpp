@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <set>
 
 #include <absl/strings/str_cat.h>
 
@@ -13,19 +14,39 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// Where the partition lies; made where fewest are, when it is nowhere.
+/// `note` in the partition's log directory, which it answers; null, and nothing is noted, once the
+/// partition was deleted.
 template <Env E>
-absl::StatusOr<std::size_t> BasicBrokerCore<E>::place(const TopicPartition& partition,
-                                                      const TopicId& id) {
+template <class Note>
+Ref<BrokerDirectory<typename BasicBrokerCore<E>::Fs>> BasicBrokerCore<E>::noted(
+    const Partition& partition, Note note) {
+  Lock lock(mutex_);
+  const auto found = places_.find(partition.partition().to_string());
+  if (found == places_.end() || found->second.id != partition.topic_id()) {
+    return {};
+  }
+  const Ref<Directory>& directory = directories_[found->second.directory];
+  directory->locked([&](BasicLogDirectory<Fs>& same) {
+    note(same);
+    return 0;
+  });
+  return directory;
+}
+
+/// The directory where the partition lies; made where fewest are, when it is nowhere. By whoever
+/// has the baton of topics.
+template <Env E>
+absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition& partition,
+                                                           const TopicId& id) {
   const std::string name = partition.to_string();
   std::vector<std::size_t> load(directories_.size());
   {
     Lock lock(mutex_);
-    if (const auto found = places_.find(name); found != places_.end()) {
-      return found->second;
+    if (const auto found = places_.find(name); found != places_.end() && found->second.id == id) {
+      return found->second.directory;
     }
-    for (const auto& [other, directory] : places_) {
-      ++load[directory];
+    for (const auto& [other, place] : places_) {
+      ++load[place.directory];
     }
   }
   if (load.empty()) {
@@ -33,16 +54,17 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::place(const TopicPartition& part
   }
   const auto least =
       static_cast<std::size_t>(std::min_element(load.begin(), load.end()) - load.begin());
+  Directory& directory = *directories_[least];
   const typename BasicLogDirectory<Fs>::NewPartition fresh{partition, id, fresh_uuid()};
-  OTTLA_TRY(directories_[least]->serial(file_deadline(), [&](BasicLogDirectory<Fs>& directory) {
-    return directory.create_partitions(std::span(&fresh, 1), Durability::written);
+  OTTLA_TRY(directory.serial(file_deadline(), [&](BasicLogDirectory<Fs>& same) {
+    return same.create_partitions(std::span(&fresh, 1), Durability::written);
   }));
-  directories_[least]->locked([&](BasicLogDirectory<Fs>& directory) {
-    directory.note_created(partition, Durability::written);
+  directory.locked([&](BasicLogDirectory<Fs>& same) {
+    same.note_created(partition, Durability::written);
     return 0;
   });
   Lock lock(mutex_);
-  places_[name] = least;
+  places_[name] = {id, least};
   return least;
 }
 
@@ -64,7 +86,7 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
     const MetadataTopic& topic, PartitionId number) {
   OTTLA_ASSIGN(const TopicConfig config, resolve_topic_config(topic_defaults_, topic.configs));
   const TopicPartition partition{topic.name, number};
-  OTTLA_ASSIGN(const std::size_t where, place(partition, topic.id));
+  OTTLA_ASSIGN(const std::size_t where, make_place(partition, topic.id));
   Directory& directory = *directories_[where];
   const auto [path, opening, health] = directory.locked([&](BasicLogDirectory<Fs>& same) {
     return std::tuple(same.path_of(partition), same.take_opening(partition, world_.wall_now()),
@@ -145,6 +167,7 @@ absl::Status BasicBrokerCore<E>::drop_topic(const TopicId& id) {
     return absl::OkStatus();
   }
   absl::Status dropped;
+  std::set<std::size_t> touched;
   for (const Ref<Partition>& partition : topic->partitions) {
     if (!partition) {
       continue;
@@ -154,10 +177,10 @@ absl::Status BasicBrokerCore<E>::drop_topic(const TopicId& id) {
     {
       Lock lock(mutex_);
       const auto found = places_.find(partition->partition().to_string());
-      if (found == places_.end()) {
+      if (found == places_.end() || found->second.id != id) {
         continue;
       }
-      where = found->second;
+      where = found->second.directory;
       places_.erase(found);
     }
     dropped.Update(
@@ -169,6 +192,10 @@ absl::Status BasicBrokerCore<E>::drop_topic(const TopicId& id) {
       directory.note_deleted(partition->partition());
       return 0;
     });
+    touched.insert(where);
+  }
+  for (const std::size_t where : touched) {  // a new topic of the name begins at 0
+    dropped.Update(directories_[where]->checkpoint(file_deadline()));
   }
   return dropped;
 }

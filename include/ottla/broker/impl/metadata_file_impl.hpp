@@ -138,8 +138,19 @@ absl::Status MetadataFile<Fs>::rewrite_when_large() {
     content.insert(content.end(), batch.bytes().begin(), batch.bytes().end());
     next += static_cast<std::int64_t>(part.size());
   }
-  OTTLA_TRY(replace_small_file(fs_, path_, content, Durability::durable, IoReason::metadata));
-  OTTLA_ASSIGN(file_, fs_.open(path_, OpenMode::read_write, IoReason::metadata));
+  // From the renaming on the old file is nobody's: what cannot be written to the new one is
+  // refused.
+  const absl::Status replaced =
+      replace_small_file(fs_, path_, content, Durability::durable, IoReason::metadata);
+  auto file = replaced.ok() ? fs_.open(path_, OpenMode::read_write, IoReason::metadata)
+                            : absl::StatusOr<typename Fs::File>(replaced);
+  if (!file.ok()) {
+    if (replaced.ok() || outcome(replaced) == Outcome::unknown) {
+      failed_ = annotate(file.status(), "the metadata log cannot be written any more");
+    }
+    return std::move(file).status();
+  }
+  file_ = *std::move(file);
   end_ = snapshot_size_ = static_cast<std::int64_t>(content.size());
   next_ = next;
   return absl::OkStatus();

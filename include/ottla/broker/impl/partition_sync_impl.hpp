@@ -15,7 +15,11 @@ namespace ottla::inline OTTLA_ABI {
 
 template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::sync_to(Offset target, SteadyTime deadline) {
+  const std::uint64_t refused = syncs_refused_;
   while (sync_failed_.ok() && log_.durable_end() < target) {
+    if (syncs_refused_ != refused) {
+      return sync_refused_;
+    }
     if (!syncing_) {
       sync_once(FlushScope::data);
     } else if (!wait_for(sync_bells_, deadline)) {
@@ -42,16 +46,22 @@ void BasicPartition<Fs>::sync_once(FlushScope scope) {
     log_.flushed(flush);
     durable_bytes_ = std::max(durable_bytes_, bytes);
   } else {
-    // Final (W5), for whoever waits and for those who come: the pages may be gone.
-    sync_failed_ = error(ErrorCode::kafka_storage_error, Fault::io,
-                         absl::StrCat(options_.partition.to_string(), ": ", synced.message()),
-                         Outcome::unknown);
-    replies_.fail_durable(log_.end(), sync_failed_);
+    // Final (W5), for whoever waits and for those who come: the pages may be gone. One that was not
+    // tried is so for whoever waits.
+    const bool again = not_tried(synced);
+    absl::Status& failed = again ? sync_refused_ : sync_failed_;
+    failed = error(ErrorCode::kafka_storage_error, again ? fault(synced) : Fault::io,
+                   absl::StrCat(options_.partition.to_string(), ": ", synced.message()),
+                   Outcome::unknown);
+    syncs_refused_ += again ? 1 : 0;
+    replies_.fail_durable(log_.end(), failed);
     todo.problem = synced;
     todo.code = "sync_failed";
   }
   settle(todo);
-  seal_later(todo);
+  if (synced.ok()) {
+    seal_later(todo);  // else the next write-out asks for it
+  }
   todo.bells.swap(sync_bells_);
   mutex_.unlock();
   carry_out(todo);

@@ -258,6 +258,9 @@ void BasicPartition<Fs>::publish_written(const StagedRange& range, const Appende
   } else {
     fail_staged(range.facts.back().last_offset + 1, appended.status, todo);
   }
+  if (!sync_failed_.ok()) {
+    replies_.fail_durable(log_.end(), sync_failed_);  // it failed while this was being written
+  }
   seal_later(todo);
   settle(todo);
 }

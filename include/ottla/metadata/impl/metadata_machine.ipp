@@ -143,7 +143,9 @@ OTTLA_INLINE void MetadataMachine::decide_deletion(const DeleteTopics& event,
     if (known == nullptr || !gone.insert(known->id).second) {
       answer.error =
           topic.name.empty() ? ErrorCode::unknown_topic_id : ErrorCode::unknown_topic_or_partition;
-      answer.message = "there is no such topic; list the topics to see which there are";
+      answer.message =
+          absl::StrCat("there is no topic ", topic.name.empty() ? topic.id.to_string() : topic.name,
+                       "; list the topics to see which there are");
     } else if (is_internal_topic(known->name)) {
       answer.error = ErrorCode::invalid_topic_exception;
       answer.message = "this topic belongs to the broker and cannot be deleted";
