@@ -86,6 +86,7 @@ TEST_CASE("Where the new start cannot be noted no segment goes") {
       h.partition->tick([](Offset) { return error(Fault::no_space, "disk full"); });
   CHECK(fault(ticked) == Fault::no_space);
   CHECK(h.files(".deleted") == 0);
+  CHECK(h.partition->ends().start == Offset(0));
   must(h.tick());
   CHECK(h.files(".deleted") > 0);
 }

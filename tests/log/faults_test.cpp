@@ -98,6 +98,7 @@ struct Life {
             .write_checkpoint(CheckpointKind::log_start,
                               directory.offsets(CheckpointKind::log_start), Durability::durable)
             .ok()) {
+      log.raise_start(*begin, log.end()).IgnoreError();
       log.delete_segments(*begin, SteadyTime()).IgnoreError();
       log.publish();
       log.remove_deleted(SteadyTime(100s)).IgnoreError();

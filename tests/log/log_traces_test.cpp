@@ -116,6 +116,7 @@ struct Trace {
     const std::int64_t size = before == 0 ? 0 : segments(log->view()).back().second;
     const Offset start = must(log->retention_start(Offset(high_watermark), Timestamp(now)));
     const bool rolled = segments_of_writer() != before;
+    must(log->raise_start(start, Offset(high_watermark)));
     log->publish();
     const int deleted = must(log->delete_segments(start, SteadyTime()));
     log->publish();

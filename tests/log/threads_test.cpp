@@ -111,6 +111,7 @@ void retain(Shared& shared) {
   while (!shared.stop) {
     shared.with_baton([&] {
       const auto start = shared.log.retention_start(shared.log.end(), Timestamp(t0));
+      shared.expect(start.ok() && shared.log.raise_start(*start, shared.log.end()).ok());
       shared.publish();
       shared.expect(start.ok() && shared.log.delete_segments(*start, now).ok());
       shared.publish();

@@ -99,13 +99,13 @@ class BasicLog {
   /// A new leader's epoch begins at end(); written no later than its first batch.
   void assign_epoch(LeaderEpoch epoch);
 
-  /// Raises start(), never lowers it: the caller checkpoints it before `delete_segments`.
+  /// Raises start(), never lowers it. Before: the caller has written its checkpoint (W7).
   /// OFFSET_OUT_OF_RANGE above `high_watermark`.
   absl::Status raise_start(Offset start, Offset high_watermark);
   /// What start() should become by the retention rules. Where every segment may go, a new one is
   /// rolled first.
   absl::StatusOr<Offset> retention_start(Offset high_watermark, Timestamp now);
-  /// Takes the segments that end at or below `checkpointed_start` out of the log, oldest first,
+  /// Before: start() was raised to `checkpointed_start`. Takes the segments that end below it out of the log, oldest first,
   /// under names that end in ".deleted". How many.
   absl::StatusOr<int> delete_segments(Offset checkpointed_start, SteadyTime now);
   /// Removes files whose delay (file.delete.delay.ms) has passed, in steps. When to call again.

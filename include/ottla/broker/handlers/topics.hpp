@@ -30,7 +30,16 @@ std::vector<CreateTopicsResponse::Topic> refuse_bad_configs(Core& core,
   std::vector<CreateTopicsResponse::Topic> refused;
   std::erase_if(request.topics, [&](const CreateTopicsRequest::Topic& topic) {
     const std::map<std::string, std::string> configs(topic.configs.begin(), topic.configs.end());
-    const absl::Status resolved = resolve_topic_config(core.topic_defaults(), configs).status();
+    absl::Status resolved = absl::OkStatus();
+    if (const auto config = resolve_topic_config(core.topic_defaults(), configs); !config.ok()) {
+      resolved = config.status();
+    } else if (config->cleanup == CleanupPolicy::compact ||
+               config->cleanup == CleanupPolicy::compact_and_remove) {
+      resolved =
+          error(ErrorCode::invalid_config,
+                "cleanup.policy: there is no compaction yet; use delete, with retention.ms=-1 "
+                "to keep every record");
+    }
     if (!resolved.ok()) {
       refused.push_back({.name = topic.name,
                          .id = {},

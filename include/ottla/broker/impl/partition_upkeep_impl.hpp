@@ -111,10 +111,11 @@ absl::Status BasicPartition<Fs>::with_files(SteadyTime deadline,
   return worked;
 }
 
-/// With the write baton.
+/// With the write baton. Before: start <= the high watermark.
 template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::take_files_away(Checkpoint checkpoint, Offset start) {
-  OTTLA_TRY(checkpoint(start));
+  OTTLA_TRY(checkpoint(start));  // nobody sees a start that a crash would take back
+  OTTLA_TRY(log_.raise_start(start, log_.end()));
   const SteadyTime now = world_.steady_now();
   OTTLA_ASSIGN(const int deleted, log_.delete_segments(start, now));
   if (deleted > 0) {
@@ -147,7 +148,9 @@ absl::StatusOr<Offset> BasicPartition<Fs>::delete_records(Offset before, Checkpo
   const Offset high_watermark = ends().visible;
   const Offset start = before == Offset(-1) ? high_watermark : before;
   const absl::Status deleted = with_files(deadline, [&]() -> absl::Status {
-    OTTLA_TRY(log_.raise_start(start, high_watermark));
+    if (start > high_watermark || start < Offset(0)) {
+      return log_.raise_start(start, high_watermark);  // says why not
+    }
     return take_files_away(checkpoint, std::max(start, log_.start()));
   });
   OTTLA_TRY(deleted);

@@ -45,8 +45,7 @@ absl::StatusOr<Offset> BasicLog<Fs>::retention_start(Offset high_watermark, Time
   if (expired == facts.size()) {
     OTTLA_TRY(roll(now));
   }
-  OTTLA_TRY(raise_start(list_->segments[expired]->base(), end_));
-  return start_;
+  return list_->segments[expired]->base();
 }
 
 /// Whoever fails in between has the log out of the way: the rest are orphans, removed at the next
