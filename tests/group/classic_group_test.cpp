@@ -47,6 +47,18 @@ TEST_CASE("assignments are handed out when the leader's has been written, to all
   CHECK(kept.answer_to<SyncGroupResponse>(sync(joined[2])).assignment == bytes("2"));
 }
 
+TEST_CASE("a stable group has no timers but its members' sessions") {
+  KeptCoordinator kept;
+  stable_group(kept, 3);
+  std::size_t sessions = 0;
+  for (const auto& [timer, deadline] : kept.timers()) {
+    if (timer.group != "g") continue;
+    CHECK(timer.kind == GroupTimer::Kind::session);
+    ++sessions;
+  }
+  CHECK(sessions == 3);
+}
+
 TEST_CASE("when the assignment cannot be written all are told, and join again") {
   KeptCoordinator kept;
   const std::string a = ask_for_id(kept);

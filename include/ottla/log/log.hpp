@@ -105,8 +105,8 @@ class BasicLog {
   /// What start() should become by the retention rules. Where every segment may go, a new one is
   /// rolled first.
   absl::StatusOr<Offset> retention_start(Offset high_watermark, Timestamp now);
-  /// Before: start() was raised to `checkpointed_start`. Takes the segments that end below it out of the log, oldest first,
-  /// under names that end in ".deleted". How many.
+  /// Takes the segments that end at or below `checkpointed_start` out of the log, oldest first,
+  /// under names that end in ".deleted". How many. Before: start() was raised to it.
   absl::StatusOr<int> delete_segments(Offset checkpointed_start, SteadyTime now);
   /// Removes files whose delay (file.delete.delay.ms) has passed, in steps. When to call again.
   absl::StatusOr<std::optional<SteadyTime>> remove_deleted(SteadyTime now);
