@@ -135,7 +135,6 @@ class BasicLogDirectory {
   MetaProperties properties_;
   RunRecord run_;
   LastStop last_stop_ = LastStop::clean;
-  bool foreign_ = false;
   bool ours_ = false;  // the clean stop was
   bool rewrite_tail_ = false;
   std::vector<TopicPartition> partitions_;

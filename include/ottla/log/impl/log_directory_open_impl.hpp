@@ -40,6 +40,7 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(read_properties());
     OTTLA_TRY(list());
     decide();
+    OTTLA_TRY(foreign_ ? remove_side_files() : absl::OkStatus());
     OTTLA_TRY(remove_markers());
     OTTLA_TRY(remove_temporaries());
     OTTLA_TRY(write_properties());
@@ -61,7 +62,7 @@ class BasicLogDirectory<Fs>::Opener {
 
   absl::Status read_markers() {
     OTTLA_ASSIGN(const VolumeId volume, directory_.files_->volume(directory_.path_));
-    directory_.run_ = {options_.process, volume, options_.run};
+    directory_.run_ = {options_.process, volume, options_.run, options_.run};
     OTTLA_ASSIGN(const auto run, read(run_record_file));
     last_run_ = parse_run_record(run.value_or(""));
     OTTLA_ASSIGN(const auto clean, read(clean_stop_file));
@@ -163,13 +164,33 @@ class BasicLogDirectory<Fs>::Opener {
     if (foreign) {
       directory_.sums_ = FileSums();
     }
+    // Of what lies here some may be recovered, and some not, when the process dies.
+    const bool same_era = last_run_ && last_run_->volume == directory_.run_.volume &&
+                          (ours || stop == LastStop::process_crash);
+    directory_.run_.era = same_era ? last_run_->era : options_.run;
     directory_.last_stop_ = report_.last_stop = stop;
-    directory_.foreign_ = report_.foreign = foreign;
+    foreign_ = report_.foreign = foreign;
     directory_.ours_ = ours;
     directory_.rewrite_tail_ = options_.rewrite_tail;
   }
 
-  /// Both, before any other write, and for good (W11).
+  /// What ours say of files that others have changed since. For good: who opens the directory next
+  /// does not know of them any more. The markers, that tell of them, are still there.
+  absl::Status remove_side_files() {
+    for (const TopicPartition& partition : directory_.partitions_) {
+      const std::string path = directory_.path_of(partition);
+      const absl::Status removed = directory_.files_->remove(
+          absl::StrCat(path, "/", av(manifest_file)), IoReason::open_directory);
+      if (removed.ok()) {
+        OTTLA_TRY(directory_.files_->sync_directory(path, IoReason::open_directory));
+      } else if (fault(removed) != Fault::not_found) {
+        return removed;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  /// Both, before any other write of ours, and for good (W11).
   absl::Status remove_markers() {
     const auto remove = [&](std::string_view name) {
       return directory_.files_->remove(directory_.in(name), IoReason::open_directory);
@@ -179,7 +200,7 @@ class BasicLogDirectory<Fs>::Opener {
     if (has_clean_ || kafka_clean_) {
       OTTLA_TRY(directory_.files_->sync_directory(directory_.path_, IoReason::open_directory));
     }
-    if (directory_.foreign_) {
+    if (foreign_) {
       const absl::Status removed = remove(file_sums_file);
       return fault(removed) == Fault::not_found ? absl::OkStatus() : removed;
     }
@@ -209,6 +230,7 @@ class BasicLogDirectory<Fs>::Opener {
   std::vector<std::string> temporaries_;
   bool has_clean_ = false;
   bool strange_files_ = false;
+  bool foreign_ = false;
   bool new_ = false;
 };
 

@@ -30,6 +30,7 @@ class BasicLog<Fs>::Opener {
     report_.last_stop = opening_.last_stop;
     OTTLA_TRY(list_files());
     OTTLA_TRY(read_manifest());
+    check_era();
     OTTLA_TRY(read_epochs());
     check_presence();
     OTTLA_TRY(rewrite_tail());
@@ -60,6 +61,7 @@ class BasicLog<Fs>::Opener {
 
   absl::Status list_files();
   absl::Status read_manifest();
+  void check_era();
   absl::Status read_epochs();
   void check_presence();
   absl::Status rewrite_tail();
@@ -142,16 +144,23 @@ absl::Status BasicLog<Fs>::Opener::read_manifest() {
   OTTLA_TRY(text.status());
   auto manifest = Manifest::parse(*text);
   const Manifest::Owner owner = log_.manifest_.owner();
-  if (opening_.foreign || !manifest || manifest->owner() != owner) {
+  if (!manifest || manifest->owner() != owner) {
     find(Kind::manifest_dropped, path, 0, 0,
-         opening_.foreign ? "others have written to this directory since"
-         : manifest       ? "it is another partition's"
-                          : "it cannot be read");
+         manifest ? "it is another partition's" : "it cannot be read");
     return absl::OkStatus();
   }
   log_.manifest_ = *std::move(manifest);
   durable_end_ = std::max(durable_end_, log_.manifest_.durable_end().value_or(Offset(0)));
   return absl::OkStatus();
+}
+
+/// The machine, or somebody else, may have been here before the process that died, and that one did
+/// not come as far as this log.
+template <FileSystem Fs>
+void BasicLog<Fs>::Opener::check_era() {
+  if (stop_ == LastStop::process_crash && opening_.era && log_.manifest_.era() != opening_.era) {
+    stop_ = report_.last_stop = LastStop::system_crash;
+  }
 }
 
 template <FileSystem Fs>
@@ -357,6 +366,10 @@ void BasicLog<Fs>::Opener::settle_shared() {
       std::upper_bound(bases_.begin(), bases_.end(), clean ? end_ : std::min(indexed_end(), end_));
   shared.unsealed_from = above == bases_.begin() ? Offset(0) : *(above - 1);
   shared.entry_synced = clean || opening_.entry_synced;
+  if (opening_.era && log_.manifest_.era() != opening_.era) {
+    log_.manifest_.set_era(*opening_.era);
+    log_.era_noted_ = false;
+  }
   log_.changes_ += clean ? 0 : 1;
   log_.epoch_changes_ += clean ? 0 : 1;
   log_.opened_ = opening_.now;
