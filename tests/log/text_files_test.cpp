@@ -27,7 +27,7 @@ Uuid id(int first) {
   return uuid;
 }
 
-RunRecord run_record() { return {4711, {"3b07-boot", 2049}, id(16), id(32)}; }
+RunRecord run_record() { return {4711, {"3b07-boot", 2049}, id(16), id(32), true}; }
 
 CleanStop clean_stop() {
   return {{"3b07-boot", 2049},
@@ -171,8 +171,8 @@ TEST_CASE(
   const std::string run = format_run_record(run_record());
   CHECK(run ==
         "ottla run 1\npid 4711\nboot 3b07-boot\ndevice 2049\n"
-        "run 101112131415161718191a1b1c1d1e1f\nera 202122232425262728292a2b2c2d2e2f\n"
-        "sum c1de90bf\n");
+        "run 101112131415161718191a1b1c1d1e1f\nera 202122232425262728292a2b2c2d2e2f\nrewrite 1\n"
+        "sum 52f0683f\n");
   const std::string clean = format_clean_stop(clean_stop());
   FileSums sums;
   sums.replace("a-checkpoint", 1, 2);

@@ -31,8 +31,9 @@ struct LogOpening {
   Offset recovery_point{0};  ///< by its checkpoint: all below is on the device
   Offset log_start{0};       ///< likewise; the log begins there at the earliest
   Timestamp now = no_timestamp;
-  /// A sync failed in this directory: what lies above the durable point is copied to new files,
-  /// since the page cache may hold what the device does not (W5).
+  /// A sync may have failed in this directory before the era: of a log that was not in use in it
+  /// yet, what lies above the durable point is copied to new files, since the page cache may hold
+  /// what the device does not (W5).
   bool rewrite_tail = false;
   /// The directory of this partition is not in its parent for sure until that is synced.
   bool entry_synced = false;

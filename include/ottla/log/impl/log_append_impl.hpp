@@ -242,7 +242,7 @@ absl::Status BasicLog<Fs>::write_notes(Timestamp now) {
   if (sealed_.empty() && era_noted_ && (!synced_ || soon)) {
     return absl::OkStatus();
   }
-  noted_ = now;
+  noted_ = synced_ ? now : noted_;
   std::string lines = era_noted_ ? std::string() : manifest_.set_era(*manifest_.era());
   for (const SealedSegment& segment : sealed_) {
     lines += manifest_.add(segment);

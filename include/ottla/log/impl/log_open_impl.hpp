@@ -61,6 +61,8 @@ class BasicLog<Fs>::Opener {
 
   absl::Status list_files();
   absl::Status read_manifest();
+  /// The log was in use since the era began.
+  bool in_era() const { return opening_.era && log_.manifest_.era() == opening_.era; }
   void check_era();
   absl::Status read_epochs();
   void check_presence();
@@ -158,7 +160,7 @@ absl::Status BasicLog<Fs>::Opener::read_manifest() {
 /// not come as far as this log.
 template <FileSystem Fs>
 void BasicLog<Fs>::Opener::check_era() {
-  if (stop_ == LastStop::process_crash && opening_.era && log_.manifest_.era() != opening_.era) {
+  if (stop_ == LastStop::process_crash && opening_.era && !in_era()) {
     stop_ = report_.last_stop = LastStop::system_crash;
   }
 }
@@ -207,7 +209,7 @@ void BasicLog<Fs>::Opener::check_presence() {
 /// W5: copies of the files that may have unsynced pages take their place, and are synced.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::rewrite_tail() {
-  if (!opening_.rewrite_tail) {
+  if (!opening_.rewrite_tail || stop_ == LastStop::clean || in_era()) {
     return absl::OkStatus();
   }
   const auto first = std::upper_bound(bases_.begin(), bases_.end(), durable_end_);
@@ -220,16 +222,17 @@ absl::Status BasicLog<Fs>::Opener::rewrite_tail() {
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::rewrite(Offset base) {
   constexpr IoReason why = IoReason::recover_rewrite;
-  const std::string path = offset_file_path(place_.directory, base, log_suffix);
-  const std::string copy_path = absl::StrCat(path, av(log_impl::rewrite_suffix));
-  OTTLA_ASSIGN(const auto from, place_.files.open(path, OpenMode::read, why));
-  OTTLA_ASSIGN(auto to, place_.files.open(copy_path, OpenMode::create, why));
+  const std::string name = offset_file_name(base, log_suffix);
+  const std::string copy_name = absl::StrCat(name, av(log_impl::rewrite_suffix));
+  OTTLA_ASSIGN(const auto from, place_.files.open(place_.path(name), OpenMode::read, why));
+  OTTLA_ASSIGN(auto to, place_.files.open(place_.path(copy_name), OpenMode::create, why));
   OTTLA_TRY(to.truncate(0, why));
   OTTLA_ASSIGN(const std::int64_t size, from.size());
   OTTLA_TRY(log_impl::copy_bytes(from, 0, size, to, why));
   OTTLA_TRY(to.sync(why));
   OTTLA_TRY(to.close());
-  return place_.files.rename(copy_path, path, why);
+  std::erase(files_->rewrites, copy_name);  // one that was left over is none any more
+  return place_.files.rename(place_.path(copy_name), place_.path(name), why);
 }
 
 /// Of closed segments whose index files are missing; the last one was recovered, or found whole.
@@ -366,7 +369,7 @@ void BasicLog<Fs>::Opener::settle_shared() {
       std::upper_bound(bases_.begin(), bases_.end(), clean ? end_ : std::min(indexed_end(), end_));
   shared.unsealed_from = above == bases_.begin() ? Offset(0) : *(above - 1);
   shared.entry_synced = clean || opening_.entry_synced;
-  if (opening_.era && log_.manifest_.era() != opening_.era) {
+  if (opening_.era && !in_era()) {
     log_.manifest_.set_era(*opening_.era);
     log_.era_noted_ = false;
   }

@@ -9,9 +9,10 @@
 namespace ottla::inline OTTLA_ABI {
 
 OTTLA_INLINE std::string format_run_record(const RunRecord& record) {
-  return log_impl::sign_text(absl::StrCat(
-      "ottla run 1\npid ", record.process, "\nboot ", record.volume.boot_id, "\ndevice ",
-      record.volume.device, "\nrun ", record.run.to_hex(), "\nera ", record.era.to_hex(), "\n"));
+  return log_impl::sign_text(
+      absl::StrCat("ottla run 1\npid ", record.process, "\nboot ", record.volume.boot_id,
+                   "\ndevice ", record.volume.device, "\nrun ", record.run.to_hex(), "\nera ",
+                   record.era.to_hex(), "\nrewrite ", record.rewrite_tail ? 1 : 0, "\n"));
 }
 
 OTTLA_INLINE std::optional<RunRecord> parse_run_record(std::string_view text) {
@@ -32,10 +33,11 @@ OTTLA_INLINE std::optional<RunRecord> parse_run_record(std::string_view text) {
   const auto device = log_impl::number<std::uint64_t>(value("device"));
   const auto run = log_impl::parse_hex_uuid(value("run"));
   const auto era = log_impl::parse_hex_uuid(value("era"));
-  if (!pid || boot.empty() || !device || !run || !era || lines.next()) {
+  const auto rewrite = log_impl::decimal(value("rewrite"));
+  if (!pid || boot.empty() || !device || !run || !era || !rewrite || *rewrite > 1 || lines.next()) {
     return std::nullopt;
   }
-  return RunRecord{*pid, {std::string(boot), *device}, *run, *era};
+  return RunRecord{*pid, {std::string(boot), *device}, *run, *era, *rewrite == 1};
 }
 
 }  // namespace ottla::inline OTTLA_ABI
