@@ -131,6 +131,12 @@ class BasicSegment {
   /// believe it. Also beside the writer, where FileT allows it.
   absl::Status sync(IoReason why = IoReason::flush) { return log_.sync(why); }
   absl::Status sync_indexes(IoReason why = IoReason::flush);
+  /// Lets go of descriptors until they are used again (`File::rest`). Thread-safe.
+  void rest() {
+    log_.rest();
+    offset_index_.rest();
+    time_index_.rest();
+  }
   /// Closes the files. Alone. Before: `become_inactive`, or what is in memory only is lost.
   absl::Status close();
 

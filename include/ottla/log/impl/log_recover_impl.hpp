@@ -34,6 +34,9 @@ absl::Status BasicLog<Fs>::Opener::recover() {
     const bool closed = base != bases_.back() && line != sealed.end();
     list_.push_back(make_ref<LogSegment>(log_.place_, base, log_.segment_options(),
                                          closed ? std::optional(line->second.size) : std::nullopt));
+    if (closed && line->second.largest != no_timestamp) {
+      list_.back()->set_closed_facts(line->second.size, line->second.largest);
+    }
   }
   if (bases_.empty()) {
     end_ = opening_.log_start;
