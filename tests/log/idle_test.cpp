@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a log that nobody uses costs: no file calls, no descriptors.
+#include <atomic>
 #include <string>
+#include <thread>
 
 #include <ottla/env/posix/file_system.hpp>
 
@@ -134,4 +136,34 @@ TEST_CASE("Deleted segments rest until they are removed") {
   while (must(log.remove_deleted(SteadyTime(1000s)))) {
   }
   CHECK(disk.posix.descriptors() == 0);
+}
+
+TEST_CASE("A log may rest while it is appended to, read and synced") {
+  OnDisk disk;
+  Log log = disk.open();
+  std::atomic<bool> stop{false};
+  std::atomic<int> problems{0};
+  must(append(log, make_batches(0, 3)).status);  // one segment
+  const LogView view = log.view();
+  std::thread rests([&] {
+    while (!stop) {
+      view.rest();
+    }
+  });
+  std::thread reads([&] {
+    const auto buffers = make_ref<ReadBuffers>();
+    while (!stop) {
+      const auto read = view.read({Offset(1), view.end()}, *buffers);
+      problems += !read.ok() || read->pieces.empty();
+    }
+  });
+  for (int i = 3; i < 300; i += 3) {
+    must(append(log, make_batches(i, 3)).status);
+    flush(log, FlushScope::data);
+  }
+  stop = true;
+  rests.join();
+  reads.join();
+  CHECK(problems == 0);
+  CHECK(offsets(log.view()) == range(0, 300));
 }
