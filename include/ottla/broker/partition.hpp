@@ -54,6 +54,7 @@ class BasicPartition final : public Counted {
   const TopicPartition& partition() const { return options_.partition; }
   const TopicId& topic_id() const { return options_.topic_id; }
   LeaderEpoch epoch() const { return options_.epoch; }
+  std::optional<Offset> recovered_end() const { return options_.recovered_end; }
 
   /// The outcome goes to `request.reply`. Batches of one caller keep their order. Waits, at most
   /// `produce_timeout`, only while `staged_bytes` are staged already; REQUEST_TIMED_OUT then.

@@ -7,6 +7,7 @@
 
 #include <ottla/base/status.hpp>
 #include <ottla/base/wakeups.hpp>
+#include <ottla/broker/handlers/not_open.hpp>
 #include <ottla/protocol/fetch.hpp>
 
 namespace ottla::inline OTTLA_ABI::handlers {
@@ -25,7 +26,7 @@ std::size_t fetch_once(Core& core, const FetchRequest& request, FetchResponse& i
     answer.slices.clear();
     const auto partition = core.topics().find(wanted.topic_id, wanted.partition);
     if (!partition) {
-      answer.status = error(ErrorCode::unknown_topic_id, "the topic was deleted");
+      answer.status = not_open(core, wanted.topic_id, wanted.partition);
       failed = true;
       continue;
     }

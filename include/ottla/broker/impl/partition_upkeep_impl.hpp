@@ -80,6 +80,12 @@ void BasicPartition<Fs>::rest() {
   if (waiters_.empty()) {
     waiters_.release_memory();
   }
+  if (last_ends_) {
+    return;  // whoever closes has the log
+  }
+  const auto view = log_.view();
+  lock.unlock();
+  view.rest();
 }
 
 // ── files ─────────────────────────────────────────────────────────────────────────────────────

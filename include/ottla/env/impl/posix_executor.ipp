@@ -359,12 +359,17 @@ OTTLA_INLINE PosixExecutor::~PosixExecutor() {
 
 OTTLA_INLINE void PosixExecutor::post(Task task) {
   if (made_in_.here()) {
-    state_->post(std::move(task));
+    const Ref<env_impl::ExecutorState> alive = state_;  // the task may hold the last handle
+    alive->post(std::move(task));
   }
 }
 
 OTTLA_INLINE TimerId PosixExecutor::post_at(SteadyTime when, Task task) {
-  return made_in_.here() ? state_->post_at(when, std::move(task)) : no_timer;
+  if (!made_in_.here()) {
+    return no_timer;
+  }
+  const Ref<env_impl::ExecutorState> alive = state_;
+  return alive->post_at(when, std::move(task));
 }
 
 OTTLA_INLINE bool PosixExecutor::cancel(TimerId timer) {
