@@ -101,8 +101,11 @@ class BasicBrokerCore final : public Counted {
   absl::StatusOr<bool> open_directories();
   absl::Status open_metadata(bool clean);
   absl::Status adopt(const std::vector<Found>& found);
+  std::string adopt_configs(MetadataMachine::AdoptTopic& topic, const MetadataTopic* known) const;
   std::optional<MetadataMachine> read_kafka_metadata();
   absl::StatusOr<std::vector<Found>> find_partitions();
+  absl::Status find_partition(BasicLogDirectory<Fs>& directory, Found one,
+                              std::vector<Found>& found);
   absl::Status settle(const std::vector<Found>& found);
   absl::Status forget_deleted();
   absl::StatusOr<Ref<Partition>> open_partition(const MetadataTopic& topic, PartitionId partition);
@@ -153,6 +156,8 @@ class BasicBrokerCore final : public Counted {
 
   Mutex mutex_;
   std::map<std::string, Place> places_ OTTLA_GUARDED_BY(mutex_);  // by name of the partition
+  /// Directories of that name do not say whose they are, and why not.
+  std::map<std::string, absl::Status> strange_ OTTLA_GUARDED_BY(mutex_);
   std::map<std::int32_t, Ref<GroupKeeper>> groups_ OTTLA_GUARDED_BY(mutex_);
   std::map<std::uint64_t, TimerId> timers_ OTTLA_GUARDED_BY(mutex_);
   std::uint64_t last_timer_ OTTLA_GUARDED_BY(mutex_) = 0;

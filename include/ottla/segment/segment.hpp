@@ -5,7 +5,7 @@
 //   auto segment = create_segment(files, "orders-0", Offset(0));  // segment_files.hpp
 //   segment->write_out(pieces, batches);                          // one write
 //   auto place = segment->find(Offset(42));
-//   auto bytes = segment->read_batches((*place)->position, 256_KiB);
+//   auto bytes = segment->read_batches((*place)->position, 256 << 10);
 //
 // Threads: one writer; readers beside it without a lock, below `end()`, where bytes never change.
 // Functions marked "alone" exclude both. A Segment may be moved while nobody else uses it. Its

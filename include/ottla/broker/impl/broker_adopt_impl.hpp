@@ -18,24 +18,38 @@ BasicBrokerCore<E>::find_partitions() {
   std::vector<Found> found;
   for (std::size_t i = 0; i < directories_.size(); ++i) {
     OTTLA_TRY(directories_[i]->serial(file_deadline(), [&](BasicLogDirectory<Fs>& directory) {
+      absl::Status all;
       for (const TopicPartition& partition : directory.partitions()) {
-        if (partition.topic == cluster_metadata_topic) {
-          continue;  // Kafka's own log, which we read and leave alone
-        }
-        auto id = directory.topic_id(partition);
-        if (id.ok()) {
-          found.push_back({partition, *id, i});
-        } else if (fault(id.status()) != Fault::not_found) {
-          return std::move(id).status();
-        } else {
-          events_->tell(EventLevel::warning, "unknown_directory", directory.path_of(partition),
-                        "a partition without partition.metadata is left alone");
+        // Kafka's own log is read, and left alone.
+        if (all.ok() && partition.topic != cluster_metadata_topic) {
+          all = find_partition(directory, {partition, {}, i}, found);
         }
       }
-      return absl::OkStatus();
+      return all;
     }));
   }
   return found;
+}
+
+/// A directory that does not say whose it is is left alone, and harms no other.
+template <Env E>
+absl::Status BasicBrokerCore<E>::find_partition(BasicLogDirectory<Fs>& directory, Found one,
+                                                std::vector<Found>& found) {
+  auto id = directory.topic_id(one.partition);
+  if (id.ok()) {
+    one.id = *id;
+    found.push_back(std::move(one));
+    return absl::OkStatus();
+  }
+  if (not_tried(id.status())) {
+    return std::move(id).status();
+  }
+  events_->tell(EventLevel::error, "unknown_directory", directory.path_of(one.partition),
+                absl::StrCat("left alone, since its partition.metadata does not say whose it is: ",
+                             id.status().message()));
+  Lock lock(mutex_);
+  strange_.emplace(one.partition.to_string(), std::move(id).status());
+  return absl::OkStatus();
 }
 
 template <Env E>
@@ -56,18 +70,7 @@ absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
       unknown.empty() ? std::nullopt : read_kafka_metadata();
   for (auto& entry : unknown) {
     MetadataMachine::AdoptTopic& topic = entry.second;
-    const MetadataTopic* known = kafka ? kafka->find(topic.id) : nullptr;
-    if (known != nullptr) {
-      topic.configs = known->configs;
-    } else if (topic.name == offsets_topic) {
-      topic.configs = {{"cleanup.policy", "compact"}};
-    } else {
-      topic.configs = {{"retention.bytes", "-1"}, {"retention.ms", "-1"}};
-    }
-    const auto resolved = resolve_topic_config(topic_defaults_, topic.configs);
-    if (!resolved.ok()) {
-      topic.configs = {{"retention.bytes", "-1"}, {"retention.ms", "-1"}};
-    }
+    const std::string about = adopt_configs(topic, kafka ? kafka->find(topic.id) : nullptr);
     absl::Status adopted;
     metadata_->submit(
         [&topic](RequestId request) {
@@ -78,17 +81,31 @@ absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
           adopted = answer.status();
         });
     OTTLA_TRY(adopted);  // the metadata file answers at once
-    events_->tell(
-        EventLevel::info, "adopted_topic", topic.name,
-        absl::StrCat("its directories were found and are served; ",
-                     !resolved.ok()     ? absl::StrCat("Kafka's configs of it cannot be kept (",
-                                                       resolved.status().message(),
-                                                       "), so that nothing in it goes by age or size")
-                     : known != nullptr ? "its configs are those that Kafka has noted"
-                                        : "its configs are not known, so that nothing in "
-                                          "it goes by age or size"));
+    events_->tell(EventLevel::info, "adopted_topic", topic.name,
+                  absl::StrCat("its directories were found and are served; ", about));
   }
   return absl::OkStatus();
+}
+
+/// What Kafka has noted, where we can keep it; else nothing in the topic goes by age or size.
+/// Which.
+template <Env E>
+std::string BasicBrokerCore<E>::adopt_configs(MetadataMachine::AdoptTopic& topic,
+                                              const MetadataTopic* known) const {
+  absl::Status kept = error(Fault::not_found, "its configs are not known");
+  if (known != nullptr) {
+    topic.configs = known->configs;
+    kept = annotate(resolve_topic_config(topic_defaults_, topic.configs).status(),
+                    "Kafka's configs of it cannot be kept");
+  }
+  if (kept.ok()) {
+    return "its configs are those that Kafka has noted";
+  }
+  topic.configs = {{"retention.bytes", "-1"}, {"retention.ms", "-1"}};
+  if (topic.name == offsets_topic) {
+    topic.configs = {{"cleanup.policy", "compact"}};
+  }
+  return absl::StrCat(kept.message(), ", so that nothing in it goes by age or size");
 }
 
 /// From a `__cluster_metadata-0` in one of the directories; nothing where there is none, or it

@@ -259,7 +259,9 @@ absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline,
         }
       });
       if (!end.ok()) {
-        all.Update(end.status());
+        // A damaged log took no appends: there is nothing to close, and that it is damaged was
+        // said.
+        all.Update(fault(end.status()) == Fault::corrupt ? absl::OkStatus() : end.status());
         unclean.insert(directory.get());
       }
     }

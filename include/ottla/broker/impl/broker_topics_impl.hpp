@@ -44,6 +44,13 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition&
     if (const auto found = places_.find(name); found != places_.end() && found->second.id == id) {
       return found->second.directory;
     }
+    if (const auto strange = strange_.find(name); strange != strange_.end()) {
+      return annotate(strange->second,
+                      absl::StrCat("the directory of ", name,
+                                   " does not say whose it is; write partition.metadata anew "
+                                   "(\"version: 0\", \"topic_id: ",
+                                   id.to_string(), "\") or move the directory away"));
+    }
     for (const auto& [other, place] : places_) {
       ++load[place.directory];
     }
@@ -70,13 +77,15 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition&
 template <Env E>
 void BasicBrokerCore<E>::report(const TopicPartition& partition, const RecoveryReport& report) {
   for (const RecoveryReport::Finding& finding : report.findings) {
+    std::string where = finding.bytes > 0 ? absl::StrCat(" at byte ", finding.position, ", ",
+                                                         finding.bytes, " bytes")
+                                          : std::string();
     const bool lost = finding.kind == RecoveryReport::Kind::damage ||
                       finding.kind == RecoveryReport::Kind::segments_missing;
-    events_->tell(
-        lost ? EventLevel::error : EventLevel::warning, "recovery",
-        absl::StrCat(partition.to_string(), ": ", finding.file),
-        absl::StrCat(finding.why, " at byte ", finding.position, ", ", finding.bytes, " bytes",
-                     finding.saved_as.empty() ? "" : " saved as ", finding.saved_as));
+    events_->tell(lost ? EventLevel::error : EventLevel::warning, "recovery",
+                  absl::StrCat(partition.to_string(), ": ", finding.file),
+                  absl::StrCat(finding.why, where, finding.saved_as.empty() ? "" : " saved as ",
+                               finding.saved_as));
   }
 }
 

@@ -66,10 +66,11 @@ OTTLA_INLINE absl::Status ExecutorState::start_thread(std::string_view name, Tas
   }
   lock.unlock();
   thread_ended_.notify_all();
-  return failure == 0
-             ? absl::OkStatus()
-             : error(Fault::no_memory, absl::StrCat("cannot start the thread ", av(name),
-                                                    "; raise the limit on threads (ulimit -u)"));
+  return failure == 0 ? absl::OkStatus()
+                      : error(Fault::no_memory,
+                              absl::StrCat("cannot start the thread ", av(name),
+                                           "; raise the limit on threads (ulimit -u) or memory "
+                                           "(ulimit -v)"));
 }
 
 OTTLA_INLINE void* ExecutorState::thread_main(void* argument) {

@@ -30,9 +30,11 @@ template <FileSystem Fs>
 absl::Status BasicLog<Fs>::check_writable() const {
   OTTLA_TRY(health_->check());
   if (const Damage* damaged = damage(); damaged != nullptr) {
-    return error(ErrorCode::kafka_storage_error, Fault::corrupt,
-                 absl::StrCat(damaged->file, " is damaged at byte ", damaged->position, " (",
-                              damaged->why, "): no appends until a repair is chosen"));
+    return error(
+        ErrorCode::kafka_storage_error, Fault::corrupt,
+        absl::StrCat(damaged->file, " is damaged at byte ", damaged->position, " (", damaged->why,
+                     "): it takes no appends; restore the file from a backup, or delete the "
+                     "topic"));
   }
   return absl::OkStatus();
 }

@@ -44,8 +44,7 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(remove_markers());
     OTTLA_TRY(remove_temporaries());
     OTTLA_TRY(write_properties());
-    OTTLA_TRY(directory_.replace(run_record_file, format_run_record(directory_.run_),
-                                 Durability::written, IoReason::open_directory));
+    OTTLA_TRY(write_run_record());
     return directory_.make_reserve();
   }
 
@@ -58,6 +57,21 @@ class BasicLogDirectory<Fs>::Opener {
     }
     OTTLA_TRY(text.status());
     return *std::move(text);
+  }
+
+  /// On a full disk a directory can be read all the same: without a record the next opening takes
+  /// this stop for a crash of the machine, which claims nothing.
+  absl::Status write_run_record() {
+    constexpr IoReason why = IoReason::open_directory;
+    const absl::Status written = directory_.replace(
+        run_record_file, format_run_record(directory_.run_), Durability::written, why);
+    if (fault(written) != Fault::no_space || new_) {
+      return written;
+    }
+    report_.findings.push_back(
+        absl::StrCat(directory_.path_, ": no space is left, not even for the record of this run"));
+    const absl::Status removed = directory_.files_->remove(directory_.in(run_record_file), why);
+    return fault(removed) == Fault::not_found ? absl::OkStatus() : removed;
   }
 
   absl::Status read_markers() {
