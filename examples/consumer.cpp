@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,7 +61,9 @@ console::CommandLine command_line(Settings& settings) {
   };
   return console::CommandLine(
       "consumer", std::string(synopsis), std::string(notes),
-      {console::text_option("--dir", "DIR", "where the topics lie; ./ottla-data by default",
+      {console::text_option("--dir", "DIR",
+                            "where the topics lie, for one process at a time; ./ottla-data"
+                            " by default",
                             settings.dir),
        console::text_option("--topic", "T", "the topic's name", settings.topic),
        console::text_option("--group", "G", "goes on where this group left off", settings.group),
@@ -197,9 +200,7 @@ absl::Status run(const Settings& settings, Printer& printer) {
   return !printed.ok() ? printed : !finished.ok() ? finished : closed;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int work(int argc, char** argv) {
   console::hold_standard_descriptors();
   Settings settings;
   const console::CommandLine line = command_line(settings);
@@ -218,4 +219,15 @@ int main(int argc, char** argv) {
     return interruption.exit_code();
   }
   return done.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return work(argc, argv);
+  } catch (const std::bad_alloc&) {
+    console::complain("no memory is left; give it more (ulimit -v), or fewer partitions");
+    return EXIT_FAILURE;
+  }
 }

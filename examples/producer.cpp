@@ -9,6 +9,7 @@
 #include <cstring>
 #include <deque>
 #include <iostream>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -75,7 +76,9 @@ console::CommandLine command_line(Settings& settings) {
   };
   return console::CommandLine(
       "producer", std::string(synopsis), std::string(notes),
-      {console::text_option("--dir", "DIR", "where the topics lie; ./ottla-data by default",
+      {console::text_option("--dir", "DIR",
+                            "where the topics lie, for one process at a time; ./ottla-data"
+                            " by default",
                             settings.dir),
        console::text_option("--topic", "T", "the topic's name", settings.topic),
        {"--partitions", "N", "of a topic that is made now; 1 by default", partitions},
@@ -138,13 +141,13 @@ class LineSender {
   absl::Status finish() {
     const absl::Status flushed = producer_->flush();
     const absl::Status reported = report();
-    OTTLA_TRY(reported);
-    OTTLA_TRY(failed_ > 0 ? absl::OkStatus() : flushed);
-    OTTLA_TRY(producer_->close());
     progress_.clear();
     if (failed_ > complaints_shown) {
       console::complain(std::to_string(failed_ - complaints_shown) + " more lines failed");
     }
+    OTTLA_TRY(reported);
+    OTTLA_TRY(failed_ > 0 ? absl::OkStatus() : flushed);
+    OTTLA_TRY(producer_->close());
     const std::string problem = output_.problem();
     return problem.empty() ? absl::OkStatus() : absl::UnknownError(problem);
   }
@@ -300,9 +303,7 @@ absl::Status run(const Settings& settings, const console::Interruption& interrup
   return !sent.ok() ? sent : !finished.ok() ? finished : closed;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int work(int argc, char** argv) {
   console::hold_standard_descriptors();
   Settings settings;
   const console::CommandLine line = command_line(settings);
@@ -321,4 +322,15 @@ int main(int argc, char** argv) {
     return interruption.exit_code();
   }
   return done.ok() && sender.failed() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return work(argc, argv);
+  } catch (const std::bad_alloc&) {
+    console::complain("no memory is left; give it more (ulimit -v), or fewer partitions");
+    return EXIT_FAILURE;
+  }
 }

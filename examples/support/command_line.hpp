@@ -83,7 +83,7 @@ class CommandLine {
       }
       if (word == "--help" || word == "-h" || word == "--version") {
         word == "--version" ? print_version() : print_help();
-        exit_code = EXIT_SUCCESS;
+        exit_code = std::cout.flush() ? EXIT_SUCCESS : EXIT_FAILURE;
         return std::nullopt;
       }
       const char* next = i + 1 < argc ? argv[i + 1] : nullptr;

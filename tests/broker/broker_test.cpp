@@ -207,3 +207,83 @@ TEST_CASE("a group asked for while another topic is being written waits for its 
   CHECK(committed().ok());
   CHECK(broker.describe_topic("orders")->partitions.size() == 2);
 }
+
+TEST_CASE("the broker's own topics are neither created nor written by clients") {
+  MemoryEnv env;
+  const MemoryBroker broker = open_with_topic(env, 1);
+  for (const std::string name : {"__consumer_offsets", "__cluster_metadata"}) {
+    CHECK(error_code(broker.create_topic({.name = name})) == ErrorCode::invalid_topic_exception);
+  }
+  CHECK(broker.create_topic({.name = "__mine"}).ok());
+  auto consumer = must(TextConsumer::open(broker, {.group = "g"}));
+  must(consumer.committed({partition(0)}));  // makes __consumer_offsets
+  auto producer = must(TextProducer::open(broker));
+  const auto sent = producer.send({.topic = "__consumer_offsets", .key = "k", .value = "v"});
+  const absl::Status outcome = sent.ok() ? producer.wait(*sent).status() : sent.status();
+  CHECK(error_code(outcome) == ErrorCode::invalid_topic_exception);
+  must(consumer.committed({partition(0)}));
+}
+
+TEST_CASE("a broker's config is checked as a whole when it is opened") {
+  MemoryEnv env;
+  const auto code = [&](BrokerConfig config) {
+    return error_code(MemoryBroker::open(env, std::move(config)).status());
+  };
+  CHECK(code({.log_dirs = "d", .log = {.retention = -1ms}}) == ErrorCode::invalid_config);
+  CHECK(code({.log_dirs = "d", .log = {.retention_bytes = -1}}) == ErrorCode::invalid_config);
+  CHECK(code({.log_dirs = "d", .log = {.segment_bytes = 0}}) == ErrorCode::invalid_config);
+  CHECK(code({.log_dirs = "d", .offsets = {.metadata_max_bytes = -1}}) ==
+        ErrorCode::invalid_config);
+  CHECK(code({.log_dirs = {"one", "one"}}) == ErrorCode::invalid_config);
+  CHECK(MemoryBroker::open(env, {.log_dirs = "d", .log = {.retention = std::nullopt}}).ok());
+}
+
+TEST_CASE(
+    "a partition that cannot be opened holds up no other, and is tried again when asked for") {
+  bool fails = true;
+  const auto hook = [&](IoCall& call) {
+    const bool hit = fails && !call.done && call.operation == IoOperation::open &&
+                     call.path.find("orders-1/") != std::string_view::npos;
+    return hit ? error(Fault::io, "the device failed") : absl::OkStatus();
+  };
+  MemoryEnv env({.files = AnyFileSystem(FaultFileSystem(MemoryFileSystem(), hook))});
+  const auto file_system_answers = [&](const MemoryBroker& broker) {
+    CHECK_NOTHROW(produce_numbers(broker, 0, 1, 0));
+    auto producer = must(TextProducer::open(broker));
+    const auto sent = producer.send({.topic = "orders", .partition = PartitionId(1), .value = "v"});
+    const absl::Status outcome = sent.ok() ? producer.wait(*sent).status() : sent.status();
+    CHECK(error_code(outcome) == ErrorCode::kafka_storage_error);
+    auto consumer = must(TextConsumer::open(broker));
+    CHECK(error_code(consumer.end_offsets({partition(1)}).status()) ==
+          ErrorCode::kafka_storage_error);
+  };
+  {
+    const MemoryBroker broker = open(env);
+    const TopicDefinition orders{.name = "orders", .partitions = 2, .if_not_exists = true};
+    CHECK(error_code(broker.create_topic(orders)) == ErrorCode::kafka_storage_error);
+    CHECK(error_code(broker.create_topic(orders)) == ErrorCode::kafka_storage_error);
+    file_system_answers(broker);
+    fails = false;
+    CHECK(broker.create_topic(orders).ok());
+    produce_numbers(broker, 0, 1, 1);
+  }
+  fails = true;
+  {
+    std::vector<std::string> told;
+    const MemoryBroker broker =
+        open(env, {.on_event = [&](const BrokerEvent& event) { told.push_back(event.code); }});
+    CHECK(std::count(told.begin(), told.end(), "partition_offline") == 1);
+    file_system_answers(broker);
+    REQUIRE(broker.delete_topic("orders").ok());
+  }
+  fails = false;
+  CHECK_FALSE(env.file_system().status("data/orders-1").ok());
+}
+
+TEST_CASE("closing twice answers the same, and the second waits for the first") {
+  MemoryEnv env;
+  MemoryBroker broker = open_with_topic(env, 1);
+  CHECK(broker.close().ok());
+  CHECK(broker.close().ok());
+  CHECK(env.file_system().status("data/.kafka_cleanshutdown").ok());
+}

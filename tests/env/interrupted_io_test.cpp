@@ -143,6 +143,29 @@ TEST_CASE("who asked for durability is synced before the descriptor is evicted",
   CHECK(never_asks.sync(why).ok());
 }
 
+TEST_CASE("a file that rests has no descriptor, unless it has to be synced for that", "[env]") {
+  const TemporaryDirectory directory;
+  PosixFileSystem fs;
+  auto file = fs.open(directory / "f", OpenMode::create, why);
+  REQUIRE(file.ok());
+  const Bytes text = as_bytes("x");
+  REQUIRE(file->write(0, std::span(&text, 1), why).ok());
+  syncs = 0;
+  file->rest();
+  CHECK(fs.descriptors() == 0);
+  REQUIRE(file->sync(why).ok());
+  REQUIRE(file->write(1, std::span(&text, 1), why).ok());
+  file->rest();
+  CHECK(fs.descriptors() == 1);
+  CHECK(syncs == 1);
+  REQUIRE(file->sync(why).ok());
+  file->rest();
+  CHECK(fs.descriptors() == 0);
+  CHECK(file->size().value() == 2);
+  CHECK(file->close().ok());
+  file->rest();
+}
+
 TEST_CASE("a descriptor that need not be synced is evicted first", "[env]") {
   const TemporaryDirectory directory;
   PosixFileSystem fs({.max_descriptors = 3});

@@ -232,7 +232,7 @@ TEST_CASE("when a topic is deleted its offsets go from all groups") {
   OffsetCommitRequest other = commit(4);
   other.group = "other";
   committed(kept, other);
-  kept.decide(GroupCoordinator::PartitionsDeleted{{{"t", PartitionId(0)}}});
+  kept.decide(GroupCoordinator::PartitionsDeleted{.partitions = {{"t", PartitionId(0)}}});
   CHECK(kept.written().size() == 2);
   CHECK(offset_of(kept) == -1);
 }

@@ -30,14 +30,13 @@ struct Root {
   DirectoryReport report;
   int runs = 0;
 
-  LogDirectory open(bool rewrite_tail = false) {
+  LogDirectory open() {
     report = {};
     return must(LogDirectory::open(files,
                                    {.path = "/d",
                                     .properties = {"cluster", BrokerId(1), id(9)},
                                     .process = 4711,
-                                    .run = id(100 + ++runs),
-                                    .rewrite_tail = rewrite_tail},
+                                    .run = id(100 + ++runs)},
                                    report));
   }
   void create(LogDirectory& directory, Durability durability = Durability::written) {

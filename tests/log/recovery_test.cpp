@@ -131,8 +131,8 @@ TEST_CASE(
   CHECK_FALSE(disk.has(file(8, offset_index_suffix)));
   REQUIRE(disk.report.findings.size() == 2);
   CHECK(disk.report.findings[0].saved_as == file(8) + ".cut-1");
-  CHECK(disk.report.findings[1].saved_as == file(4) + ".cut-2");
-  CHECK(disk.size(file(4) + ".cut-2") == 3 * disk.batch_size - 1);  // but a zero at the end
+  CHECK(disk.report.findings[1].saved_as == file(4) + ".cut-1");
+  CHECK(disk.size(file(4) + ".cut-1") == 3 * disk.batch_size - 1);  // but a zero at the end
   CHECK(disk.size(file(8) + ".cut-1") == 4 * disk.batch_size);
   REQUIRE(append(log, make_batches(5, 5)).status.ok());
   CHECK(offsets(log.view()) == range(0, 10));
@@ -240,7 +240,7 @@ TEST_CASE("Zeros behind the end are cut and not kept") {
   CHECK(disk.report.findings[0].saved_as.empty());
 }
 
-TEST_CASE("The newest eight of what was cut off are kept") {
+TEST_CASE("What the newest eight recoveries cut off is kept") {
   Killed disk;
   for (int i = 1; i <= 12; ++i) {
     disk.put(file(8), disk.content(file(8)) + "torn " + std::to_string(i));

@@ -27,7 +27,7 @@ Uuid id(int first) {
   return uuid;
 }
 
-RunRecord run_record() { return {4711, {"3b07-boot", 2049}, id(16)}; }
+RunRecord run_record() { return {4711, {"3b07-boot", 2049}, id(16), id(32), true}; }
 
 CleanStop clean_stop() {
   return {{"3b07-boot", 2049},
@@ -43,6 +43,7 @@ Manifest some_manifest() {
   manifest.add_gap(Offset(100), Offset(110));
   manifest.set_synced(Offset(123));
   manifest.set_epochs(0xaaaaaaaa, 0xbbbbbbbb);
+  manifest.set_era(id(48));
   return manifest;
 }
 
@@ -170,7 +171,8 @@ TEST_CASE(
   const std::string run = format_run_record(run_record());
   CHECK(run ==
         "ottla run 1\npid 4711\nboot 3b07-boot\ndevice 2049\n"
-        "run 101112131415161718191a1b1c1d1e1f\nsum 13d16373\n");
+        "run 101112131415161718191a1b1c1d1e1f\nera 202122232425262728292a2b2c2d2e2f\nrewrite 1\n"
+        "sum 52f0683f\n");
   const std::string clean = format_clean_stop(clean_stop());
   FileSums sums;
   sums.replace("a-checkpoint", 1, 2);
@@ -215,6 +217,7 @@ TEST_CASE("A manifest read from its whole text, or from the lines it answered, i
   text += other.add_gap(Offset(100), Offset(110));
   text += other.set_synced(Offset(123));
   text += other.set_epochs(0xaaaaaaaa, 0xbbbbbbbb);
+  text += other.set_era(id(48));
   CHECK(Manifest::parse(text)->whole_text() == manifest.whole_text());
   CHECK(manifest.durable_end() == Offset(123));
   CHECK(manifest.has_gap(Offset(100), Offset(110)));

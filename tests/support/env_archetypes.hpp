@@ -35,6 +35,7 @@ class File : Movable {
   absl::Status truncate(std::int64_t, ottla::IoReason) { never_run(); }
   absl::Status sync(ottla::IoReason) { never_run(); }
   absl::Status reserve(std::int64_t, ottla::IoReason) { never_run(); }
+  void rest() { never_run(); }
   absl::Status close() { never_run(); }
 };
 static_assert(ottla::File<File>);

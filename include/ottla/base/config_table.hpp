@@ -227,6 +227,12 @@ constexpr auto config_key(std::string_view name, ConfigRange range, std::string_
           },
       .check = [](const Key& key, const Config& config) -> absl::Status {
         const Value& value = base_impl::member_in<first, rest...>(config);
+        if constexpr (base_impl::is_optional<Value>) {
+          if (value && *value < typename Value::value_type(0)) {
+            return bad_config_value(key.name, base_impl::print_config<Value>(value),
+                                    "no limit is std::nullopt (-1 in text)");
+          }
+        }
         return base_impl::parse_config<Value>(key.name, base_impl::print_config<Value>(value),
                                               key.range)
             .status();

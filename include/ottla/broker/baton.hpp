@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <ottla/base/doorbell.hpp>
+#include <ottla/base/guard.hpp>
 #include <ottla/base/mutex.hpp>
 #include <ottla/base/ref.hpp>
 #include <ottla/env/world.hpp>
@@ -17,7 +18,7 @@ namespace ottla::inline OTTLA_ABI {
 /// Thread-safe; first come, first served.
 class Baton {
  public:
-  /// False when `deadline` passed.
+  /// False when `deadline` passed, or there is no memory to wait.
   bool take(World& world, SteadyTime deadline) {
     Ref<Doorbell> bell;
     {
@@ -28,7 +29,9 @@ class Baton {
       bell = make_ref<Doorbell>();
       waiting_.push_back(bell);
     }
-    if (world.await(*bell, deadline)) {
+    bool rung = false;
+    guarded([&] { rung = world.await(*bell, deadline); }).IgnoreError();
+    if (rung) {
       return true;
     }
     Lock lock(mutex_);

@@ -16,6 +16,7 @@
 #include <ottla/broker/events.hpp>
 #include <ottla/broker/log_dirs.hpp>
 #include <ottla/log/log_config.hpp>
+#include <ottla/offsets/offsets_config.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -48,7 +49,7 @@ struct BrokerConfig {
   std::chrono::milliseconds group_min_session_timeout{6'000};
   std::chrono::milliseconds group_max_session_timeout{1'800'000};
   std::int32_t group_max_size = 1'000;
-  std::chrono::minutes offsets_retention{10'080};
+  OffsetsConfig offsets = {};  ///< what groups commit
   EventSink on_event = {};
   std::chrono::milliseconds close_timeout{30'000};  ///< how long the destructor may take
 };
@@ -69,6 +70,32 @@ inline constexpr auto config_table<BrokerConfig> = std::array{
                                                    "How often checkpoints are written."),
     config_key<&BrokerConfig::initial_task_delay>("log.initial.task.delay.ms", at_least(0),
                                                   "When background work begins after opening."),
+    config_key<&BrokerConfig::log, &LogConfig::segment_bytes>(
+        "log.segment.bytes", at_least(1), "Bytes at which a new segment file begins."),
+    config_key<&BrokerConfig::log, &LogConfig::segment_age>("log.roll.ms", at_least(1),
+                                                            "Age at which one begins."),
+    config_key<&BrokerConfig::log, &LogConfig::segment_jitter>(
+        "log.roll.jitter.ms", at_least(0), "Random time taken off log.roll.ms."),
+    config_key<&BrokerConfig::log, &LogConfig::segment_index_bytes>(
+        "log.index.size.max.bytes", at_least(4), "Largest size of an index file."),
+    config_key<&BrokerConfig::log, &LogConfig::index_interval_bytes>(
+        "log.index.interval.bytes", at_least(0), "Bytes of data between index entries."),
+    config_key<&BrokerConfig::log, &LogConfig::preallocate>(
+        "log.preallocate", {}, "Room for a segment is reserved when it begins."),
+    config_key<&BrokerConfig::log, &LogConfig::retention>(
+        "log.retention.ms", at_least(-1), "Age at which segments are deleted; -1: never."),
+    config_key<&BrokerConfig::log, &LogConfig::retention_bytes>(
+        "log.retention.bytes", at_least(-1), "Bytes above which they are; -1: never."),
+    config_key<&BrokerConfig::log, &LogConfig::file_delete_delay>(
+        "log.segment.delete.delay.ms", at_least(0),
+        "Wait between renaming a file and removing it."),
+    config_key<&BrokerConfig::offsets, &OffsetsConfig::retention>(
+        "offsets.retention.minutes", at_least(1), "How long unused offsets are kept."),
+    config_key<&BrokerConfig::offsets, &OffsetsConfig::retention_check_interval>(
+        "offsets.retention.check.interval.ms", at_least(1), "How often that is looked at."),
+    config_key<&BrokerConfig::offsets, &OffsetsConfig::metadata_max_bytes>(
+        "offset.metadata.max.bytes", between(0, 32'767),
+        "The longest text committed with an offset."),
     config_key<&BrokerConfig::offsets_topic_partitions>("offsets.topic.num.partitions", at_least(1),
                                                         "Partitions of __consumer_offsets."),
     config_key<&BrokerConfig::group_initial_rebalance_delay>(

@@ -8,6 +8,8 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +19,7 @@
 #include <ottla/base/murmur2.hpp>
 #include <ottla/broker/broker_config.hpp>
 #include <ottla/broker/broker_directory.hpp>
+#include <ottla/broker/kafka_metadata.hpp>
 #include <ottla/broker/machine_keeper.hpp>
 #include <ottla/broker/metadata_file.hpp>
 #include <ottla/broker/partition.hpp>
@@ -59,14 +62,19 @@ class BasicBrokerCore final : public Counted {
   /// Ok while requests are taken: else `closed` or `forked`.
   absl::Status usable() const;
 
-  /// Opens the partitions of a topic that the metadata machine knows and that are not open yet.
+  /// Opens the partitions of a topic that the metadata machine knows and that are not open yet. The
+  /// first error; the others are open then, and those that are not are tried again by the next
+  /// call.
   absl::Status open_topic(std::string_view name);
-  /// Closes the topic's partitions and takes their directories away.
+  /// All of its partitions are open.
+  bool is_open(std::string_view name) const;
+  /// Closes the topic's partitions, takes their directories away, and the offsets that groups have
+  /// committed for them.
   absl::Status drop_topic(const TopicId& id);
   /// The coordinator of a group; makes the topic of committed offsets at first, and loads at first
   /// use.
   absl::StatusOr<Ref<GroupKeeper>> coordinator(std::string_view group);
-  /// Of every partition of the offsets topic that is in use.
+  /// Of every partition of the offsets topic that has records; loads them.
   absl::StatusOr<std::vector<Ref<GroupKeeper>>> all_coordinators();
 
   absl::Status close(SteadyTime deadline);
@@ -89,18 +97,32 @@ class BasicBrokerCore final : public Counted {
 
   BasicBrokerCore(E& env, std::unique_ptr<E> owned, BrokerConfig config);
 
-  absl::Status open_directories();
-  absl::Status open_metadata();
+  /// Whether the first one, which has the metadata log, was left cleanly.
+  absl::StatusOr<bool> open_directories();
+  absl::Status open_metadata(bool clean);
   absl::Status adopt(const std::vector<Found>& found);
+  std::string adopt_configs(MetadataMachine::AdoptTopic& topic, const MetadataTopic* known) const;
+  std::optional<MetadataMachine> read_kafka_metadata();
   absl::StatusOr<std::vector<Found>> find_partitions();
+  absl::Status find_partition(BasicLogDirectory<Fs>& directory, Found one,
+                              std::vector<Found>& found);
   absl::Status settle(const std::vector<Found>& found);
   absl::Status forget_deleted();
   absl::StatusOr<Ref<Partition>> open_partition(const MetadataTopic& topic, PartitionId partition);
   template <class Note>
   Ref<Directory> noted(const Partition& partition, Note note);
   absl::StatusOr<std::size_t> make_place(const TopicPartition& partition, const TopicId& id);
+  std::vector<std::pair<std::string, std::size_t>> take_places(const TopicId& id);
   void report(const TopicPartition& partition, const RecoveryReport& report);
   absl::Status make_offsets_topic();
+  absl::StatusOr<Ref<GroupKeeper>> coordinator(const Topic& topic, std::int32_t number);
+  absl::StatusOr<Ref<GroupKeeper>> load_coordinator(const Ref<Partition>& partition);
+  absl::Status revise_offsets(GroupKeeper& keeper);
+  std::optional<Offset> right_offset(const TopicPartition& partition,
+                                     const CommittedOffset& committed) const;
+  absl::Status forget_offsets(std::vector<TopicPartition> partitions);
+  template <class Event>
+  absl::Status submit_and_wait(GroupKeeper& keeper, Event event);
   SteadyTime file_deadline() const;
 
   void schedule(std::chrono::nanoseconds delay, void (BasicBrokerCore::*work)());
@@ -108,7 +130,8 @@ class BasicBrokerCore final : public Counted {
   void checkpoints();
   void remove_files();
   void note_offsets(const Partition& partition);
-  absl::Status close_partitions(SteadyTime deadline);
+  absl::Status close_partitions(SteadyTime deadline, std::set<const Directory*>& unclean);
+  absl::Status close_all(SteadyTime deadline);
 
   // In the order of building; ended in the reverse.
   std::unique_ptr<E> owned_;
@@ -127,9 +150,14 @@ class BasicBrokerCore final : public Counted {
   Registry topics_;
   std::atomic<bool> closed_{false};
   Baton topic_work_;  // opening and dropping topics, one at a time
+  Baton group_work_;  // loading coordinators, likewise
+  Baton closing_;
+  std::optional<absl::Status> close_status_;  // of the first to close; by who has closing_
 
   Mutex mutex_;
   std::map<std::string, Place> places_ OTTLA_GUARDED_BY(mutex_);  // by name of the partition
+  /// Directories of that name do not say whose they are, and why not.
+  std::map<std::string, absl::Status> strange_ OTTLA_GUARDED_BY(mutex_);
   std::map<std::int32_t, Ref<GroupKeeper>> groups_ OTTLA_GUARDED_BY(mutex_);
   std::map<std::uint64_t, TimerId> timers_ OTTLA_GUARDED_BY(mutex_);
   std::uint64_t last_timer_ OTTLA_GUARDED_BY(mutex_) = 0;
@@ -137,5 +165,7 @@ class BasicBrokerCore final : public Counted {
 
 }  // namespace ottla::inline OTTLA_ABI
 
+#include <ottla/broker/impl/broker_adopt_impl.hpp>
 #include <ottla/broker/impl/broker_core_impl.hpp>
+#include <ottla/broker/impl/broker_groups_impl.hpp>
 #include <ottla/broker/impl/broker_topics_impl.hpp>

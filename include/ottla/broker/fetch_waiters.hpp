@@ -25,6 +25,7 @@ class FetchWaiters {
   bool due(std::uint64_t visible) const { return visible >= least_; }
 
   /// In the place of an earlier entry of the same. Whoever has to go for it is in `pushed_out`.
+  /// std::bad_alloc: everything is as before.
   void add(const Ref<Wakeable>& waiter, std::uint64_t at, Ref<Wakeable>& pushed_out);
   /// Moves those out who wait for no more than `visible`, oldest first, as many as fit; how many.
   std::size_t take_due(std::uint64_t visible, std::span<Ref<Wakeable>> into);

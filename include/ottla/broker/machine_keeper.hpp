@@ -19,10 +19,10 @@
 #include <variant>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
 #include <absl/functional/any_invocable.h>
 #include <absl/status/statusor.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/mutex.hpp>
 #include <ottla/base/ref.hpp>
 #include <ottla/base/status.hpp>
@@ -70,22 +70,13 @@ class MachineKeeper final : public Counted {
   /// `make` turns the request's id into the event.
   template <class Make>
   void submit(Make make, Reply reply) {
-    {
-      Lock lock(mutex_);
-      if (!closed_) {
-        const RequestId id(++last_request_);
-        replies_.emplace(id, std::move(reply));
-        queue_.push_back(make(id));
-        if (std::exchange(busy_, true)) {
-          return;
-        }
-      }
+    bool mine = false;
+    absl::Status queued = guarded([&] { mine = enqueue(make, reply); });
+    if (reply) {  // still here: not taken
+      reply(queued.ok() ? closed_error() : std::move(queued));
+    } else if (mine) {
+      pump();
     }
-    if (reply) {
-      reply(closed_error());
-      return;
-    }
-    pump();
   }
 
   /// `ask` looks at the committed state and must not keep what it saw by reference.
@@ -97,7 +88,7 @@ class MachineKeeper final : public Counted {
 
   /// Answers everybody `closed`, now and later; disarms every timer.
   void close() {
-    absl::flat_hash_map<RequestId, Reply> replies;
+    std::map<RequestId, Reply> replies;
     std::map<Timer, TimerId> timers;
     {
       Lock lock(mutex_);
@@ -115,6 +106,22 @@ class MachineKeeper final : public Counted {
   }
 
  private:
+  /// Takes `reply` last, where the event is queued; whether this thread is to pump.
+  template <class Make>
+  bool enqueue(Make& make, Reply& reply) {
+    Lock lock(mutex_);
+    if (closed_) {
+      return false;
+    }
+    const RequestId id(++last_request_);
+    auto event = make(id);
+    std::map<RequestId, Reply> entry;
+    entry.emplace(id, Reply());
+    queue_.push_back(std::move(event));  // the last that may throw
+    entry.begin()->second = std::move(reply);
+    replies_.merge(entry);
+    return !std::exchange(busy_, true);
+  }
   /// Counts only if it was not armed anew or disarmed before its turn.
   struct DueTimer {
     Timer timer;
@@ -147,7 +154,7 @@ class MachineKeeper final : public Counted {
   bool closed_ OTTLA_GUARDED_BY(mutex_) = false;
   std::uint64_t last_request_ OTTLA_GUARDED_BY(mutex_) = 0;
   std::uint64_t last_generation_ OTTLA_GUARDED_BY(mutex_) = 0;
-  absl::flat_hash_map<RequestId, Reply> replies_ OTTLA_GUARDED_BY(mutex_);
+  std::map<RequestId, Reply> replies_ OTTLA_GUARDED_BY(mutex_);
   std::map<Timer, TimerId> timers_ OTTLA_GUARDED_BY(mutex_);
   std::map<Timer, std::uint64_t> generations_ OTTLA_GUARDED_BY(mutex_);
 };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The metadata log: our own file `ottla_metadata` in the first log directory, Kafka's metadata
-// records in Kafka's record batches, one batch per change, offsets dense from 0. Rewritten as a
-// snapshot of the state when it has grown to several times that, so it never grows without bound.
-// One writer: the keeper of the metadata machine.
+// records in Kafka's record batches, one batch per change, offsets dense from 0. A change is on the
+// device before it is answered: a deleted topic never comes back, and whatever is durable in a
+// partition has a topic. Rewritten as a snapshot of the state when it has grown to several times
+// that, so it never grows without bound. One writer: the keeper of the metadata machine.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include <ottla/broker/journal.hpp>
 #include <ottla/env/file_system.hpp>
 #include <ottla/env/world.hpp>
+#include <ottla/log/directory_health.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -27,10 +29,13 @@ inline constexpr std::string_view metadata_file_name = "ottla_metadata";
 template <FileSystem Fs>
 class MetadataFile final : public Journal {
  public:
-  /// Opens `<directory>/ottla_metadata`, making it when missing. An unfinished batch at its end is
-  /// what a kill left of a change nobody was told of: it is cut. Damage before the end is
-  /// `corrupt`, and the file is left as it is.
-  static absl::StatusOr<Ref<MetadataFile>> open(Fs& fs, World& world, std::string directory);
+  /// Opens `<directory>/ottla_metadata`, making it when missing. What a crash can have left of a
+  /// change that nobody was told of, an end of which nothing is whole, is cut and kept in
+  /// `ottla_metadata.cut`: `cut` says so. After a `clean` stop, or before a whole batch, it is
+  /// damage: `corrupt`, and the file is left as it is.
+  static absl::StatusOr<Ref<MetadataFile>> open(Fs& fs, World& world, std::string directory,
+                                                bool clean, Ref<DirectoryHealth> health,
+                                                std::string& cut);
 
   void append(std::span<const MachineRecord> records, Done done) override;
   absl::Status load(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) override;
@@ -39,8 +44,6 @@ class MetadataFile final : public Journal {
   void set_snapshot(std::function<std::vector<MachineRecord>()> snapshot) {
     snapshot_ = std::move(snapshot);
   }
-  /// Everything appended so far is on the device when this answers ok.
-  absl::Status sync();
   absl::Status close();
 
   /// A file is left alone below this size.
@@ -49,19 +52,24 @@ class MetadataFile final : public Journal {
  private:
   template <class T, class... Args>
   friend Ref<T> make_ref(Args&&... args);
-  MetadataFile(Fs& fs, World& world, std::string path, typename Fs::File file)
-      : fs_(fs), world_(world), path_(std::move(path)), file_(std::move(file)) {}
+  MetadataFile(Fs& fs, World& world, std::string directory, typename Fs::File file,
+               Ref<DirectoryHealth> health);
 
   absl::StatusOr<Offset> write(std::span<const MachineRecord> records);
   absl::StatusOr<SharedBytes> batch_of(std::span<const MachineRecord> records, Offset base) const;
-  absl::Status scan(absl::FunctionRef<absl::Status(const WrittenRecord&)> take, bool cut_end);
+  absl::Status scan(absl::FunctionRef<absl::Status(const WrittenRecord&)> take);
+  absl::Status recover(bool clean, std::string& cut);
+  absl::Status undo(absl::Status why);
   absl::Status rewrite_when_large();
   absl::Status damaged(std::int64_t position, std::string_view what) const;
 
   Fs& fs_;
   World world_;
+  const std::string directory_;
   const std::string path_;
+  const Ref<DirectoryHealth> health_;
   std::optional<typename Fs::File> file_;
+  bool entry_synced_ = false;       // the directory knows the file for good
   std::int64_t end_ = 0;            // bytes
   std::int64_t snapshot_size_ = 0;  // of the file when it was rewritten last
   Offset next_{0};

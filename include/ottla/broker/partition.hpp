@@ -37,7 +37,9 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// Thread-safe. Callers hold a count while they call.
+/// Thread-safe. Callers hold a count while they call. Where memory cannot be had nothing that was
+/// accepted needs any to be written, synced and told; a call that needs some is refused, and leaves
+/// no baton taken. `add_waiter`, `list_offsets` and `epochs` throw std::bad_alloc, all as before.
 template <FileSystem Fs>
 class BasicPartition final : public Counted {
  public:
@@ -54,6 +56,7 @@ class BasicPartition final : public Counted {
   const TopicPartition& partition() const { return options_.partition; }
   const TopicId& topic_id() const { return options_.topic_id; }
   LeaderEpoch epoch() const { return options_.epoch; }
+  std::optional<Offset> recovered_end() const { return options_.recovered_end; }
 
   /// The outcome goes to `request.reply`. Batches of one caller keep their order. Waits, at most
   /// `produce_timeout`, only while `staged_bytes` are staged already; REQUEST_TIMED_OUT then.
@@ -139,9 +142,10 @@ class BasicPartition final : public Counted {
       OTTLA_REQUIRES(mutex_);
   void push_tail(const StagedRange& range, std::size_t batches, AfterLock& todo)
       OTTLA_REQUIRES(mutex_);
-  bool take_write_baton(SteadyTime deadline) OTTLA_REQUIRES(mutex_);
+  absl::Status take_write_baton(SteadyTime deadline) OTTLA_REQUIRES(mutex_);
   void give_write_baton(AfterLock& todo) OTTLA_REQUIRES(mutex_);
-  bool wait_for(std::vector<Ref<Doorbell>>& bells, SteadyTime deadline) OTTLA_REQUIRES(mutex_);
+  absl::Status wait_for(std::vector<Ref<Doorbell>>& bells, SteadyTime deadline,
+                        std::string_view late) OTTLA_REQUIRES(mutex_);
   void timer_due();
   absl::Status too_slow(std::string_view what) const;
 
@@ -159,7 +163,10 @@ class BasicPartition final : public Counted {
   void settle(AfterLock& todo) OTTLA_REQUIRES(mutex_);
   void carry_out(AfterLock& todo) OTTLA_EXCLUDES(mutex_);
   void deliver() OTTLA_EXCLUDES(mutex_);
+  /// Before: `timer_armed_` was set by this thread. Without memory for the task this thread does
+  /// what the timer would.
   void arm_timer(SteadyTime due) OTTLA_EXCLUDES(mutex_);
+  bool work_off() OTTLA_EXCLUDES(mutex_);
 
   // ── read, upkeep ──────────────────────────────────────────────────────────────────────────────
 
@@ -167,6 +174,8 @@ class BasicPartition final : public Counted {
   Offset visible() const OTTLA_REQUIRES(mutex_);
   /// Who waits for no more is woken.
   std::uint64_t due_bytes() const OTTLA_REQUIRES(mutex_);
+  std::size_t read(const FetchPartition& request, std::size_t max_bytes, bool at_least_one,
+                   FetchedPartition& into);
   absl::Status check_fetch(const FetchPartition& request) const OTTLA_REQUIRES(mutex_);
   absl::Status check_epoch(LeaderEpoch known) const OTTLA_REQUIRES(mutex_);
   Ends current_ends() const OTTLA_REQUIRES(mutex_);
@@ -178,6 +187,7 @@ class BasicPartition final : public Counted {
   absl::Status take_files_away(Checkpoint checkpoint, Offset start);
   void remove_files_at(SteadyTime when);
   void remove_files();
+  absl::Status remove_some(SteadyTime now);
   bool wait_until_alone(SteadyTime deadline) OTTLA_REQUIRES(mutex_);
 
   World world_;

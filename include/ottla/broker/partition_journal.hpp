@@ -3,8 +3,10 @@
 // A journal that is a partition of one of the broker's own topics: a coordinator's records.
 #pragma once
 
+#include <chrono>
 #include <utility>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/journal.hpp>
 #include <ottla/broker/partition.hpp>
@@ -21,18 +23,21 @@ class PartitionJournal final : public Journal {
       : world_(world), partition_(std::move(partition)) {}
 
   void append(std::span<const MachineRecord> records, Done done) override {
-    auto batch = build(records);
-    if (!batch.ok()) {
-      done(std::move(batch).status());
+    ProduceRequest request{.topic_id = partition_->topic_id(),
+                           .partition = partition_->partition().partition};
+    absl::Status built = guarded([&]() -> absl::Status {
+      OTTLA_ASSIGN(request.batch, build(records));
+      request.reply = make_ref<Written>(std::move(done));  // moved from when there is memory for it
+      return absl::OkStatus();
+    });
+    if (!built.ok()) {
+      done(std::move(built));
       return;
     }
-    partition_->produce({.topic_id = partition_->topic_id(),
-                         .partition = partition_->partition().partition,
-                         .batch = *std::move(batch),
-                         .reply = make_ref<Written>(std::move(done))},
-                        BatchOrigin::here);
-    // Its own reply tells what became of it; who waits here is the machine.
-    partition_->write_out(Durability::written, never).IgnoreError();
+    partition_->produce(std::move(request), BatchOrigin::here);
+    // Its own reply tells what became of it, also later than this thread waits.
+    const SteadyTime deadline = after(world_.steady_now(), longest_wait);
+    partition_->write_out(Durability::written, deadline).IgnoreError();
   }
 
   absl::Status load(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) override {
@@ -57,6 +62,8 @@ class PartitionJournal final : public Journal {
   }
 
  private:
+  static constexpr std::chrono::seconds longest_wait{60};
+
   class Written final : public ProduceReply {
    public:
     explicit Written(Done done) : done_(std::move(done)) {}

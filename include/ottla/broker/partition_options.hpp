@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include <ottla/base/ids.hpp>
 #include <ottla/base/ref.hpp>
@@ -27,6 +28,8 @@ struct PartitionOptions {
   TopicPartition partition;
   TopicId topic_id;
   LeaderEpoch epoch{0};  ///< a new one after an unclean stop
+  /// Where an unclean stop left the end: what was written behind it is lost.
+  std::optional<Offset> recovered_end = {};
   TopicConfig config = {};
   std::chrono::nanoseconds write_out_delay = std::chrono::milliseconds(1);
   std::size_t staged_bytes = std::size_t{8} << 20;  ///< beyond it a producer waits

@@ -37,8 +37,10 @@ struct RebalanceListener {
 };
 
 struct ConsumerConfig {
-  std::string group = {};                ///< needed to subscribe and to commit
-  std::vector<std::string> topics = {};  ///< subscribed at once; else call subscribe or assign
+  std::string group = {};  ///< needed to subscribe and to commit
+  /// Subscribed at once; else call subscribe or assign. One that is not there yet brings nothing
+  /// until it is.
+  std::vector<std::string> topics = {};
   OffsetReset offset_reset = OffsetReset::latest;
   bool auto_commit = true;
   std::chrono::milliseconds auto_commit_interval{5'000};
@@ -51,7 +53,9 @@ struct ConsumerConfig {
   bool check_crcs = true;  ///< of batches that this process did not build or verify
   IsolationLevel isolation = IsolationLevel::read_uncommitted;
   std::chrono::milliseconds session_timeout{45'000};
-  std::chrono::milliseconds heartbeat_interval{3'000};
+  /// Also how soon a member hears that others came or went. Kafka's is 3 s; in process it costs a
+  /// call.
+  std::chrono::milliseconds heartbeat_interval{500};
   std::vector<std::string> assignors = {"range", "cooperative-sticky"};  ///< in order of preference
   std::string instance_id = {};                                          ///< a static member's
   std::string client_id = {};

@@ -39,6 +39,11 @@ class AnyFile {
   absl::Status reserve(std::int64_t size, IoReason why) {
     return model_ ? model_->reserve(size, why) : closed();
   }
+  void rest() {
+    if (model_) {
+      model_->rest();
+    }
+  }
   absl::Status close() {
     const std::unique_ptr<Model> model = std::move(model_);
     return model ? model->close() : closed();
@@ -54,6 +59,7 @@ class AnyFile {
     virtual absl::Status truncate(std::int64_t size, IoReason why) = 0;
     virtual absl::Status sync(IoReason why) = 0;
     virtual absl::Status reserve(std::int64_t size, IoReason why) = 0;
+    virtual void rest() = 0;
     virtual absl::Status close() = 0;
   };
 
@@ -75,6 +81,7 @@ class AnyFile {
     absl::Status reserve(std::int64_t size, IoReason why) override {
       return file.reserve(size, why);
     }
+    void rest() override { file.rest(); }
     absl::Status close() override { return file.close(); }
 
     F file;

@@ -154,6 +154,8 @@ class FaultFile {
         {.operation = IoOperation::reserve, .reason = why, .path = path_, .position = size},
         [&] { return file_.reserve(size, why); });
   }
+  /// Not asked about: it does nothing that can be seen.
+  void rest() { file_.rest(); }
   absl::Status close() {
     return around({.operation = IoOperation::close, .path = path_}, [&] { return file_.close(); });
   }

@@ -66,6 +66,10 @@ concept File = std::movable<F> &&
   { file.sync(why) } -> std::same_as<absl::Status>;
   /// Reserves room up to `position` bytes without changing the size. A hint: `unsupported` is fine.
   { file.reserve(position, why) } -> std::same_as<absl::Status>;
+  /// Nobody will use it for a while: lets go of what the system counts (a descriptor), unless
+  /// somebody is using it, or asks for durability and it is not synced. The next call gets it back.
+  /// Thread-safe.
+  {file.rest()};
   { file.close() } -> std::same_as<absl::Status>;
 };
 

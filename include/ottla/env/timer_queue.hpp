@@ -7,9 +7,8 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <unordered_map>
 #include <utility>
-
-#include <absl/container/flat_hash_map.h>
 
 #include <ottla/env/executor.hpp>
 
@@ -18,10 +17,14 @@ namespace ottla::inline OTTLA_ABI {
 /// Not thread-safe. Calls no task, and destroys none but in its destructor.
 class TimerQueue {
  public:
-  TimerId add(SteadyTime when, Task task) {
+  /// std::bad_alloc: nothing is added, `task` is as before.
+  TimerId add(SteadyTime when, Task&& task) {
     const TimerId timer = ++last_;
-    by_time_.emplace(Key(when, timer), std::move(task));
+    ByTime added;
+    const auto entry = added.emplace(Key(when, timer), Task()).first;
     times_.emplace(timer, when);
+    entry->second = std::move(task);
+    by_time_.insert(added.extract(entry));
     return timer;
   }
 
@@ -66,7 +69,7 @@ class TimerQueue {
   }
 
   ByTime by_time_;
-  absl::flat_hash_map<TimerId, SteadyTime> times_;
+  std::unordered_map<TimerId, SteadyTime> times_;  // Abseil's breaks where memory cannot be had
   TimerId last_ = no_timer;
 };
 

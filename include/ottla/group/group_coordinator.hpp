@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -41,12 +42,26 @@ class GroupCoordinator {
   /// All records of the log were applied. `members_gone`: nobody who was a member then can be
   /// alive, as when all members were in a process that has ended; else their sessions begin anew.
   struct Loaded {
+    RequestId request = {};
     bool members_gone = false;
   };
   struct PartitionsDeleted {
+    RequestId request = {};
     std::vector<TopicPartition> partitions = {};
   };
-  using Event = std::variant<Asked, TimerDue, Loaded, PartitionsDeleted>;
+  /// What groups have committed is above what a crash has left of a partition: they go on at `to`;
+  /// or, without it, the offset is of a topic that was deleted.
+  struct OffsetsRevised {
+    struct One {
+      std::string group;
+      TopicPartition partition;
+      std::optional<Offset> to;
+    };
+    RequestId request = {};
+    std::vector<One> offsets = {};
+  };
+  /// The last three are answered with an OffsetDeleteResponse, unless their request is 0.
+  using Event = std::variant<Asked, TimerDue, Loaded, PartitionsDeleted, OffsetsRevised>;
   using Decision = GroupDecision;
 
   explicit GroupCoordinator(const GroupConfig& config = {})

@@ -93,6 +93,8 @@ class BasicSparseIndex {
   /// Keeps the first `entries`; with 0 an index that is corrupt is good again. Alone.
   absl::Status truncate(std::size_t entries, IoReason why = IoReason::truncate);
   absl::Status sync(IoReason why) { return file_.sync(why); }
+  /// As of File.
+  void rest() { file_.rest(); }
   /// Writes nothing. Alone.
   absl::Status close() { return file_.close(); }
 

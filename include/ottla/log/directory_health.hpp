@@ -2,10 +2,11 @@
 //
 // Whether a log directory may still be written to: after a sync has failed there, what the kernel
 // says and what the device holds may differ, so nothing is written any more (write-ordering rule
-// W5). Shared by all logs of the directory.
+// W5). Shared by all logs of the directory. One thing is done: whoever opens it next learns of it.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,10 +22,19 @@ namespace ottla::inline OTTLA_ABI {
 /// Thread-safe.
 class DirectoryHealth final : public Counted {
  public:
-  explicit DirectoryHealth(std::string directory) : directory_(std::move(directory)) {}
+  /// `withdraw`: what the first failure does, without a lock held.
+  explicit DirectoryHealth(std::string directory, std::function<void()> withdraw = {})
+      : directory_(std::move(directory)), withdraw_(std::move(withdraw)) {}
 
   bool writable() const { return !failed_.load(std::memory_order_acquire); }
-  void fail() { failed_.store(true, std::memory_order_release); }
+  void fail() {
+    if (!failed_.exchange(true, std::memory_order_acq_rel) && withdraw_ &&
+        !left_.load(std::memory_order_acquire)) {
+      withdraw_();
+    }
+  }
+  /// The directory may be somebody else's from now on.
+  void leave() { left_.store(true, std::memory_order_release); }
 
   /// KAFKA_STORAGE_ERROR where it is not writable.
   absl::Status check() const {
@@ -37,7 +47,9 @@ class DirectoryHealth final : public Counted {
 
  private:
   const std::string directory_;
+  const std::function<void()> withdraw_;
   std::atomic<bool> failed_{false};
+  std::atomic<bool> left_{false};
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -198,6 +198,7 @@ class BasicLog {
   Manifest manifest_;
   std::vector<SealedSegment> sealed_;  // to be noted there
   std::optional<Offset> synced_;       // likewise
+  bool era_noted_ = true;              // likewise
   std::optional<Timestamp> noted_;     // when that was done
   std::int64_t manifest_limit_ = 0;    // written anew beyond it
   std::int64_t manifest_end_ = -1;     // of its file; -1: to be written as a whole

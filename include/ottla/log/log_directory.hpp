@@ -36,8 +36,6 @@ struct LogDirectoryOptions {
   MetaProperties properties = {};
   std::uint64_t process = 0;  ///< pid, for those who find the directory locked
   Uuid run = {};              ///< random, of this opening
-  /// The last opening ended with a failed sync (W5).
-  bool rewrite_tail = false;
 };
 
 /// What opening a log directory found.
@@ -63,6 +61,7 @@ class BasicLogDirectory {
                                                 DirectoryReport& report);
   BasicLogDirectory(BasicLogDirectory&&) noexcept = default;
   BasicLogDirectory& operator=(BasicLogDirectory&&) noexcept = default;
+  ~BasicLogDirectory() { let_go(); }
 
   // ── anybody ───────────────────────────────────────────────────────────────────────────────────
 
@@ -112,7 +111,12 @@ class BasicLogDirectory {
   /// The last act, after all logs are closed and all checkpoints written: the markers (W11).
   absl::Status close(std::vector<CleanStop::Partition> clean_ends);
   /// Lets go of the lock, as the destructor does. After: nothing touches files any more.
-  void let_go() { [[maybe_unused]] const auto gone = std::move(lock_); }
+  void let_go() {
+    if (health_) {
+      health_->leave();
+    }
+    [[maybe_unused]] const auto gone = std::move(lock_);
+  }
 
  private:
   class Opener;
@@ -135,9 +139,7 @@ class BasicLogDirectory {
   MetaProperties properties_;
   RunRecord run_;
   LastStop last_stop_ = LastStop::clean;
-  bool foreign_ = false;
   bool ours_ = false;  // the clean stop was
-  bool rewrite_tail_ = false;
   std::vector<TopicPartition> partitions_;
 
   // The lock's.

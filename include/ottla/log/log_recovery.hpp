@@ -25,13 +25,15 @@ struct LogOpening {
   LastStop last_stop = LastStop::system_crash;
   /// Where the log ended at our own clean stop; nothing after Kafka's.
   std::optional<CleanEnd> clean_end = {};
-  /// Somebody else wrote here since our last stop: our side files are worth nothing.
-  bool foreign = false;
+  /// Of the directory (run_record.hpp). A log that was not in use in it yet has seen whatever ended
+  /// the last one: `process_crash` is `system_crash` there.
+  std::optional<Uuid> era = {};
   Offset recovery_point{0};  ///< by its checkpoint: all below is on the device
   Offset log_start{0};       ///< likewise; the log begins there at the earliest
   Timestamp now = no_timestamp;
-  /// A sync failed in this directory: what lies above the durable point is copied to new files,
-  /// since the page cache may hold what the device does not (W5).
+  /// A sync may have failed in this directory before the era: of a log that was not in use in it
+  /// yet, what lies above the durable point is copied to new files, since the page cache may hold
+  /// what the device does not (W5).
   bool rewrite_tail = false;
   /// The directory of this partition is not in its parent for sure until that is synced.
   bool entry_synced = false;
@@ -64,8 +66,9 @@ struct RecoveryReport {
     std::string saved_as = {};  ///< empty: nothing but zeros was cut, or there was no room
   };
 
-  /// What it was for this log: a clean stop whose marker does not match counts as a system crash.
-  /// Unless it is `clean`, the partition begins a new leader epoch.
+  /// What it was for this log: a clean stop whose marker does not match counts as a system crash,
+  /// and so does the death of a process that had not recovered it from one. Unless it is `clean`,
+  /// the partition begins a new leader epoch.
   LastStop last_stop = LastStop::clean;
   std::int64_t scanned_bytes = 0;  ///< of logs, batch by batch
   std::vector<Finding> findings;

@@ -71,6 +71,9 @@ class BasicLogView {
   };
   /// Opens all of them.
   absl::StatusOr<std::vector<SegmentSize>> segments() const;
+  /// Nobody is expected for a while: descriptors are let go, but of what somebody uses, or will ask
+  /// to be durable and is not yet (`File::rest`).
+  void rest() const;
 
  private:
   template <FileSystem>

@@ -15,6 +15,8 @@
 //                                      without that anything was lost; written before the next one
 //   epochs <crc>                       written before leader-epoch-checkpoint gets that CRC-32C
 //   cut <offset>                       written, and synced, before the log is cut back to there
+//   era <id>                           the log was recovered in this era (run_record.hpp), or found
+//                                      whole; written with the first append of the era
 // Lines are lost with the machine, never wrong: nothing is synced for them, but `cut`.
 #pragma once
 
@@ -28,6 +30,7 @@
 #include <ottla/base/ids.hpp>
 #include <ottla/base/time.hpp>
 #include <ottla/base/topic_partition.hpp>
+#include <ottla/base/uuid.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -70,6 +73,8 @@ class Manifest {
     return !epochs_[1] || crc == epochs_[0] || crc == epochs_[1];
   }
 
+  std::optional<Uuid> era() const { return era_; }
+
   // Each changes this, and answers the line to append to the file.
   std::string add(const SealedSegment& segment);
   std::string set_synced(Offset end);
@@ -77,6 +82,7 @@ class Manifest {
   std::string set_epochs(std::uint32_t current, std::uint32_t next);
   std::string cut(Offset end);
   std::string add_gap(Offset end, Offset next);
+  std::string set_era(const Uuid& era);
   /// Forgets segments below `start`, at the next `whole_text`.
   void drop_below(Offset start);
 
@@ -92,6 +98,7 @@ class Manifest {
   std::map<Offset, Offset> gaps_;  // by where they end
   std::optional<Offset> synced_;
   std::array<std::optional<std::uint32_t>, 2> epochs_;  // the last two
+  std::optional<Uuid> era_;
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -44,8 +44,14 @@ struct MetadataTopic {
   std::map<std::string, std::string> configs;  ///< overrides, by Kafka's key
 };
 
-/// Topics whose names begin with two underscores belong to the broker.
-inline bool is_internal_topic(std::string_view name) { return name.substr(0, 2) == "__"; }
+/// Kafka's own log of what MetadataMachine keeps: never a topic of ours.
+inline constexpr std::string_view cluster_metadata_topic = "__cluster_metadata";
+
+/// Written by brokers only.
+inline bool is_internal_topic(std::string_view name) {
+  return name == "__consumer_offsets" || name == "__transaction_state" ||
+         name == "__share_group_state" || name == cluster_metadata_topic;
+}
 
 class MetadataMachine {
  public:

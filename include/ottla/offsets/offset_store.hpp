@@ -59,10 +59,20 @@ class OffsetStore {
   /// Those of partitions that were deleted, of all groups.
   void remove_partitions(const std::vector<TopicPartition>& deleted,
                          std::vector<MachineRecord>& records) const;
+  /// It becomes `to` where it is above that; without `to` it goes.
+  void revise(std::string_view group, const TopicPartition& partition, std::optional<Offset> to,
+              std::vector<MachineRecord>& records) const;
   /// True when no offset of the group is left, nor an open transaction.
   bool expire(std::string_view group, const OffsetExpiry& expiry,
               std::vector<MachineRecord>& records) const;
 
+  struct Entry {
+    std::string group;
+    TopicPartition partition;
+    CommittedOffset committed;
+  };
+  /// Ascending; without what transactions have not decided.
+  std::vector<Entry> all() const;
   /// Null where nothing was committed. Valid until the next change.
   const CommittedOffset* find(std::string_view group, const TopicPartition& partition) const;
   bool has_offsets(std::string_view group) const { return offsets_.contains(group); }

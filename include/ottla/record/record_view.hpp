@@ -23,8 +23,8 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// One header of a record. Keys may be empty and may repeat; a null value differs from an empty
-/// one.
+/// One header of a record: `{.key = "id", .value = ottla::as_bytes(id)}`. Keys may be empty and may
+/// repeat; a null value differs from an empty one.
 struct RecordHeader {
   std::string_view key;
   std::optional<Bytes> value;

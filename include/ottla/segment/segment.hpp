@@ -5,7 +5,7 @@
 //   auto segment = create_segment(files, "orders-0", Offset(0));  // segment_files.hpp
 //   segment->write_out(pieces, batches);                          // one write
 //   auto place = segment->find(Offset(42));
-//   auto bytes = segment->read_batches((*place)->position, 256_KiB);
+//   auto bytes = segment->read_batches((*place)->position, 256 << 10);
 //
 // Threads: one writer; readers beside it without a lock, below `end()`, where bytes never change.
 // Functions marked "alone" exclude both. A Segment may be moved while nobody else uses it. Its
@@ -131,6 +131,12 @@ class BasicSegment {
   /// believe it. Also beside the writer, where FileT allows it.
   absl::Status sync(IoReason why = IoReason::flush) { return log_.sync(why); }
   absl::Status sync_indexes(IoReason why = IoReason::flush);
+  /// Lets go of descriptors until they are used again (`File::rest`). Thread-safe.
+  void rest() {
+    log_.rest();
+    offset_index_.rest();
+    time_index_.rest();
+  }
   /// Closes the files. Alone. Before: `become_inactive`, or what is in memory only is lost.
   absl::Status close();
 

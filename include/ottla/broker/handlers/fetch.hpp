@@ -5,8 +5,10 @@
 
 #include <algorithm>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/base/wakeups.hpp>
+#include <ottla/broker/handlers/not_open.hpp>
 #include <ottla/protocol/fetch.hpp>
 
 namespace ottla::inline OTTLA_ABI::handlers {
@@ -25,7 +27,7 @@ std::size_t fetch_once(Core& core, const FetchRequest& request, FetchResponse& i
     answer.slices.clear();
     const auto partition = core.topics().find(wanted.topic_id, wanted.partition);
     if (!partition) {
-      answer.status = error(ErrorCode::unknown_topic_id, "the topic was deleted");
+      answer.status = not_open(core, wanted.topic_id, wanted.partition);
       failed = true;
       continue;
     }
@@ -37,8 +39,8 @@ std::size_t fetch_once(Core& core, const FetchRequest& request, FetchResponse& i
 }
 
 template <class Core>
-absl::Status handle(Core& core, const FetchRequest& request, FetchResponse& into,
-                    const Ref<Wakeable>& waiter) {
+absl::Status fetch(Core& core, const FetchRequest& request, FetchResponse& into,
+                   const Ref<Wakeable>& waiter) {
   for (;;) {
     OTTLA_TRY(core.usable());
     bool failed = false;
@@ -61,6 +63,12 @@ absl::Status handle(Core& core, const FetchRequest& request, FetchResponse& into
     }
     // Something came between looking and waiting: look again.
   }
+}
+
+template <class Core>
+absl::Status handle(Core& core, const FetchRequest& request, FetchResponse& into,
+                    const Ref<Wakeable>& waiter) {
+  return guarded([&] { return fetch(core, request, into, waiter); });
 }
 
 }  // namespace ottla::inline OTTLA_ABI::handlers

@@ -18,6 +18,9 @@ void handle(Core& core, const ListOffsetsRequest& request, Reply<ListOffsetsResp
     if (!topic || wanted.partition.partition.value() < 0 || index >= topic->partitions.size()) {
       response.partitions.push_back(
           {.partition = wanted.partition, .error = ErrorCode::unknown_topic_or_partition});
+    } else if (!topic->partitions[index]) {
+      response.partitions.push_back(
+          {.partition = wanted.partition, .error = ErrorCode::kafka_storage_error});
     } else {
       response.partitions.push_back(
           topic->partitions[index]->list_offsets(wanted, request.isolation));

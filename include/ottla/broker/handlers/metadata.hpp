@@ -18,11 +18,14 @@ MetadataResponse::Topic describe(Core& core, const typename Core::Topic& topic) 
                                  .partitions = {}};
   const BrokerId self(core.config().node_id);
   for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
-    answer.partitions.push_back({.partition = PartitionId(static_cast<std::int32_t>(i)),
-                                 .leader = self,
-                                 .leader_epoch = topic.partitions[i]->epoch(),
-                                 .replicas = {self},
-                                 .in_sync_replicas = {self}});
+    const auto& partition = topic.partitions[i];
+    answer.partitions.push_back(
+        {.partition = PartitionId(static_cast<std::int32_t>(i)),
+         .error = partition ? ErrorCode::none : ErrorCode::kafka_storage_error,
+         .leader = self,
+         .leader_epoch = partition ? partition->epoch() : no_leader_epoch,
+         .replicas = {self},
+         .in_sync_replicas = {self}});
   }
   return answer;
 }

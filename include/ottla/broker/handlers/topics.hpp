@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include <absl/strings/str_cat.h>
+
 #include <ottla/base/status.hpp>
 #include <ottla/broker/topic_config.hpp>
 #include <ottla/metadata/metadata_machine.hpp>
@@ -23,15 +25,19 @@ void storage_failed(Topic& topic, const absl::Status& why) {
   topic.message = std::string(sv(why.message()));
 }
 
-/// Topics whose configs are wrong are answered here, and never reach the machine.
+/// Topics of the broker's own, and those whose configs are wrong, are answered here, and never
+/// reach the machine.
 template <class Core>
-std::vector<CreateTopicsResponse::Topic> refuse_bad_configs(Core& core,
-                                                            CreateTopicsRequest& request) {
+std::vector<CreateTopicsResponse::Topic> refuse_some(Core& core, CreateTopicsRequest& request) {
   std::vector<CreateTopicsResponse::Topic> refused;
   std::erase_if(request.topics, [&](const CreateTopicsRequest::Topic& topic) {
     const std::map<std::string, std::string> configs(topic.configs.begin(), topic.configs.end());
     absl::Status resolved = absl::OkStatus();
-    if (const auto config = resolve_topic_config(core.topic_defaults(), configs); !config.ok()) {
+    if (is_internal_topic(topic.name)) {
+      resolved = error(ErrorCode::invalid_topic_exception,
+                       absl::StrCat(topic.name, " is a name of the broker's own; choose another"));
+    } else if (const auto config = resolve_topic_config(core.topic_defaults(), configs);
+               !config.ok()) {
       resolved = config.status();
     } else if (config->cleanup == CleanupPolicy::compact ||
                config->cleanup == CleanupPolicy::compact_and_remove) {
@@ -43,7 +49,7 @@ std::vector<CreateTopicsResponse::Topic> refuse_bad_configs(Core& core,
     if (!resolved.ok()) {
       refused.push_back({.name = topic.name,
                          .id = {},
-                         .error = ErrorCode::invalid_config,
+                         .error = error_code(resolved),
                          .message = std::string(sv(resolved.message()))});
     }
     return !resolved.ok();
@@ -53,7 +59,7 @@ std::vector<CreateTopicsResponse::Topic> refuse_bad_configs(Core& core,
 
 template <class Core>
 void handle(Ref<Core> core, CreateTopicsRequest request, Reply<CreateTopicsResponse> reply) {
-  auto refused = refuse_bad_configs(*core, request);
+  auto refused = refuse_some(*core, request);
   const bool dry = request.validate_only;
   MetadataMachine::CreateTopics event{{}, std::move(request), {}};
   for (std::size_t i = 0; i < event.topics.topics.size(); ++i) {
@@ -72,7 +78,10 @@ void handle(Ref<Core> core, CreateTopicsRequest request, Reply<CreateTopicsRespo
         }
         auto response = std::get<CreateTopicsResponse>(*std::move(answer));
         for (CreateTopicsResponse::Topic& topic : response.topics) {
-          if (topic.error == ErrorCode::none && !dry) {
+          // Also one that could not be made on the disk when it was created.
+          const bool again =
+              topic.error == ErrorCode::topic_already_exists && !core->is_open(topic.name);
+          if ((topic.error == ErrorCode::none || again) && !dry) {
             if (const absl::Status opened = core->open_topic(topic.name); !opened.ok()) {
               storage_failed(topic, opened);
             }

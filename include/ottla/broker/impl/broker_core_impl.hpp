@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <set>
 
 #include <absl/strings/str_cat.h>
 
@@ -34,9 +35,16 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
     return error(ErrorCode::invalid_config, Fault::invalid_argument,
                  "log_dirs is empty: name a directory, or ottla::in_memory");
   }
+  const std::vector<std::string>& paths = config.log_dirs.paths();
+  for (const std::string& path : paths) {
+    if (std::count(paths.begin(), paths.end(), path) > 1) {
+      return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                   absl::StrCat("log_dirs names '", path, "' twice"));
+    }
+  }
   auto core = make_ref<BasicBrokerCore>(env, std::move(owned), std::move(config));
-  OTTLA_TRY(core->open_directories());
-  OTTLA_TRY(core->open_metadata());
+  OTTLA_ASSIGN(const bool clean, core->open_directories());
+  OTTLA_TRY(core->open_metadata(clean));
   OTTLA_ASSIGN(const auto found, core->find_partitions());
   OTTLA_TRY(core->adopt(found));
   OTTLA_TRY(core->settle(found));
@@ -49,7 +57,10 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
     return all;
   });
   for (const std::string& name : names) {
-    OTTLA_TRY(core->open_topic(name));
+    // A directory that cannot be opened holds up nothing but its own partition. What the process
+    // lacks, the next ones would lack too.
+    const absl::Status opened = core->open_topic(name);
+    OTTLA_TRY(not_tried(opened) ? opened : absl::OkStatus());
   }
   core->schedule(core->config_.initial_task_delay, &BasicBrokerCore::retention);
   core->schedule(core->config_.initial_task_delay, &BasicBrokerCore::remove_files);
@@ -76,7 +87,8 @@ SteadyTime BasicBrokerCore<E>::file_deadline() const {
 }
 
 template <Env E>
-absl::Status BasicBrokerCore<E>::open_directories() {
+absl::StatusOr<bool> BasicBrokerCore<E>::open_directories() {
+  std::optional<bool> clean;
   std::string cluster = config_.cluster_id.empty() ? fresh_uuid().to_string() : config_.cluster_id;
   for (const std::string& path : config_.log_dirs.paths()) {
     DirectoryReport report;
@@ -88,24 +100,33 @@ absl::Status BasicBrokerCore<E>::open_directories() {
                                 .run = fresh_uuid()};
     OTTLA_ASSIGN(auto directory, BasicLogDirectory<Fs>::open(env_.file_system(), options, report));
     cluster = directory.properties().cluster_id;
+    clean = clean.value_or(report.last_stop == LastStop::clean && !report.foreign);
     for (const std::string& finding : report.findings) {
       events_->tell(EventLevel::warning, "log_directory", path, finding);
     }
     directories_.push_back(make_ref<Directory>(world_, std::move(directory)));
   }
   cluster_id_ = cluster;
-  return absl::OkStatus();
+  return *clean;
 }
 
 template <Env E>
-absl::Status BasicBrokerCore<E>::open_metadata() {
+absl::Status BasicBrokerCore<E>::open_metadata(bool clean) {
+  const auto [id, health] = directories_.front()->locked([](BasicLogDirectory<Fs>& directory) {
+    return std::pair(directory.properties().directory_id, directory.health());
+  });
+  std::string cut;
   OTTLA_ASSIGN(metadata_file_,
-               MetadataFile<Fs>::open(env_.file_system(), world_, directories_.front()->path()));
-  const MetadataPlacement placement{
-      .broker = BrokerId(config_.node_id),
-      .directory = directories_.front()->locked(
-          [](BasicLogDirectory<Fs>& directory) { return directory.properties().directory_id; }),
-      .default_partitions = config_.partitions};
+               MetadataFile<Fs>::open(env_.file_system(), world_, directories_.front()->path(),
+                                      clean, health, cut));
+  if (!cut.empty()) {
+    events_->tell(EventLevel::warning, "metadata_cut", cut,
+                  "the end of the metadata log was torn by the last crash: a change of topics that "
+                  "was not answered yet is gone; its bytes are in this file");
+  }
+  const MetadataPlacement placement{.broker = BrokerId(config_.node_id),
+                                    .directory = id,
+                                    .default_partitions = config_.partitions};
   metadata_ = make_ref<MetadataKeeper>(world_, MetadataMachine(placement), metadata_file_);
   OTTLA_TRY(metadata_->load());
   MetadataKeeper* keeper =
@@ -113,115 +134,6 @@ absl::Status BasicBrokerCore<E>::open_metadata() {
   metadata_file_->set_snapshot([keeper] {
     return keeper->query([](const MetadataMachine& machine) { return machine.snapshot(); });
   });
-  return absl::OkStatus();
-}
-
-template <Env E>
-absl::StatusOr<std::vector<typename BasicBrokerCore<E>::Found>>
-BasicBrokerCore<E>::find_partitions() {
-  std::vector<Found> found;
-  for (std::size_t i = 0; i < directories_.size(); ++i) {
-    OTTLA_TRY(directories_[i]->serial(file_deadline(), [&](BasicLogDirectory<Fs>& directory) {
-      for (const TopicPartition& partition : directory.partitions()) {
-        auto id = directory.topic_id(partition);
-        if (id.ok()) {
-          found.push_back({partition, *id, i});
-        } else if (fault(id.status()) != Fault::not_found) {
-          return std::move(id).status();
-        } else {
-          events_->tell(EventLevel::warning, "unknown_directory", directory.path_of(partition),
-                        "a partition without partition.metadata is left alone");
-        }
-      }
-      return absl::OkStatus();
-    }));
-  }
-  return found;
-}
-
-template <Env E>
-absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
-  std::map<TopicId, MetadataMachine::AdoptTopic> unknown;
-  for (const Found& each : found) {
-    const bool known = metadata_->query([&](const MetadataMachine& machine) {
-      return machine.find(each.id) != nullptr || machine.was_removed(each.id);
-    });
-    if (!known) {
-      MetadataMachine::AdoptTopic& topic = unknown[each.id];
-      topic.name = each.partition.topic;
-      topic.id = each.id;
-      topic.partitions = std::max(topic.partitions, each.partition.partition.value() + 1);
-      if (topic.name == offsets_topic) {
-        topic.configs = {{"cleanup.policy", "compact"}};
-      } else {
-        topic.configs = {{"retention.bytes", "-1"}, {"retention.ms", "-1"}};
-      }
-    }
-  }
-  for (auto& entry : unknown) {
-    MetadataMachine::AdoptTopic& topic = entry.second;
-    absl::Status adopted;
-    metadata_->submit(
-        [&topic](RequestId request) {
-          topic.request = request;
-          return MetadataMachine::Event(topic);
-        },
-        [&adopted](absl::StatusOr<MetadataMachine::Response> answer) {
-          adopted = answer.status();
-        });
-    OTTLA_TRY(adopted);  // the metadata file answers at once
-    events_->tell(EventLevel::info, "adopted_topic", topic.name,
-                  "its directories were found and are served; its configs are not known, so that "
-                  "nothing in it goes by age or size");
-  }
-  return absl::OkStatus();
-}
-
-/// Remembers where partitions lie, and takes away what is left of topics whose deletion is written.
-template <Env E>
-absl::Status BasicBrokerCore<E>::settle(const std::vector<Found>& found) {
-  for (const Found& each : found) {
-    const auto [mine, removed] = metadata_->query([&](const MetadataMachine& machine) {
-      const MetadataTopic* topic = machine.find(each.id);
-      return std::pair(topic != nullptr && topic->name == each.partition.topic,
-                       machine.was_removed(each.id));
-    });
-    if (mine) {
-      Lock lock(mutex_);
-      places_[each.partition.to_string()] = {each.id, each.directory};
-    } else if (removed) {
-      OTTLA_TRY(directories_[each.directory]->serial(
-          file_deadline(), [&](BasicLogDirectory<Fs>& directory) {
-            return directory.delete_partition(each.partition, fresh_uuid(), Durability::written);
-          }));
-    }
-  }
-  return absl::OkStatus();
-}
-
-/// A deletion may have stopped before the checkpoints were written; a new topic begins at 0.
-template <Env E>
-absl::Status BasicBrokerCore<E>::forget_deleted() {
-  for (const Ref<Directory>& directory : directories_) {
-    bool left = false;
-    for (const CheckpointKind kind : checkpoint_kinds) {
-      const auto offsets =
-          directory->locked([&](BasicLogDirectory<Fs>& same) { return same.offsets(kind); });
-      for (const PartitionOffset& each : offsets) {
-        const bool known = metadata_->query([&](const MetadataMachine& machine) {
-          return machine.find(each.partition.topic) != nullptr;
-        });
-        if (!known) {
-          left = true;
-          directory->locked([&](BasicLogDirectory<Fs>& same) {
-            same.note_deleted(each.partition);
-            return 0;
-          });
-        }
-      }
-    }
-    OTTLA_TRY(left ? directory->checkpoint(file_deadline()) : absl::OkStatus());
-  }
   return absl::OkStatus();
 }
 
@@ -328,7 +240,8 @@ void BasicBrokerCore<E>::remove_files() {
 }
 
 template <Env E>
-absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
+absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline,
+                                                  std::set<const Directory*>& unclean) {
   absl::Status all;
   for (const Ref<Topic>& topic : topics_.all()) {
     for (const Ref<Partition>& partition : topic->partitions) {
@@ -336,28 +249,30 @@ absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
         continue;
       }
       const absl::StatusOr<CleanEnd> end = partition->close(deadline);
-      if (!end.ok()) {
-        all.Update(end.status());
-        continue;
+      if (end.ok()) {
+        note_offsets(*partition);
       }
-      note_offsets(*partition);
-      noted(*partition, [&](BasicLogDirectory<Fs>& directory) {
-        directory.set_offset(CheckpointKind::recovery_point, partition->partition(), end->end);
-        directory.note_closed(partition->partition(), *end);
+      const Ref<Directory> directory = noted(*partition, [&](BasicLogDirectory<Fs>& same) {
+        if (end.ok()) {
+          same.set_offset(CheckpointKind::recovery_point, partition->partition(), end->end);
+          same.note_closed(partition->partition(), *end);
+        }
       });
+      if (!end.ok()) {
+        // A damaged log took no appends: there is nothing to close, and that it is damaged was
+        // said.
+        all.Update(fault(end.status()) == Fault::corrupt ? absl::OkStatus() : end.status());
+        unclean.insert(directory.get());
+      }
     }
   }
   return all;
 }
 
+/// A directory gets its marker when all in it was closed: without one the next open looks for
+/// itself.
 template <Env E>
-absl::Status BasicBrokerCore<E>::close(SteadyTime deadline) {
-  if (env_.process_generation() != process_generation_) {
-    return usable();  // a child forgets what it inherited
-  }
-  if (closed_.exchange(true)) {
-    return absl::OkStatus();
-  }
+absl::Status BasicBrokerCore<E>::close_all(SteadyTime deadline) {
   std::map<std::uint64_t, TimerId> timers;
   std::map<std::int32_t, Ref<GroupKeeper>> groups;
   {
@@ -374,23 +289,45 @@ absl::Status BasicBrokerCore<E>::close(SteadyTime deadline) {
   if (metadata_) {
     metadata_->close();
   }
-  absl::Status closed = close_partitions(deadline);
-  if (metadata_file_ && closed.ok()) {
-    closed.Update(metadata_file_->sync());
-    closed.Update(metadata_file_->close());
+  std::set<const Directory*> unclean;
+  absl::Status closed = close_partitions(deadline, unclean);
+  if (metadata_file_) {
+    if (const absl::Status written = metadata_file_->close(); !written.ok()) {
+      closed.Update(written);
+      unclean.insert(directories_.front().get());
+    }
   }
   for (const Ref<Directory>& directory : directories_) {
-    closed.Update(directory->checkpoint(deadline));
-    if (closed.ok()) {  // without a marker the next open looks for itself
-      closed.Update(directory->serial(deadline, [&](BasicLogDirectory<Fs>& files) {
+    absl::Status marked = directory->checkpoint(deadline);
+    if (marked.ok() && !unclean.contains(directory.get())) {
+      marked = directory->serial(deadline, [&](BasicLogDirectory<Fs>& files) {
         return files.close(
             directory->locked([](BasicLogDirectory<Fs>& same) { return same.clean_ends(); }));
-      }));
+      });
     }
+    closed.Update(marked);
   }
   for (const Ref<Directory>& directory : directories_) {
     closed.Update(directory->leave(deadline));
   }
+  return closed;
+}
+
+template <Env E>
+absl::Status BasicBrokerCore<E>::close(SteadyTime deadline) {
+  if (env_.process_generation() != process_generation_) {
+    return usable();  // a child forgets what it inherited
+  }
+  closed_.store(true);
+  if (!closing_.take(world_, deadline)) {
+    return error(Fault::timed_out, "another thread still closes the broker; try again",
+                 Outcome::unknown);
+  }
+  if (!close_status_) {
+    close_status_ = close_all(deadline);
+  }
+  absl::Status closed = *close_status_;
+  closing_.give();
   return closed;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Topics come and go; coordinators are loaded.
+// Topics come and go.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,6 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <ottla/base/doorbell.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/broker_core.hpp>
 
@@ -45,6 +44,13 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition&
     if (const auto found = places_.find(name); found != places_.end() && found->second.id == id) {
       return found->second.directory;
     }
+    if (const auto strange = strange_.find(name); strange != strange_.end()) {
+      return annotate(strange->second,
+                      absl::StrCat("the directory of ", name,
+                                   " does not say whose it is; write partition.metadata anew "
+                                   "(\"version: 0\", \"topic_id: ",
+                                   id.to_string(), "\") or move the directory away"));
+    }
     for (const auto& [other, place] : places_) {
       ++load[place.directory];
     }
@@ -71,13 +77,15 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition&
 template <Env E>
 void BasicBrokerCore<E>::report(const TopicPartition& partition, const RecoveryReport& report) {
   for (const RecoveryReport::Finding& finding : report.findings) {
+    std::string where = finding.bytes > 0 ? absl::StrCat(" at byte ", finding.position, ", ",
+                                                         finding.bytes, " bytes")
+                                          : std::string();
     const bool lost = finding.kind == RecoveryReport::Kind::damage ||
                       finding.kind == RecoveryReport::Kind::segments_missing;
-    events_->tell(
-        lost ? EventLevel::error : EventLevel::warning, "recovery",
-        absl::StrCat(partition.to_string(), ": ", finding.file),
-        absl::StrCat(finding.why, " at byte ", finding.position, ", ", finding.bytes, " bytes",
-                     finding.saved_as.empty() ? "" : " saved as ", finding.saved_as));
+    events_->tell(lost ? EventLevel::error : EventLevel::warning, "recovery",
+                  absl::StrCat(partition.to_string(), ": ", finding.file),
+                  absl::StrCat(finding.why, where, finding.saved_as.empty() ? "" : " saved as ",
+                               finding.saved_as));
   }
 }
 
@@ -113,11 +121,13 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
   const auto latest = log.epochs().latest();
   // After an unclean stop what was written may have been lost: readers of it must not take new
   // records for it (R13).
-  const bool unclean = recovered.last_stop != LastStop::clean && log.end() > Offset(0);
+  const bool crashed = recovered.last_stop != LastStop::clean;
+  const bool unclean = crashed && log.end() > Offset(0);
   const LeaderEpoch epoch = latest ? (unclean ? *latest + 1 : *latest) : LeaderEpoch(0);
   PartitionOptions options{.partition = partition,
                            .topic_id = topic.id,
                            .epoch = epoch,
+                           .recovered_end = crashed ? std::optional(log.end()) : std::nullopt,
                            .config = config,
                            .write_out_delay = config_.write_out_delay,
                            .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
@@ -144,160 +154,84 @@ absl::Status BasicBrokerCore<E>::open_topic(std::string_view name) {
   topic->name = known->name;
   topic->id = known->id;
   absl::Status opened;
-  for (std::size_t i = 0; i < known->partitions.size() && opened.ok(); ++i) {
+  for (std::size_t i = 0; i < known->partitions.size(); ++i) {
     if (old && i < old->partitions.size() && old->partitions[i]) {
       topic->partitions.push_back(old->partitions[i]);
       continue;
     }
     auto partition = open_partition(*known, PartitionId(static_cast<std::int32_t>(i)));
-    opened = partition.status();
+    if (!partition.ok()) {
+      opened.Update(partition.status());
+      events_->tell(EventLevel::error, "partition_offline", absl::StrCat(known->name, "-", i),
+                    sv(partition.status().message()));
+    }
     topic->partitions.push_back(partition.ok() ? *std::move(partition) : Ref<Partition>());
   }
-  if (opened.ok()) {
-    topics_.put(std::move(topic));
-  }
+  topics_.put(std::move(topic));
   topic_work_.give();
   return annotate(opened, absl::StrCat("topic '", known->name, "'"));
 }
 
 template <Env E>
+bool BasicBrokerCore<E>::is_open(std::string_view name) const {
+  const Ref<Topic> topic = topics_.find(name);
+  const std::size_t partitions = metadata_->query([&](const MetadataMachine& machine) {
+    const MetadataTopic* known = machine.find(name);
+    return known == nullptr ? 0 : known->partitions.size();
+  });
+  return topic && topic->partitions.size() == partitions &&
+         std::all_of(topic->partitions.begin(), topic->partitions.end(),
+                     [](const Ref<Partition>& partition) { return static_cast<bool>(partition); });
+}
+
+template <Env E>
 absl::Status BasicBrokerCore<E>::drop_topic(const TopicId& id) {
-  const Ref<Topic> topic = topics_.remove(id);
-  if (!topic) {
-    return absl::OkStatus();
-  }
   absl::Status dropped;
+  if (const Ref<Topic> topic = topics_.remove(id)) {
+    for (const Ref<Partition>& partition : topic->partitions) {
+      dropped.Update(partition ? partition->remove(file_deadline()) : absl::OkStatus());
+    }
+  }
+  std::vector<TopicPartition> partitions;
   std::set<std::size_t> touched;
-  for (const Ref<Partition>& partition : topic->partitions) {
-    if (!partition) {
-      continue;
-    }
-    dropped.Update(partition->remove(file_deadline()));
-    std::size_t where = 0;
-    {
-      Lock lock(mutex_);
-      const auto found = places_.find(partition->partition().to_string());
-      if (found == places_.end() || found->second.id != id) {
-        continue;
-      }
-      where = found->second.directory;
-      places_.erase(found);
-    }
+  for (const auto& [name, where] : take_places(id)) {
+    const TopicPartition partition = *TopicPartition::parse(name);
     dropped.Update(
         directories_[where]->serial(file_deadline(), [&](BasicLogDirectory<Fs>& directory) {
-          return directory.delete_partition(partition->partition(), fresh_uuid(),
-                                            Durability::written);
+          return directory.delete_partition(partition, fresh_uuid(), Durability::written);
         }));
     directories_[where]->locked([&](BasicLogDirectory<Fs>& directory) {
-      directory.note_deleted(partition->partition());
+      directory.note_deleted(partition);
       return 0;
     });
+    partitions.push_back(partition);
     touched.insert(where);
   }
   for (const std::size_t where : touched) {  // a new topic of the name begins at 0
     dropped.Update(directories_[where]->checkpoint(file_deadline()));
   }
+  if (const absl::Status forgotten = forget_offsets(std::move(partitions)); !forgotten.ok()) {
+    events_->tell(EventLevel::warning, "offsets_of_deleted_topic", offsets_topic,
+                  sv(forgotten.message()));  // whoever loads them next finds the topic deleted
+  }
   return dropped;
 }
 
+/// By name of the partition. Afterwards they lie nowhere.
 template <Env E>
-absl::Status BasicBrokerCore<E>::make_offsets_topic() {
-  if (topics_.find(offsets_topic)) {
-    return absl::OkStatus();
-  }
-  MetadataMachine::CreateTopics event{{}, {}, {fresh_uuid()}};
-  event.topics.topics.push_back(
-      {.name = std::string(offsets_topic),
-       .partitions = config_.offsets_topic_partitions,
-       .configs = {{"cleanup.policy", "compact"}, {"segment.bytes", "104857600"}}});
-  // Other threads may be changing topics: the answer comes when it is this change's turn. The topic
-  // is opened there, before the next change.
-  struct Pending final : Counted {
-    Ref<Doorbell> answered = make_ref<Doorbell>();
-    absl::Status made;
-  };
-  const auto pending = make_ref<Pending>();
-  metadata_->submit(
-      [&event](RequestId request) {
-        event.request = request;
-        return MetadataMachine::Event(event);
-      },
-      [self = Ref<BasicBrokerCore>(this),
-       pending](const absl::StatusOr<MetadataMachine::Response>& answer) {
-        pending->made = answer.status();
-        if (answer.ok() && !self->topics_.find(offsets_topic)) {
-          pending->made = self->open_topic(offsets_topic);
-        }
-        pending->answered->ring();
-      });
-  if (!world_.await(*pending->answered, file_deadline())) {
-    return error(ErrorCode::coordinator_not_available, Fault::timed_out,
-                 "other topics are being changed; try again");
-  }
-  return pending->made;
-}
-
-template <Env E>
-absl::StatusOr<Ref<typename BasicBrokerCore<E>::GroupKeeper>> BasicBrokerCore<E>::coordinator(
-    std::string_view group) {
-  OTTLA_TRY(make_offsets_topic());
-  const Ref<Topic> topic = topics_.find(offsets_topic);
-  if (!topic) {
-    return error(ErrorCode::coordinator_not_available, "the broker is closing");
-  }
-  const std::int32_t number =
-      partition_for_id(group, static_cast<std::int32_t>(topic->partitions.size()));
-  {
-    Lock lock(mutex_);
-    if (const auto found = groups_.find(number); found != groups_.end()) {
-      return found->second;
-    }
-  }
-  const Ref<Partition>& partition = topic->partitions[static_cast<std::size_t>(number)];
-  GroupConfig config{.min_session_timeout = config_.group_min_session_timeout,
-                     .max_session_timeout = config_.group_max_session_timeout,
-                     .initial_rebalance_delay = config_.group_initial_rebalance_delay,
-                     .max_size = config_.group_max_size,
-                     .offsets = {.retention = config_.offsets_retention}};
-  auto keeper = make_ref<GroupKeeper>(
-      world_, GroupCoordinator(config), make_ref<PartitionJournal<Fs>>(world_, partition),
-      typename GroupKeeper::Hooks{.timer_due =
-                                      [](const GroupTimer& timer) {
-                                        return GroupCoordinator::Event(
-                                            GroupCoordinator::TimerDue{timer});
-                                      },
-                                  .translate = &coordinator_error});
-  // Two threads may load it both; the second one finds the first one's below and drops its own,
-  // which told nobody.
-  OTTLA_TRY(keeper->load());
-  {
-    Lock lock(mutex_);
-    const auto [entry, first] = groups_.try_emplace(number, keeper);
-    if (!first) {
-      return entry->second;
-    }
-  }
-  keeper->submit(
-      [](RequestId) {
-        return GroupCoordinator::Event(GroupCoordinator::Loaded{.members_gone = true});
-      },
-      typename GroupKeeper::Reply([](absl::StatusOr<GroupResponse>) {}));
-  return keeper;
-}
-
-template <Env E>
-absl::StatusOr<std::vector<Ref<typename BasicBrokerCore<E>::GroupKeeper>>>
-BasicBrokerCore<E>::all_coordinators() {
-  std::vector<Ref<GroupKeeper>> all;
-  if (!topics_.find(offsets_topic)) {
-    return all;
-  }
-  // A group's name that falls on each partition is not known: load them all by number.
+std::vector<std::pair<std::string, std::size_t>> BasicBrokerCore<E>::take_places(
+    const TopicId& id) {
+  std::vector<std::pair<std::string, std::size_t>> taken;
   Lock lock(mutex_);
-  for (const auto& [number, keeper] : groups_) {
-    all.push_back(keeper);
+  for (auto each = places_.begin(); each != places_.end();) {
+    if (each->second.id == id) {
+      taken.emplace_back(each->first, each->second.directory);
+      each = places_.erase(each);
+    } else {
+      ++each;
+    }
   }
-  return all;
+  return taken;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -17,6 +17,9 @@ OTTLA_INLINE void FetchWaiters::find_least() {
 
 OTTLA_INLINE void FetchWaiters::add(const Ref<Wakeable>& waiter, std::uint64_t at,
                                     Ref<Wakeable>& pushed_out) {
+  if (waiters_.size() == waiters_.capacity()) {
+    waiters_.reserve(std::max<std::size_t>(4, 2 * waiters_.size()));
+  }
   const auto same = std::find_if(waiters_.begin(), waiters_.end(), [&](const Waiter& each) {
     return each.wakeable.get() == waiter.get();
   });

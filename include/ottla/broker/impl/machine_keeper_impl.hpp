@@ -103,18 +103,20 @@ template <RuleMachine M>
 void MachineKeeper<M>::finish(Decision decision) {
   std::vector<std::pair<Reply, Response>> answers;
   std::vector<Reply> superseded;
+  answers.reserve(decision.answers.size());
+  superseded.reserve(decision.superseded.size());
   {
     Lock lock(mutex_);
     for (auto& change : decision.soft_changes) {
       machine_.apply(std::move(change));
     }
     for (auto& answer : decision.answers) {
-      if (auto found = replies_.extract(answer.request)) {
+      if (auto found = replies_.extract(answer.request); !found.empty()) {
         answers.emplace_back(std::move(found.mapped()), std::move(answer.response));
       }
     }
     for (const RequestId request : decision.superseded) {
-      if (auto found = replies_.extract(request)) {
+      if (auto found = replies_.extract(request); !found.empty()) {
         superseded.push_back(std::move(found.mapped()));
       }
     }

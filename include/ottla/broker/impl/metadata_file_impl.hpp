@@ -8,18 +8,53 @@
 #include <ottla/base/status.hpp>
 #include <ottla/broker/metadata_file.hpp>
 #include <ottla/env/small_file.hpp>
+#include <ottla/log/log_flush.hpp>
 #include <ottla/record/batch_builder.hpp>
 #include <ottla/record/batch_view.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
+namespace broker_impl {
+
+inline constexpr std::size_t largest_metadata = std::size_t{256} << 20;
+
+/// A whole batch begins somewhere in `rest`: what stands before it was whole once.
+inline bool batch_follows(Bytes rest, Offset next) {
+  for (std::size_t i = 1; i + batch_header_size <= rest.size(); ++i) {
+    if (rest[i + batch_position::magic] != std::byte{batch_magic}) {
+      continue;
+    }
+    BatchCursor batches(rest.subspan(i), metadata_file_name);
+    const BatchView* batch = batches.next();
+    if (batch != nullptr && batch->header().base_offset >= next) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace broker_impl
+
+template <FileSystem Fs>
+MetadataFile<Fs>::MetadataFile(Fs& fs, World& world, std::string directory, typename Fs::File file,
+                               Ref<DirectoryHealth> health)
+    : fs_(fs),
+      world_(world),
+      directory_(std::move(directory)),
+      path_(absl::StrCat(directory_, "/", av(metadata_file_name))),
+      health_(std::move(health)),
+      file_(std::move(file)) {}
+
 template <FileSystem Fs>
 absl::StatusOr<Ref<MetadataFile<Fs>>> MetadataFile<Fs>::open(Fs& fs, World& world,
-                                                             std::string directory) {
-  std::string path = absl::StrCat(directory, "/", av(metadata_file_name));
-  OTTLA_ASSIGN(auto file, fs.open(path, OpenMode::create, IoReason::metadata));
-  auto opened = make_ref<MetadataFile>(fs, world, std::move(path), std::move(file));
-  OTTLA_TRY(opened->scan([](const WrittenRecord&) { return absl::OkStatus(); }, true));
+                                                             std::string directory, bool clean,
+                                                             Ref<DirectoryHealth> health,
+                                                             std::string& cut) {
+  OTTLA_ASSIGN(auto file, fs.open(absl::StrCat(directory, "/", av(metadata_file_name)),
+                                  OpenMode::create, IoReason::metadata));
+  auto opened =
+      make_ref<MetadataFile>(fs, world, std::move(directory), std::move(file), std::move(health));
+  OTTLA_TRY(opened->recover(clean, cut));
   return opened;
 }
 
@@ -31,49 +66,58 @@ absl::Status MetadataFile<Fs>::damaged(std::int64_t position, std::string_view w
                             "adopted from their directories (their configs are lost)"));
 }
 
+/// After: `end_` and `next_` are behind the last whole batch. `corrupt` where that is not all.
 template <FileSystem Fs>
-absl::Status MetadataFile<Fs>::scan(absl::FunctionRef<absl::Status(const WrittenRecord&)> take,
-                                    bool cut_end) {
-  constexpr std::size_t largest = std::size_t{256} << 20;
-  OTTLA_ASSIGN(const std::string content, read_small_file(fs_, path_, largest));
+absl::Status MetadataFile<Fs>::scan(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) {
+  OTTLA_ASSIGN(const std::string content,
+               read_small_file(fs_, path_, broker_impl::largest_metadata));
   BatchCursor batches(as_bytes(content), path_);
-  Offset next(0);
+  end_ = 0;
+  next_ = Offset(0);
   while (const BatchView* batch = batches.next()) {
-    if (batch->header().base_offset != next) {
-      return damaged(static_cast<std::int64_t>(batches.position() - batch->size()),
-                     "an offset out of order");
+    if (batch->header().base_offset != next_) {
+      return damaged(end_, "an offset out of order");
     }
     RecordCursor records = batch->records();
+    Offset next = next_;
     while (const RecordView* record = records.next()) {
       WrittenRecord written{.key = record->key(), .value = record->value(), .offset = next};
       OTTLA_TRY(take(written));
       ++next;
     }
     OTTLA_TRY(records.status());
+    end_ = static_cast<std::int64_t>(batches.position());
+    next_ = next;
   }
-  const auto end = static_cast<std::int64_t>(batches.position());
-  const auto size = static_cast<std::int64_t>(content.size());
   if (!batches.ok()) {
-    // A batch is written by one call: only the last one can be unfinished.
-    const BatchVerdict verdict = batches.verdict();
-    const Bytes rest = as_bytes(content).subspan(batches.position());
-    const bool at_end =
-        verdict == BatchVerdict::whole && scan_batch(rest, rest.size()).size == rest.size();
-    if (!at_end) {
-      return damaged(end, sv(batches.status().message()));
-    }
+    return damaged(end_, sv(batches.status().message()));
   }
-  if (end < size && cut_end) {
-    OTTLA_TRY(file_->truncate(end, IoReason::recover_cut));
+  return end_ == static_cast<std::int64_t>(content.size()) ? absl::OkStatus()
+                                                           : damaged(end_, "an unfinished batch");
+}
+
+template <FileSystem Fs>
+absl::Status MetadataFile<Fs>::recover(bool clean, std::string& cut) {
+  const absl::Status found = scan([](const WrittenRecord&) { return absl::OkStatus(); });
+  if (found.ok() || fault(found) != Fault::corrupt) {
+    return found;
   }
-  end_ = end;
-  next_ = next;
-  return absl::OkStatus();
+  OTTLA_ASSIGN(const std::string content,
+               read_small_file(fs_, path_, broker_impl::largest_metadata));
+  const Bytes rest = as_bytes(content).subspan(static_cast<std::size_t>(end_));
+  // A batch is synced before the next one is written: only the last can be torn.
+  if (clean || broker_impl::batch_follows(rest, next_)) {
+    return found;
+  }
+  cut = absl::StrCat(path_, ".cut");
+  OTTLA_TRY(replace_small_file(fs_, cut, rest, Durability::written, IoReason::recover_cut));
+  OTTLA_TRY(file_->truncate(end_, IoReason::recover_cut));
+  return file_->sync(IoReason::recover_cut);
 }
 
 template <FileSystem Fs>
 absl::Status MetadataFile<Fs>::load(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) {
-  return scan(take, false);
+  return scan(take);
 }
 
 template <FileSystem Fs>
@@ -98,19 +142,39 @@ absl::StatusOr<SharedBytes> MetadataFile<Fs>::batch_of(std::span<const MachineRe
 template <FileSystem Fs>
 absl::StatusOr<Offset> MetadataFile<Fs>::write(std::span<const MachineRecord> records) {
   OTTLA_TRY(failed_);
+  OTTLA_TRY(health_->check());
   OTTLA_ASSIGN(const SharedBytes batch, batch_of(records, next_));
   const Bytes piece = batch.bytes();
   if (absl::Status written = file_->write(end_, std::span(&piece, 1), IoReason::metadata);
       !written.ok()) {
-    if (absl::Status undone = file_->truncate(end_, IoReason::undo_append); !undone.ok()) {
-      failed_ = annotate(undone, "the metadata log cannot be written any more");
-    }
-    return written;
+    return undo(std::move(written));
   }
+  absl::Status synced = file_->sync(IoReason::metadata);
+  if (synced.ok() && !entry_synced_) {
+    synced = fs_.sync_directory(directory_, IoReason::metadata);
+  }
+  if (not_tried(synced)) {
+    return undo(std::move(synced));
+  }
+  if (!synced.ok()) {  // final (W5)
+    health_->fail();
+    failed_ = annotate(synced, "the metadata log cannot be written any more");
+    return failed_;
+  }
+  entry_synced_ = true;
   const Offset base = next_;
   end_ += static_cast<std::int64_t>(piece.size());
   next_ += static_cast<std::int64_t>(records.size());
   return base;
+}
+
+/// Nothing of the change stays in the file.
+template <FileSystem Fs>
+absl::Status MetadataFile<Fs>::undo(absl::Status why) {
+  if (absl::Status undone = file_->truncate(end_, IoReason::undo_append); !undone.ok()) {
+    failed_ = annotate(undone, "the metadata log cannot be written any more");
+  }
+  return why;
 }
 
 template <FileSystem Fs>
@@ -157,13 +221,9 @@ absl::Status MetadataFile<Fs>::rewrite_when_large() {
 }
 
 template <FileSystem Fs>
-absl::Status MetadataFile<Fs>::sync() {
-  return file_->sync(IoReason::metadata);
-}
-
-template <FileSystem Fs>
 absl::Status MetadataFile<Fs>::close() {
-  return file_->close();
+  OTTLA_TRY(file_->close());
+  return failed_;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

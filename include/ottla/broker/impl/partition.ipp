@@ -41,11 +41,25 @@ OTTLA_INLINE void unstamp_again(SealedBatch& batch) {
 }
 
 OTTLA_INLINE SealedBatch batch_again(const SharedBytes& frozen) {
-  SealedBatch batch = frozen.empty() ? SealedBatch() : SealedBatch::copy_of(frozen.bytes());
+  SealedBatch batch;
+  guarded([&] {
+    if (!frozen.empty()) {
+      batch = SealedBatch::copy_of(frozen.bytes());
+    }
+  }).IgnoreError();
   if (!batch.empty()) {
     unstamp_again(batch);
   }
   return batch;
+}
+
+OTTLA_INLINE absl::Status named(const absl::Status& status, const TopicPartition& partition) {
+  absl::Status longer = guarded([&] { return annotate(status, partition.to_string()); });
+  return longer.message().empty() ? status : longer;
+}
+
+OTTLA_INLINE absl::StatusOr<bool> await(World& world, Doorbell& bell, SteadyTime deadline) {
+  return guarded([&]() -> absl::StatusOr<bool> { return world.await(bell, deadline); });
 }
 
 }  // namespace broker_impl

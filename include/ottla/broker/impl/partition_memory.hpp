@@ -6,9 +6,12 @@
 #include <cstddef>
 #include <vector>
 
-#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
+#include <ottla/base/doorbell.hpp>
+#include <ottla/base/topic_partition.hpp>
 #include <ottla/broker/reply_queue.hpp>
+#include <ottla/env/world.hpp>
 #include <ottla/log/hot_tail.hpp>
 #include <ottla/log/staged_batches.hpp>
 #include <ottla/record/sealed_batch.hpp>
@@ -27,5 +30,9 @@ void drop_staged(StagedBatches& staged, std::vector<SharedBytes>& dropped);
 void unstamp_again(SealedBatch& batch);
 /// A refused batch as its producer sealed it; empty where there was none, or there is no memory.
 SealedBatch batch_again(const SharedBytes& frozen);
+/// Of `partition`; as it is where there is no memory to say so.
+absl::Status named(const absl::Status& status, const TopicPartition& partition);
+/// Waits for `bell`, which is in `world`'s hands meanwhile: whether it was rung, or why not.
+absl::StatusOr<bool> await(World& world, Doorbell& bell, SteadyTime deadline);
 
 }  // namespace ottla::inline OTTLA_ABI::broker_impl

@@ -7,6 +7,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/partition.hpp>
 
@@ -47,6 +48,20 @@ absl::Status BasicPartition<Fs>::check_fetch(const FetchPartition& request) cons
 template <FileSystem Fs>
 std::size_t BasicPartition<Fs>::fetch(const FetchPartition& request, std::size_t max_bytes,
                                       bool at_least_one, FetchedPartition& into) {
+  const std::size_t before = into.slices.size();
+  std::size_t bytes = 0;
+  absl::Status fetched = guarded([&] { bytes = read(request, max_bytes, at_least_one, into); });
+  if (!fetched.ok()) {
+    into.slices.erase(into.slices.begin() + static_cast<std::ptrdiff_t>(before), into.slices.end());
+    into.status = std::move(fetched);
+    return 0;
+  }
+  return bytes;
+}
+
+template <FileSystem Fs>
+std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t max_bytes,
+                                     bool at_least_one, FetchedPartition& into) {
   Lock lock(mutex_);
   used_ = true;
   if (state_ == State::open && request.offset >= visible() && staged_.waiting_bytes() > 0 &&

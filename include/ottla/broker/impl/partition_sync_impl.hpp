@@ -5,10 +5,9 @@
 
 #include <algorithm>
 
-#include <absl/strings/str_cat.h>
-
 #include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
+#include <ottla/broker/impl/partition_memory.hpp>
 #include <ottla/broker/partition.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -22,8 +21,9 @@ absl::Status BasicPartition<Fs>::sync_to(Offset target, SteadyTime deadline) {
     }
     if (!syncing_) {
       sync_once(FlushScope::data);
-    } else if (!wait_for(sync_bells_, deadline)) {
-      return too_slow("the disk did not sync in time; the records may still become durable");
+    } else {
+      OTTLA_TRY(wait_for(sync_bells_, deadline,
+                         "the disk did not sync in time; the records may still become durable"));
     }
     OTTLA_TRY(refusal());
   }
@@ -33,17 +33,20 @@ absl::Status BasicPartition<Fs>::sync_to(Offset target, SteadyTime deadline) {
 template <FileSystem Fs>
 void BasicPartition<Fs>::sync_once(FlushScope scope) {
   syncing_ = true;
-  auto flush = log_.plan_flush(scope);
+  BasicLogFlush<Fs> flush;
+  absl::Status synced = guarded([&] { flush = log_.plan_flush(scope); });
   const std::uint64_t bytes = written_bytes_;
   mutex_.unlock();
-  const absl::Status synced =
-      flush.empty() ? absl::OkStatus() : guarded([&] { return flush.run(); });
+  if (synced.ok() && !flush.empty()) {
+    synced = guarded([&] { return flush.run(); });
+  }
   mutex_.lock();
   syncing_ = false;
   ++metrics_.syncs;
   AfterLock todo;
   if (synced.ok()) {
-    log_.flushed(flush);
+    // What it forgets for want of memory is which segments are sealed: recovery reads them.
+    guarded([&] { log_.flushed(flush); }).IgnoreError();
     durable_bytes_ = std::max(durable_bytes_, bytes);
   } else {
     // Final (W5), for whoever waits and for those who come: the pages may be gone. One that was not
@@ -51,8 +54,7 @@ void BasicPartition<Fs>::sync_once(FlushScope scope) {
     const bool again = not_tried(synced);
     absl::Status& failed = again ? sync_refused_ : sync_failed_;
     failed = error(ErrorCode::kafka_storage_error, again ? fault(synced) : Fault::io,
-                   absl::StrCat(options_.partition.to_string(), ": ", synced.message()),
-                   Outcome::unknown);
+                   sv(broker_impl::named(synced, options_.partition).message()), Outcome::unknown);
     syncs_refused_ += again ? 1 : 0;
     replies_.fail_durable(log_.end(), failed);
     todo.problem = synced;
@@ -92,9 +94,7 @@ absl::Status BasicPartition<Fs>::flush(FlushScope scope, SteadyTime deadline) {
   const Offset target = log_.end();
   if (scope == FlushScope::sealed) {
     while (syncing_) {
-      if (!wait_for(sync_bells_, deadline)) {
-        return too_slow("the disk did not sync in time");
-      }
+      OTTLA_TRY(wait_for(sync_bells_, deadline, "the disk did not sync in time"));
       OTTLA_TRY(refusal());
     }
     OTTLA_TRY(sync_failed_);

@@ -80,6 +80,12 @@ void BasicPartition<Fs>::rest() {
   if (waiters_.empty()) {
     waiters_.release_memory();
   }
+  if (last_ends_) {
+    return;  // whoever closes has the log
+  }
+  const auto view = log_.view();
+  lock.unlock();
+  view.rest();
 }
 
 // ── files ─────────────────────────────────────────────────────────────────────────────────────
@@ -90,9 +96,11 @@ absl::Status BasicPartition<Fs>::with_files(SteadyTime deadline,
   AfterLock todo;
   Lock lock(mutex_);
   OTTLA_TRY(refusal());
-  if (!take_write_baton(deadline)) {
-    return error(Fault::timed_out,
-                 absl::StrCat(options_.partition.to_string(), ": the disk is busy; try again"));
+  if (absl::Status taken = take_write_baton(deadline); !taken.ok()) {
+    return fault(taken) != Fault::timed_out ? taken : guarded([&] {
+      return error(Fault::timed_out,
+                   absl::StrCat(options_.partition.to_string(), ": the disk is busy; try again"));
+    });
   }
   absl::Status worked = refusal();
   if (worked.ok()) {
@@ -131,7 +139,13 @@ absl::Status BasicPartition<Fs>::tick(Checkpoint checkpoint) {
   const Offset high_watermark = ends().visible;
   const absl::Status ticked = with_files(deadline, [&]() -> absl::Status {
     OTTLA_ASSIGN(const Offset start, log_.retention_start(high_watermark, world_.wall_now()));
-    return take_files_away(checkpoint, start);
+    OTTLA_TRY(take_files_away(checkpoint, start));
+    const bool lost = [&] {
+      Lock lock(mutex_);
+      return !removing_;
+    }();
+    // A task that there was no memory for is made up for here.
+    return lost ? remove_some(world_.steady_now()) : absl::OkStatus();
   });
   const bool not_now = fault(ticked) == Fault::timed_out || fault(ticked) == Fault::closed;
   return not_now ? absl::OkStatus() : ticked;
@@ -165,7 +179,22 @@ void BasicPartition<Fs>::remove_files_at(SteadyTime when) {
       return;
     }
   }
-  world_.post_at(when, [self = Ref<BasicPartition>(this)] { self->remove_files(); });
+  const absl::Status posted = guarded(
+      [&] { world_.post_at(when, [self = Ref<BasicPartition>(this)] { self->remove_files(); }); });
+  if (!posted.ok()) {
+    Lock lock(mutex_);
+    removing_ = false;  // the next tick sees to it
+  }
+}
+
+/// With the write baton.
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::remove_some(SteadyTime now) {
+  OTTLA_ASSIGN(const std::optional<SteadyTime> next, log_.remove_deleted(now));
+  if (next) {
+    remove_files_at(std::max(*next, after(now, std::chrono::milliseconds(1))));
+  }
+  return absl::OkStatus();
 }
 
 template <FileSystem Fs>
@@ -175,15 +204,10 @@ void BasicPartition<Fs>::remove_files() {
     removing_ = false;
   }
   const SteadyTime now = world_.steady_now();
-  std::optional<SteadyTime> next = after(now, std::chrono::seconds(1));
   const absl::Status removed =
-      with_files(after(now, std::chrono::milliseconds(20)), [&]() -> absl::Status {
-        OTTLA_ASSIGN(next, log_.remove_deleted(now));
-        return absl::OkStatus();
-      });
-  const bool again = removed.ok() || fault(removed) == Fault::timed_out;
-  if (again && next) {
-    remove_files_at(std::max(*next, after(now, std::chrono::milliseconds(1))));
+      with_files(after(now, std::chrono::milliseconds(20)), [&] { return remove_some(now); });
+  if (fault(removed) == Fault::timed_out || fault(removed) == Fault::no_memory) {
+    remove_files_at(after(now, std::chrono::seconds(1)));
   }
 }
 
@@ -192,11 +216,11 @@ void BasicPartition<Fs>::remove_files() {
 /// Both batons are this thread's. The write baton is kept.
 template <FileSystem Fs>
 bool BasicPartition<Fs>::wait_until_alone(SteadyTime deadline) {
-  if (!take_write_baton(deadline)) {
+  if (!take_write_baton(deadline).ok()) {
     return false;
   }
   while (syncing_) {
-    if (!wait_for(sync_bells_, deadline)) {
+    if (!wait_for(sync_bells_, deadline, "the disk did not sync in time").ok()) {
       AfterLock given;
       give_write_baton(given);
       mutex_.unlock();

@@ -31,6 +31,14 @@ BasicPartition<Fs>::BasicPartition(World& world, BasicLog<Fs> log, PartitionOpti
 template <FileSystem Fs>
 BasicPartition<Fs>::~BasicPartition() {
   tails_->used.fetch_sub(static_cast<std::int64_t>(tail_.bytes()), std::memory_order_relaxed);
+  // Not closed, and the world that would have written them has ended.
+  replies_.fail_all(error(ErrorCode::not_leader_or_follower, Fault::closed,
+                          "the broker ended before the records were written", Outcome::unknown));
+  replies_.settle(next_offset_, next_offset_);
+  std::array<ReplyQueue::Entry, 1> entry;
+  while (replies_.take(entry) > 0) {
+    entry[0].reply->done(std::move(entry[0].problem), {});
+  }
 }
 
 // ── whether ───────────────────────────────────────────────────────────────────────────────────
@@ -41,8 +49,10 @@ absl::Status BasicPartition<Fs>::refusal() const {
     case State::open:
       return absl::OkStatus();
     case State::removed:
-      return error(ErrorCode::unknown_topic_id,
-                   absl::StrCat("topic of ", options_.partition.to_string(), " was deleted"));
+      return guarded([&] {
+        return error(ErrorCode::unknown_topic_id,
+                     absl::StrCat("topic of ", options_.partition.to_string(), " was deleted"));
+      });
     case State::closing:
     case State::closed:
       break;
@@ -55,22 +65,29 @@ template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::writable() const {
   OTTLA_TRY(refusal());
   if (const Damage* damage = log_.damage(); damage != nullptr) {
-    return error(
-        ErrorCode::kafka_storage_error, Fault::corrupt,
-        absl::StrCat(damage->file, " is damaged at byte ", damage->position, " (", damage->why,
-                     "): what lies before it can be read, nothing is appended"));
+    return guarded([&] {
+      return error(
+          ErrorCode::kafka_storage_error, Fault::corrupt,
+          absl::StrCat(damage->file, " is damaged at byte ", damage->position, " (", damage->why,
+                       "): what lies before it can be read, nothing is appended"));
+    });
   }
   if (!sync_failed_.ok()) {
-    return error(ErrorCode::kafka_storage_error, Fault::io,
-                 absl::StrCat("nothing is appended any more: ", sync_failed_.message()));
+    const absl::Status why = sync_failed_;
+    return guarded([&] {
+      return error(ErrorCode::kafka_storage_error, Fault::io,
+                   absl::StrCat("nothing is appended any more: ", why.message()));
+    });
   }
   return absl::OkStatus();
 }
 
 template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::too_slow(std::string_view what) const {
-  return error(ErrorCode::request_timed_out, Fault::timed_out,
-               absl::StrCat(options_.partition.to_string(), ": ", av(what)), Outcome::unknown);
+  return guarded([&] {
+    return error(ErrorCode::request_timed_out, Fault::timed_out,
+                 absl::StrCat(options_.partition.to_string(), ": ", av(what)), Outcome::unknown);
+  });
 }
 
 // ── staging ───────────────────────────────────────────────────────────────────────────────────
@@ -146,10 +163,15 @@ absl::Status BasicPartition<Fs>::make_room(std::size_t bytes) {
   while (!staged_.empty() && staged_.bytes() + bytes > options_.staged_bytes) {
     if (!writing_) {
       write_staged();
-    } else if (!wait_for(write_bells_, deadline)) {
-      return error(ErrorCode::request_timed_out,
-                   absl::StrCat(options_.partition.to_string(), ": ", staged_.bytes(),
-                                " bytes wait to be written, the disk does not keep up; try again"));
+    } else if (absl::Status rung = wait_for(write_bells_, deadline, "the disk does not keep up");
+               !rung.ok()) {
+      const std::size_t staged = staged_.bytes();
+      return fault(rung) != Fault::timed_out ? rung : guarded([&] {
+        return error(
+            ErrorCode::request_timed_out,
+            absl::StrCat(options_.partition.to_string(), ": ", staged,
+                         " bytes wait to be written, the disk does not keep up; try again"));
+      });
     }
     OTTLA_TRY(writable());
   }
@@ -166,36 +188,39 @@ bool BasicPartition<Fs>::wants_write() const {
 
 // ── the write baton ───────────────────────────────────────────────────────────────────────────
 
-/// The lock is let go; true when somebody rang.
+/// The lock is let go; ok when somebody rang, `late` when the deadline passed.
 template <FileSystem Fs>
-bool BasicPartition<Fs>::wait_for(std::vector<Ref<Doorbell>>& bells, SteadyTime deadline) {
-  const auto bell = make_ref<Doorbell>();
-  bells.push_back(bell);
+absl::Status BasicPartition<Fs>::wait_for(std::vector<Ref<Doorbell>>& bells, SteadyTime deadline,
+                                          std::string_view late) {
+  Ref<Doorbell> bell;
+  OTTLA_TRY(guarded([&] {
+    bell = make_ref<Doorbell>();
+    bells.push_back(bell);
+  }));
   mutex_.unlock();
-  const bool rung = world_.await(*bell, deadline);
+  const absl::StatusOr<bool> rung = broker_impl::await(world_, *bell, deadline);
   mutex_.lock();
-  if (!rung) {
-    std::erase(bells, bell);
+  if (rung.ok() && *rung) {
+    return absl::OkStatus();
   }
-  return rung;
+  std::erase(bells, bell);
+  return rung.ok() ? too_slow(late) : rung.status();
 }
 
 template <FileSystem Fs>
-bool BasicPartition<Fs>::take_write_baton(SteadyTime deadline) {
+absl::Status BasicPartition<Fs>::take_write_baton(SteadyTime deadline) {
   while (writing_) {
-    if (!wait_for(write_bells_, deadline)) {
-      return false;
-    }
+    OTTLA_TRY(wait_for(write_bells_, deadline, "the disk is busy"));
   }
   writing_ = true;
-  return true;
+  return absl::OkStatus();
 }
 
 template <FileSystem Fs>
 void BasicPartition<Fs>::give_write_baton(AfterLock& todo) {
   writing_ = false;
   todo.bells.swap(write_bells_);
-  if (staged_.waiting_bytes() > 0 && !timer_armed_ && state_ == State::open) {
+  if ((staged_.waiting_bytes() > 0 || device_due()) && !timer_armed_ && state_ == State::open) {
     timer_armed_ = todo.arm = true;  // the timer left it to this thread
   }
 }
@@ -275,7 +300,7 @@ void BasicPartition<Fs>::fail_staged(Offset range_end, const absl::Status& why, 
   todo.code = "write_failed";
   next_offset_ = log_.end();
   broker_impl::drop_staged(staged_, todo.failed);
-  const absl::Status named = annotate(why, options_.partition.to_string());
+  const absl::Status named = broker_impl::named(why, options_.partition);
   // Those that were not even tried are not there for sure.
   const absl::Status behind =
       error(error_code(named), fault(named), sv(named.message()), Outcome::not_written);
@@ -308,8 +333,9 @@ absl::Status BasicPartition<Fs>::write_out(Durability durability, SteadyTime dea
   while (log_.end() < target && failures_ == failures) {
     if (!writing_) {
       write_staged();
-    } else if (!wait_for(write_bells_, deadline)) {
-      return too_slow("the disk did not take the records in time; they may still be written");
+    } else {
+      OTTLA_TRY(wait_for(write_bells_, deadline,
+                         "the disk did not take the records in time; they may still be written"));
     }
     OTTLA_TRY(refusal());
   }
@@ -323,12 +349,31 @@ absl::Status BasicPartition<Fs>::write_out(Durability durability, SteadyTime dea
 
 template <FileSystem Fs>
 void BasicPartition<Fs>::arm_timer(SteadyTime due) {
-  const absl::Status armed = guarded(
-      [&] { world_.post_at(due, [self = Ref<BasicPartition>(this)] { self->timer_due(); }); });
-  if (!armed.ok()) {
-    Lock lock(mutex_);
-    timer_armed_ = false;  // the next batch tries again
+  const auto post = [&] {
+    return guarded(
+        [&] { world_.post_at(due, [self = Ref<BasicPartition>(this)] { self->timer_due(); }); });
+  };
+  while (!post().ok() && work_off()) {
   }
+}
+
+/// True when something is left to be done. A sync that is refused is left to whoever comes next.
+template <FileSystem Fs>
+bool BasicPartition<Fs>::work_off() {
+  Lock lock(mutex_);
+  if (state_ == State::open && !writing_ && staged_.waiting_bytes() > 0) {
+    write_staged();
+  }
+  bool synced = true;
+  if (device_due()) {
+    const std::uint64_t refused = syncs_refused_;
+    sync_once(FlushScope::data);
+    synced = syncs_refused_ == refused;
+  }
+  const bool more = state_ == State::open && !writing_ &&
+                    (staged_.waiting_bytes() > 0 || (synced && device_due()));
+  timer_armed_ = more;
+  return more;
 }
 
 /// Writes what waits too long. Where others have written since it was armed, that is not much, and
@@ -404,8 +449,10 @@ void BasicPartition<Fs>::carry_out(AfterLock& todo) {
     deliver();
   }
   if (!todo.problem.ok() && options_.events) {
-    options_.events->tell(EventLevel::error, todo.code, options_.partition.to_string(),
-                          sv(todo.problem.message()));
+    guarded([&] {
+      options_.events->tell(EventLevel::error, todo.code, options_.partition.to_string(),
+                            sv(todo.problem.message()));
+    }).IgnoreError();
   }
 }
 

@@ -101,6 +101,8 @@ class DescriptorCache final : public Counted {
 
   absl::StatusOr<std::unique_ptr<OpenFile>> open(std::string_view path, int flags);
   absl::StatusOr<Pin> pin(OpenFile& file);
+  /// Evicts it, unless it is pinned, has no name, or must be synced before.
+  void rest(OpenFile& file);
   /// Closes, and answers what that or an earlier sync failed with. Before: `pin` is not called any
   /// more.
   absl::Status close(OpenFile& file);
@@ -130,6 +132,9 @@ class DescriptorCache final : public Counted {
   static std::optional<Pin> try_pin(OpenFile& file);
   bool evict_one();
   OpenFile* take_victim(int& descriptor) OTTLA_REQUIRES(mutex_);
+  static bool must_sync(const OpenFile& file);
+  int take_idle(OpenFile& file) OTTLA_REQUIRES(mutex_);
+  void evict(OpenFile& file, int descriptor);
   int take_out(OpenFile& file);
   void note_failure(OpenFile& file, int failure) OTTLA_REQUIRES(mutex_);
   void enter_ring(OpenFile& file, OwnedDescriptor& opened, std::uint64_t pins)

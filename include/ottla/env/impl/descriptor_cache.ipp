@@ -209,6 +209,11 @@ OTTLA_INLINE int DescriptorCache::take_out(OpenFile& file) {
   return descriptor;
 }
 
+OTTLA_INLINE bool DescriptorCache::must_sync(const OpenFile& file) {
+  return file.dirty.load(std::memory_order_relaxed) &&
+         file.sync_asked.load(std::memory_order_relaxed);
+}
+
 OTTLA_INLINE bool DescriptorCache::evict_one() {
   Lock lock(mutex_);
   int descriptor = -1;
@@ -217,26 +222,61 @@ OTTLA_INLINE bool DescriptorCache::evict_one() {
     return false;
   }
   lock.unlock();
-  const bool dirty = file->dirty.load(std::memory_order_relaxed);
+  evict(*file, descriptor);
+  return true;
+}
+
+OTTLA_INLINE void DescriptorCache::rest(OpenFile& file) {
+  if (file.state.load(std::memory_order_relaxed) == 0 || must_sync(file) || !made_in_.here()) {
+    return;
+  }
+  int descriptor = -1;
+  {
+    Lock lock(mutex_);
+    if (file.nameless || file.held > 0) {
+      return;
+    }
+    descriptor = take_idle(file);
+  }
+  if (descriptor >= 0) {
+    evict(file, descriptor);
+  }
+}
+
+// Before: it is marked as being evicted.
+OTTLA_INLINE void DescriptorCache::evict(OpenFile& file, int descriptor) {
+  const bool dirty = file.dirty.load(std::memory_order_relaxed);
   int failure = 0;
-  if (dirty && file->sync_asked.load(std::memory_order_relaxed)) {
+  if (must_sync(file)) {
     if (uninterrupted([&] { return ::fdatasync(descriptor); }) != 0) {
       failure = errno;
     } else {
-      file->dirty.store(false, std::memory_order_relaxed);
+      file.dirty.store(false, std::memory_order_relaxed);
     }
   }
   if (::close(descriptor) != 0 && errno != EINTR && dirty && failure == 0) {
     failure = errno;
   }
-  lock.lock();
-  file->evicting = false;
-  if (failure != 0) {
-    note_failure(*file, failure);
+  {
+    Lock lock(mutex_);
+    file.evicting = false;
+    if (failure != 0) {
+      note_failure(file, failure);
+    }
   }
-  lock.unlock();
   changed_.notify_all();
-  return true;
+}
+
+// Marks it as being evicted and answers its descriptor, or -1: somebody uses it.
+OTTLA_INLINE int DescriptorCache::take_idle(OpenFile& file) {
+  std::uint64_t state = file.state.load(std::memory_order_relaxed);
+  if (state == 0 || pins_in(state) != 0 ||
+      !file.state.compare_exchange_strong(state, 0, std::memory_order_acquire)) {
+    return -1;
+  }
+  file.evicting = true;
+  leave_ring(file);
+  return descriptor_in(state);
 }
 
 // Up to three rounds of the hand: the first forgives use, the second spares what must be synced,
@@ -248,18 +288,13 @@ OTTLA_INLINE OpenFile* DescriptorCache::take_victim(int& descriptor) {
     if (file.nameless || file.held > 0) {
       continue;
     }
-    const bool must_sync = file.dirty.load(std::memory_order_relaxed) &&
-                           file.sync_asked.load(std::memory_order_relaxed);
+    const bool sync_first = must_sync(file);
     if (step < 2 * ring_.size() &&
-        (file.used.exchange(false, std::memory_order_relaxed) || must_sync)) {
+        (file.used.exchange(false, std::memory_order_relaxed) || sync_first)) {
       continue;
     }
-    std::uint64_t state = file.state.load(std::memory_order_relaxed);
-    if (pins_in(state) == 0 &&
-        file.state.compare_exchange_strong(state, 0, std::memory_order_acquire)) {
-      descriptor = descriptor_in(state);
-      file.evicting = true;
-      leave_ring(file);
+    descriptor = take_idle(file);
+    if (descriptor >= 0) {
       return &file;
     }
   }

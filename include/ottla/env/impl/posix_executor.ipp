@@ -66,10 +66,11 @@ OTTLA_INLINE absl::Status ExecutorState::start_thread(std::string_view name, Tas
   }
   lock.unlock();
   thread_ended_.notify_all();
-  return failure == 0
-             ? absl::OkStatus()
-             : error(Fault::no_memory, absl::StrCat("cannot start the thread ", av(name),
-                                                    "; raise the limit on threads (ulimit -u)"));
+  return failure == 0 ? absl::OkStatus()
+                      : error(Fault::no_memory,
+                              absl::StrCat("cannot start the thread ", av(name),
+                                           "; raise the limit on threads (ulimit -u) or memory "
+                                           "(ulimit -v)"));
 }
 
 OTTLA_INLINE void* ExecutorState::thread_main(void* argument) {
@@ -359,12 +360,17 @@ OTTLA_INLINE PosixExecutor::~PosixExecutor() {
 
 OTTLA_INLINE void PosixExecutor::post(Task task) {
   if (made_in_.here()) {
-    state_->post(std::move(task));
+    const Ref<env_impl::ExecutorState> alive = state_;  // the task may hold the last handle
+    alive->post(std::move(task));
   }
 }
 
 OTTLA_INLINE TimerId PosixExecutor::post_at(SteadyTime when, Task task) {
-  return made_in_.here() ? state_->post_at(when, std::move(task)) : no_timer;
+  if (!made_in_.here()) {
+    return no_timer;
+  }
+  const Ref<env_impl::ExecutorState> alive = state_;
+  return alive->post_at(when, std::move(task));
 }
 
 OTTLA_INLINE bool PosixExecutor::cancel(TimerId timer) {

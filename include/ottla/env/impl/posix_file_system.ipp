@@ -198,6 +198,12 @@ OTTLA_INLINE absl::Status PosixFile::sync(IoReason) {
   return absl::OkStatus();
 }
 
+OTTLA_INLINE void PosixFile::rest() {
+  if (file_ != nullptr) {
+    file_->cache->rest(*file_);
+  }
+}
+
 OTTLA_INLINE absl::Status PosixFile::reserve(std::int64_t size, IoReason) {
   if (file_ == nullptr) {
     return env_impl::file_closed();

@@ -41,6 +41,7 @@ class PosixFile {
   absl::Status truncate(std::int64_t size, IoReason why);
   absl::Status sync(IoReason why);
   absl::Status reserve(std::int64_t size, IoReason why);
+  void rest();
   absl::Status close();
 
  private:

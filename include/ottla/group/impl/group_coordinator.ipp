@@ -54,6 +54,23 @@ struct Refusal {
   }
 };
 
+/// To whoever brought an event that is no client's.
+inline void answer_done(const GroupCoordinator::Event& event, ErrorCode error,
+                        GroupDecision& decision) {
+  const RequestId request = std::visit(
+      [](const auto& its) {
+        if constexpr (requires { its.request.value(); }) {
+          return its.request;
+        } else {
+          return RequestId();
+        }
+      },
+      event);
+  if (request != RequestId()) {
+    decision.answer(request, OffsetDeleteResponse{.error = error});
+  }
+}
+
 }  // namespace group_impl
 
 OTTLA_INLINE const ClassicGroup* GroupCoordinator::find(std::string_view group) const {
@@ -70,9 +87,14 @@ OTTLA_INLINE GroupDecision GroupCoordinator::decide(const Event& event, Now now)
     decide_on(*due, now, decision);
   } else if (const auto* loaded = std::get_if<Loaded>(&event)) {
     decide_on(*loaded, now, decision);
+  } else if (const auto* deleted = std::get_if<PartitionsDeleted>(&event)) {
+    offsets_.remove_partitions(deleted->partitions, decision.records);
   } else {
-    offsets_.remove_partitions(std::get<PartitionsDeleted>(event).partitions, decision.records);
+    for (const OffsetsRevised::One& one : std::get<OffsetsRevised>(event).offsets) {
+      offsets_.revise(one.group, one.partition, one.to, decision.records);
+    }
   }
+  group_impl::answer_done(event, ErrorCode::none, decision);
   return decision;
 }
 
@@ -85,6 +107,7 @@ OTTLA_INLINE GroupDecision GroupCoordinator::decide_failed(const Event& event, E
   }
   const auto* asked = std::get_if<Asked>(&event);
   if (asked == nullptr) {
+    group_impl::answer_done(event, why, decision);
     return decision;
   }
   const auto* sync = std::get_if<SyncGroupRequest>(&asked->request);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps what recovery cuts off a log: `<base>.log.cut-<n>` beside it, n counting up. The newest few
-// stay; so do 16 MiB of a tail, not counting zeros at its end.
+// Keeps what recovery cuts off a log: `<base>.log.cut-<n>` beside it, n counting recoveries. What
+// the newest few cut stays, all of it; of a tail 16 MiB, not counting zeros at its end.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,7 @@
 
 namespace ottla::inline OTTLA_ABI::log_impl {
 
-inline constexpr std::int64_t max_cut_files = 8;
+inline constexpr std::int64_t kept_recoveries = 8;
 inline constexpr std::int64_t max_kept_tail = std::int64_t{16} << 20;
 
 /// Calls `use(bytes, position)` with [from, to) in pieces.
@@ -56,9 +57,10 @@ class CutKeeper {
   /// `kept`: names of those that are there.
   CutKeeper(LogPlace<Fs>& place, const std::vector<std::string>& kept) : place_(place) {
     for (const std::string& name : kept) {
-      kept_.emplace_back(*cut_number(name), name);
+      kept_.push_back({*cut_number(name), base_of(name), name});
     }
     std::sort(kept_.begin(), kept_.end());
+    number_ = kept_.empty() ? 0 : kept_.back().number;
   }
 
   struct Kept {
@@ -123,19 +125,36 @@ class CutKeeper {
     return file.close();
   }
 
-  /// Makes room for one more.
+  struct Cut {
+    std::int64_t number;
+    Offset base;
+    std::string name;
+    auto operator<=>(const Cut&) const = default;
+  };
+
+  static Offset base_of(std::string_view name) {
+    return *offset_of_file_name(name.substr(0, name.find(cut_infix)), "");
+  }
+
+  /// A recovery goes from the highest segment down, and so does one that goes on where it was
+  /// interrupted: what does not lie below all of the last one's begins another. Then room is made.
   absl::StatusOr<std::string> next_name(Offset base) {
-    while (static_cast<std::int64_t>(kept_.size()) >= max_cut_files) {
-      OTTLA_TRY(place_.files.remove(place_.path(kept_.front().second), why));
+    const bool goes_on =
+        number_ > 0 && std::none_of(kept_.begin(), kept_.end(), [&](const Cut& cut) {
+          return cut.number == number_ && cut.base <= base;
+        });
+    number_ += goes_on ? 0 : 1;
+    while (!kept_.empty() && kept_.front().number <= number_ - kept_recoveries) {
+      OTTLA_TRY(place_.files.remove(place_.path(kept_.front().name), why));
       kept_.erase(kept_.begin());
     }
-    const std::int64_t number = kept_.empty() ? 1 : kept_.back().first + 1;
-    kept_.emplace_back(number, absl::StrCat(offset_file_name(base, cut_infix), number));
-    return kept_.back().second;
+    kept_.push_back({number_, base, absl::StrCat(offset_file_name(base, cut_infix), number_)});
+    return kept_.back().name;
   }
 
   LogPlace<Fs>& place_;
-  std::vector<std::pair<std::int64_t, std::string>> kept_;
+  std::vector<Cut> kept_;
+  std::int64_t number_ = 0;  // of the last recovery
 };
 
 }  // namespace ottla::inline OTTLA_ABI::log_impl

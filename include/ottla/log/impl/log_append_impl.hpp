@@ -30,9 +30,11 @@ template <FileSystem Fs>
 absl::Status BasicLog<Fs>::check_writable() const {
   OTTLA_TRY(health_->check());
   if (const Damage* damaged = damage(); damaged != nullptr) {
-    return error(ErrorCode::kafka_storage_error, Fault::corrupt,
-                 absl::StrCat(damaged->file, " is damaged at byte ", damaged->position, " (",
-                              damaged->why, "): no appends until a repair is chosen"));
+    return error(
+        ErrorCode::kafka_storage_error, Fault::corrupt,
+        absl::StrCat(damaged->file, " is damaged at byte ", damaged->position, " (", damaged->why,
+                     "): it takes no appends; restore the file from a backup, or delete the "
+                     "topic"));
   }
   return absl::OkStatus();
 }
@@ -239,11 +241,11 @@ absl::Status BasicLog<Fs>::write_manifest(const std::string& lines, Durability d
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::write_notes(Timestamp now) {
   const bool soon = noted_ && now >= *noted_ && now - *noted_ < 1000;
-  if (sealed_.empty() && (!synced_ || soon)) {
+  if (sealed_.empty() && era_noted_ && (!synced_ || soon)) {
     return absl::OkStatus();
   }
-  noted_ = now;
-  std::string lines;
+  noted_ = synced_ ? now : noted_;
+  std::string lines = era_noted_ ? std::string() : manifest_.set_era(*manifest_.era());
   for (const SealedSegment& segment : sealed_) {
     lines += manifest_.add(segment);
   }
@@ -252,7 +254,9 @@ absl::Status BasicLog<Fs>::write_notes(Timestamp now) {
   }
   sealed_.clear();
   synced_.reset();
-  return write_manifest(lines, Durability::written);
+  OTTLA_TRY(write_manifest(lines, Durability::written));
+  era_noted_ = true;
+  return absl::OkStatus();
 }
 
 }  // namespace ottla::inline OTTLA_ABI

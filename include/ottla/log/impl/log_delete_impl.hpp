@@ -35,8 +35,14 @@ absl::StatusOr<Offset> BasicLog<Fs>::retention_start(Offset high_watermark, Time
   std::vector<SegmentFacts> facts;
   facts.reserve(list_->segments.size());
   for (const auto& entry : list_->segments) {
-    OTTLA_ASSIGN(const auto* segment, entry->segment());
-    facts.push_back({entry->base(), segment->size(), segment->largest_timestamp()});
+    if (entry.get() != active()) {
+      OTTLA_ASSIGN(const SegmentFacts its, entry->closed_facts());
+      facts.push_back(its);
+    }
+  }
+  if (active() != nullptr) {
+    OTTLA_ASSIGN(const auto* segment, active()->segment());
+    facts.push_back({active()->base(), segment->size(), segment->largest_timestamp()});
   }
   const std::size_t expired = expired_segments(facts, {start_, high_watermark, end_}, config_, now);
   if (expired == 0) {
@@ -58,6 +64,9 @@ absl::Status BasicLog<Fs>::delete_files(const Ref<LogSegment>& segment, SteadyTi
   if (!renamed.ok() && fault(place_->files.status(segment->path()).status()) != Fault::not_found) {
     segment->keep();
     return renamed;
+  }
+  if (Segment* opened = segment->if_open(); opened != nullptr) {
+    opened->rest();
   }
   deleted_.push_back({segment, after(now, config_.file_delete_delay)});
   return absl::OkStatus();
@@ -104,6 +113,9 @@ absl::StatusOr<std::optional<SteadyTime>> BasicLog<Fs>::remove_deleted(SteadyTim
   for (std::size_t i = 0; i < deleted_.size();) {
     const Deleted& entry = deleted_[i];
     if (entry.due <= now && entry.segment->retire(LogSegment::Gone::deleted)) {
+      if (Segment* opened = entry.segment->if_open(); opened != nullptr) {
+        opened->close().IgnoreError();  // a view keeps it; nobody reads it any more
+      }
       OTTLA_ASSIGN(const bool removed,
                    ottla::remove_deleted(place_->files, place_->directory, entry.segment->base()));
       if (!removed) {

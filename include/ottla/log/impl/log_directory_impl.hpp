@@ -33,6 +33,8 @@ LogOpening BasicLogDirectory<Fs>::take_opening(const TopicPartition& partition, 
   LogOpening opening;
   opening.last_stop = last_stop_;
   opening.now = now;
+  opening.era = run_.era;
+  opening.rewrite_tail = run_.rewrite_tail;
   opening.recovery_point = offset(CheckpointKind::recovery_point, partition).value_or(Offset(0));
   opening.log_start = offset(CheckpointKind::log_start, partition).value_or(Offset(0));
   if (const auto end = clean_ends_.find(name); end != clean_ends_.end()) {
@@ -47,9 +49,6 @@ LogOpening BasicLogDirectory<Fs>::take_opening(const TopicPartition& partition, 
   } else if (ours_) {
     // Closed by somebody before the last stop, or not at all: nothing is known of it.
     opening.last_stop = LastStop::system_crash;
-  } else {
-    opening.foreign = foreign_;
-    opening.rewrite_tail = rewrite_tail_;
   }
   return opening;
 }

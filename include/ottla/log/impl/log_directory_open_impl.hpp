@@ -40,11 +40,11 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(read_properties());
     OTTLA_TRY(list());
     decide();
+    OTTLA_TRY(foreign_ ? remove_side_files() : absl::OkStatus());
     OTTLA_TRY(remove_markers());
     OTTLA_TRY(remove_temporaries());
     OTTLA_TRY(write_properties());
-    OTTLA_TRY(directory_.replace(run_record_file, format_run_record(directory_.run_),
-                                 Durability::written, IoReason::open_directory));
+    OTTLA_TRY(write_run_record());
     return directory_.make_reserve();
   }
 
@@ -59,16 +59,33 @@ class BasicLogDirectory<Fs>::Opener {
     return *std::move(text);
   }
 
+  /// On a full disk a directory can be read all the same: without a record the next opening takes
+  /// this stop for a crash of the machine, which claims nothing.
+  absl::Status write_run_record() {
+    constexpr IoReason why = IoReason::open_directory;
+    const absl::Status written = directory_.replace(
+        run_record_file, format_run_record(directory_.run_), Durability::written, why);
+    if (fault(written) != Fault::no_space || new_) {
+      return written;
+    }
+    report_.findings.push_back(
+        absl::StrCat(directory_.path_, ": no space is left, not even for the record of this run"));
+    const absl::Status removed = directory_.files_->remove(directory_.in(run_record_file), why);
+    return fault(removed) == Fault::not_found ? absl::OkStatus() : removed;
+  }
+
   absl::Status read_markers() {
     OTTLA_ASSIGN(const VolumeId volume, directory_.files_->volume(directory_.path_));
-    directory_.run_ = {options_.process, volume, options_.run};
+    directory_.run_ = {options_.process, volume, options_.run, options_.run};
     OTTLA_ASSIGN(const auto run, read(run_record_file));
+    has_run_ = run.has_value();
     last_run_ = parse_run_record(run.value_or(""));
     OTTLA_ASSIGN(const auto clean, read(clean_stop_file));
     clean_ = parse_clean_stop(clean.value_or(""));
     OTTLA_ASSIGN(kafka_clean_, read(kafka_clean_stop_file));
     has_clean_ = clean.has_value();
     OTTLA_ASSIGN(const auto sums, read(file_sums_file));
+    used_ = has_run_ || directory_.files_->status(directory_.in(log_impl::reserve_file)).ok();
     directory_.sums_ = FileSums::parse(sums.value_or("")).value_or(FileSums());
     return absl::OkStatus();
   }
@@ -141,9 +158,10 @@ class BasicLogDirectory<Fs>::Opener {
 
   /// Whose stop it was, and how it came.
   void decide() {
-    const bool ours = kafka_clean_ == kafka_clean_stop_text && clean_ && last_run_ &&
-                      clean_->run == last_run_->run;
-    bool foreign = !ours && (has_clean_ || (kafka_clean_ && last_run_));
+    // Without a record: the sync of the markers failed, which all logs came through.
+    const bool same_run = !has_run_ || (last_run_ && clean_ && clean_->run == last_run_->run);
+    const bool ours = kafka_clean_ == kafka_clean_stop_text && clean_ && same_run;
+    bool foreign = !ours && (has_clean_ || (kafka_clean_ && used_));
     LastStop stop = LastStop::system_crash;
     if (kafka_clean_) {
       stop = LastStop::clean;
@@ -151,9 +169,6 @@ class BasicLogDirectory<Fs>::Opener {
       // Files of the same boot that are not ours: Kafka was here, and died.
       foreign = strange_files_;
       stop = foreign ? LastStop::system_crash : LastStop::process_crash;
-    }
-    if (options_.rewrite_tail && stop != LastStop::clean) {
-      stop = LastStop::system_crash;
     }
     if (ours) {
       for (const CleanStop::Partition& partition : clean_->partitions) {
@@ -163,13 +178,36 @@ class BasicLogDirectory<Fs>::Opener {
     if (foreign) {
       directory_.sums_ = FileSums();
     }
+    // Of what lies here some may be recovered, and some not, when the process dies.
+    const bool same_boot = last_run_ && last_run_->volume == directory_.run_.volume;
+    const bool same_era = same_boot && (ours || stop == LastStop::process_crash);
+    directory_.run_.era = same_era ? last_run_->era : options_.run;
+    // Without a record a sync failed, or nothing is known; after a restart the pages are the
+    // device's.
+    directory_.run_.rewrite_tail =
+        has_run_ ? same_boot && last_run_->rewrite_tail : stop != LastStop::clean;
     directory_.last_stop_ = report_.last_stop = stop;
-    directory_.foreign_ = report_.foreign = foreign;
+    foreign_ = report_.foreign = foreign;
     directory_.ours_ = ours;
-    directory_.rewrite_tail_ = options_.rewrite_tail;
   }
 
-  /// Both, before any other write, and for good (W11).
+  /// What ours say of files that others have changed since. For good: who opens the directory next
+  /// does not know of them any more. The markers, that tell of them, are still there.
+  absl::Status remove_side_files() {
+    for (const TopicPartition& partition : directory_.partitions_) {
+      const std::string path = directory_.path_of(partition);
+      const absl::Status removed = directory_.files_->remove(
+          absl::StrCat(path, "/", av(manifest_file)), IoReason::open_directory);
+      if (removed.ok()) {
+        OTTLA_TRY(directory_.files_->sync_directory(path, IoReason::open_directory));
+      } else if (fault(removed) != Fault::not_found) {
+        return removed;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  /// Both, before any other write of ours, and for good (W11).
   absl::Status remove_markers() {
     const auto remove = [&](std::string_view name) {
       return directory_.files_->remove(directory_.in(name), IoReason::open_directory);
@@ -179,7 +217,7 @@ class BasicLogDirectory<Fs>::Opener {
     if (has_clean_ || kafka_clean_) {
       OTTLA_TRY(directory_.files_->sync_directory(directory_.path_, IoReason::open_directory));
     }
-    if (directory_.foreign_) {
+    if (foreign_) {
       const absl::Status removed = remove(file_sums_file);
       return fault(removed) == Fault::not_found ? absl::OkStatus() : removed;
     }
@@ -207,8 +245,11 @@ class BasicLogDirectory<Fs>::Opener {
   std::optional<CleanStop> clean_;
   std::optional<std::string> kafka_clean_;
   std::vector<std::string> temporaries_;
+  bool has_run_ = false;
+  bool used_ = false;  // by us, once
   bool has_clean_ = false;
   bool strange_files_ = false;
+  bool foreign_ = false;
   bool new_ = false;
 };
 
@@ -217,7 +258,9 @@ BasicLogDirectory<Fs>::BasicLogDirectory(Fs& files, std::string path, typename F
     : files_(&files),
       path_(std::move(path)),
       lock_(std::move(lock)),
-      health_(make_ref<DirectoryHealth>(path_)) {}
+      health_(make_ref<DirectoryHealth>(path_, [&files, record = in(run_record_file)] {
+        files.remove(record, IoReason::flush).IgnoreError();
+      })) {}
 
 template <FileSystem Fs>
 absl::StatusOr<BasicLogDirectory<Fs>> BasicLogDirectory<Fs>::open(

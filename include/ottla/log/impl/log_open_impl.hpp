@@ -30,6 +30,7 @@ class BasicLog<Fs>::Opener {
     report_.last_stop = opening_.last_stop;
     OTTLA_TRY(list_files());
     OTTLA_TRY(read_manifest());
+    check_era();
     OTTLA_TRY(read_epochs());
     check_presence();
     OTTLA_TRY(rewrite_tail());
@@ -60,6 +61,9 @@ class BasicLog<Fs>::Opener {
 
   absl::Status list_files();
   absl::Status read_manifest();
+  /// The log was in use since the era began.
+  bool in_era() const { return opening_.era && log_.manifest_.era() == opening_.era; }
+  void check_era();
   absl::Status read_epochs();
   void check_presence();
   absl::Status rewrite_tail();
@@ -142,16 +146,23 @@ absl::Status BasicLog<Fs>::Opener::read_manifest() {
   OTTLA_TRY(text.status());
   auto manifest = Manifest::parse(*text);
   const Manifest::Owner owner = log_.manifest_.owner();
-  if (opening_.foreign || !manifest || manifest->owner() != owner) {
+  if (!manifest || manifest->owner() != owner) {
     find(Kind::manifest_dropped, path, 0, 0,
-         opening_.foreign ? "others have written to this directory since"
-         : manifest       ? "it is another partition's"
-                          : "it cannot be read");
+         manifest ? "it is another partition's" : "it cannot be read");
     return absl::OkStatus();
   }
   log_.manifest_ = *std::move(manifest);
   durable_end_ = std::max(durable_end_, log_.manifest_.durable_end().value_or(Offset(0)));
   return absl::OkStatus();
+}
+
+/// The machine, or somebody else, may have been here before the process that died, and that one did
+/// not come as far as this log.
+template <FileSystem Fs>
+void BasicLog<Fs>::Opener::check_era() {
+  if (stop_ == LastStop::process_crash && opening_.era && !in_era()) {
+    stop_ = report_.last_stop = LastStop::system_crash;
+  }
 }
 
 template <FileSystem Fs>
@@ -198,7 +209,7 @@ void BasicLog<Fs>::Opener::check_presence() {
 /// W5: copies of the files that may have unsynced pages take their place, and are synced.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::rewrite_tail() {
-  if (!opening_.rewrite_tail) {
+  if (!opening_.rewrite_tail || stop_ == LastStop::clean || in_era()) {
     return absl::OkStatus();
   }
   const auto first = std::upper_bound(bases_.begin(), bases_.end(), durable_end_);
@@ -211,16 +222,17 @@ absl::Status BasicLog<Fs>::Opener::rewrite_tail() {
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::rewrite(Offset base) {
   constexpr IoReason why = IoReason::recover_rewrite;
-  const std::string path = offset_file_path(place_.directory, base, log_suffix);
-  const std::string copy_path = absl::StrCat(path, av(log_impl::rewrite_suffix));
-  OTTLA_ASSIGN(const auto from, place_.files.open(path, OpenMode::read, why));
-  OTTLA_ASSIGN(auto to, place_.files.open(copy_path, OpenMode::create, why));
+  const std::string name = offset_file_name(base, log_suffix);
+  const std::string copy_name = absl::StrCat(name, av(log_impl::rewrite_suffix));
+  OTTLA_ASSIGN(const auto from, place_.files.open(place_.path(name), OpenMode::read, why));
+  OTTLA_ASSIGN(auto to, place_.files.open(place_.path(copy_name), OpenMode::create, why));
   OTTLA_TRY(to.truncate(0, why));
   OTTLA_ASSIGN(const std::int64_t size, from.size());
   OTTLA_TRY(log_impl::copy_bytes(from, 0, size, to, why));
   OTTLA_TRY(to.sync(why));
   OTTLA_TRY(to.close());
-  return place_.files.rename(copy_path, path, why);
+  std::erase(files_->rewrites, copy_name);  // one that was left over is none any more
+  return place_.files.rename(place_.path(copy_name), place_.path(name), why);
 }
 
 /// Of closed segments whose index files are missing; the last one was recovered, or found whole.
@@ -357,6 +369,10 @@ void BasicLog<Fs>::Opener::settle_shared() {
       std::upper_bound(bases_.begin(), bases_.end(), clean ? end_ : std::min(indexed_end(), end_));
   shared.unsealed_from = above == bases_.begin() ? Offset(0) : *(above - 1);
   shared.entry_synced = clean || opening_.entry_synced;
+  if (opening_.era && !in_era()) {
+    log_.manifest_.set_era(*opening_.era);
+    log_.era_noted_ = false;
+  }
   log_.changes_ += clean ? 0 : 1;
   log_.epoch_changes_ += clean ? 0 : 1;
   log_.opened_ = opening_.now;

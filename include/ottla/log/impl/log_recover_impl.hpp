@@ -34,6 +34,9 @@ absl::Status BasicLog<Fs>::Opener::recover() {
     const bool closed = base != bases_.back() && line != sealed.end();
     list_.push_back(make_ref<LogSegment>(log_.place_, base, log_.segment_options(),
                                          closed ? std::optional(line->second.size) : std::nullopt));
+    if (closed && line->second.largest != no_timestamp) {
+      list_.back()->set_closed_facts(line->second.size, line->second.largest);
+    }
   }
   if (bases_.empty()) {
     end_ = opening_.log_start;
@@ -207,11 +210,13 @@ absl::Status BasicLog<Fs>::Opener::cut(std::size_t index, Segment& segment,
          kept.name);
   }
   const bool sync = stop_ == LastStop::system_crash;
-  if (sync) {
-    OTTLA_TRY(place_.files.sync_directory(place_.directory, IoReason::recover_cut));
-  }
+  OTTLA_TRY(sync ? log_.sync_directory(IoReason::recover_cut) : absl::OkStatus());
   OTTLA_TRY(segment.cut_tail(IoReason::recover_cut));
-  return sync ? segment.sync(IoReason::recover_cut) : absl::OkStatus();
+  const absl::Status synced = sync ? segment.sync(IoReason::recover_cut) : absl::OkStatus();
+  if (!synced.ok() && !not_tried(synced)) {
+    log_.health_->fail();
+  }
+  return synced;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -16,6 +16,7 @@
 
 #include <ottla/base/ref.hpp>
 #include <ottla/base/status.hpp>
+#include <ottla/log/retention.hpp>
 #include <ottla/segment/segment_files.hpp>
 
 namespace ottla::inline OTTLA_ABI::log_impl {
@@ -108,6 +109,18 @@ class LogSegment final : public Counted {
   // The writer's, of a segment that this process has written from its start.
   std::optional<std::uint32_t> digest;
 
+  /// The writer's: what retention goes by, of a segment that is closed. Opened for it at most once.
+  absl::StatusOr<SegmentFacts> closed_facts() {
+    if (!facts_) {
+      OTTLA_ASSIGN(const Segment* opened, segment());
+      facts_ = SegmentFacts{base_, opened->size(), opened->largest_timestamp()};
+    }
+    return *facts_;
+  }
+  void set_closed_facts(std::int64_t size, Timestamp largest) {
+    facts_ = SegmentFacts{base_, size, largest};
+  }
+
  private:
   absl::StatusOr<Segment*> open() {
     OTTLA_ASSIGN(auto opened, open_log_segment(*place_, base_, options_, no_timestamp));
@@ -129,6 +142,7 @@ class LogSegment final : public Counted {
   const Offset base_;
   const SegmentOptions options_;
   const std::optional<std::int64_t> expected_size_;
+  std::optional<SegmentFacts> facts_;
   std::atomic<Segment*> segment_{nullptr};
   std::atomic<std::int32_t> readers_{0};
   std::atomic<Gone> gone_{Gone::no};

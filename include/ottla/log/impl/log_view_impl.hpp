@@ -237,6 +237,16 @@ absl::StatusOr<std::optional<FoundOffset>> BasicLogView<Fs>::find_max_timestamp(
 }
 
 template <FileSystem Fs>
+void BasicLogView<Fs>::rest() const {
+  for (const auto& entry : list_->segments) {
+    const log_impl::Pin<Fs> pin(*entry);
+    if (Segment* opened = pin ? entry->if_open() : nullptr; opened != nullptr) {
+      opened->rest();
+    }
+  }
+}
+
+template <FileSystem Fs>
 auto BasicLogView<Fs>::segments() const -> absl::StatusOr<std::vector<SegmentSize>> {
   std::vector<SegmentSize> sizes;
   for (const auto& entry : list_->segments) {

@@ -97,6 +97,10 @@ OTTLA_INLINE bool Manifest::apply(std::string_view line) {
     }
     return crc.has_value();
   }
+  if (fields[0] == "era") {
+    era_ = log_impl::parse_hex_uuid(fields[1]);
+    return era_.has_value();
+  }
   const auto offset = log_impl::decimal(fields[1]);
   if (!offset || (fields[0] != "synced" && fields[0] != "cut")) {
     return false;
@@ -122,6 +126,11 @@ OTTLA_INLINE std::string Manifest::add(const SealedSegment& segment) {
 OTTLA_INLINE std::string Manifest::add_gap(Offset end, Offset next) {
   gaps_.insert_or_assign(next, end);
   return log_impl::signed_line(absl::StrCat("gap ", end.value(), " ", next.value()));
+}
+
+OTTLA_INLINE std::string Manifest::set_era(const Uuid& era) {
+  era_ = era;
+  return log_impl::signed_line(absl::StrCat("era ", era.to_hex()));
 }
 
 OTTLA_INLINE std::string Manifest::set_synced(Offset end) {
@@ -166,6 +175,9 @@ OTTLA_INLINE std::string Manifest::whole_text() const {
   }
   if (synced_) {
     text += log_impl::signed_line(absl::StrCat("synced ", synced_->value()));
+  }
+  if (era_) {
+    text += log_impl::signed_line(absl::StrCat("era ", era_->to_hex()));
   }
   for (const auto& crc : epochs_) {
     if (crc) {

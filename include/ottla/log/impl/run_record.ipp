@@ -9,9 +9,10 @@
 namespace ottla::inline OTTLA_ABI {
 
 OTTLA_INLINE std::string format_run_record(const RunRecord& record) {
-  return log_impl::sign_text(absl::StrCat("ottla run 1\npid ", record.process, "\nboot ",
-                                          record.volume.boot_id, "\ndevice ", record.volume.device,
-                                          "\nrun ", record.run.to_hex(), "\n"));
+  return log_impl::sign_text(
+      absl::StrCat("ottla run 1\npid ", record.process, "\nboot ", record.volume.boot_id,
+                   "\ndevice ", record.volume.device, "\nrun ", record.run.to_hex(), "\nera ",
+                   record.era.to_hex(), "\nrewrite ", record.rewrite_tail ? 1 : 0, "\n"));
 }
 
 OTTLA_INLINE std::optional<RunRecord> parse_run_record(std::string_view text) {
@@ -31,10 +32,12 @@ OTTLA_INLINE std::optional<RunRecord> parse_run_record(std::string_view text) {
   const std::string_view boot = value("boot");
   const auto device = log_impl::number<std::uint64_t>(value("device"));
   const auto run = log_impl::parse_hex_uuid(value("run"));
-  if (!pid || boot.empty() || !device || !run || lines.next()) {
+  const auto era = log_impl::parse_hex_uuid(value("era"));
+  const auto rewrite = log_impl::decimal(value("rewrite"));
+  if (!pid || boot.empty() || !device || !run || !era || !rewrite || *rewrite > 1 || lines.next()) {
     return std::nullopt;
   }
-  return RunRecord{*pid, {std::string(boot), *device}, *run};
+  return RunRecord{*pid, {std::string(boot), *device}, *run, *era, *rewrite == 1};
 }
 
 }  // namespace ottla::inline OTTLA_ABI

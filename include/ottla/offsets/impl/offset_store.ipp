@@ -166,6 +166,33 @@ OTTLA_INLINE void OffsetStore::remove_partitions(const std::vector<TopicPartitio
   }
 }
 
+OTTLA_INLINE void OffsetStore::revise(std::string_view group, const TopicPartition& partition,
+                                      std::optional<Offset> to,
+                                      std::vector<MachineRecord>& records) const {
+  if (!to) {
+    remove(group, partition, records);
+    return;
+  }
+  const CommittedOffset* found = find(group, partition);
+  if (found != nullptr && found->offset > *to) {
+    CommittedOffset lower = *found;
+    lower.offset = *to;
+    lower.leader_epoch = no_leader_epoch;
+    records.push_back(
+        {.key = encode(OffsetKey{std::string(group), partition}), .value = encode(lower)});
+  }
+}
+
+OTTLA_INLINE std::vector<OffsetStore::Entry> OffsetStore::all() const {
+  std::vector<Entry> entries;
+  for (const auto& [group, partitions] : offsets_) {
+    for (const auto& [partition, stored] : partitions) {
+      entries.push_back({group, partition, stored.value});
+    }
+  }
+  return entries;
+}
+
 OTTLA_INLINE bool OffsetStore::expire(std::string_view group, const OffsetExpiry& expiry,
                                       std::vector<MachineRecord>& records) const {
   const auto of_group = offsets_.find(group);

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Coordinators of groups: made and loaded at first use, and told what happened to the partitions
+// that groups have committed offsets for.
+#pragma once
+
+#include <algorithm>
+
+#include <absl/strings/str_cat.h>
+
+#include <ottla/base/doorbell.hpp>
+#include <ottla/base/status.hpp>
+#include <ottla/broker/broker_core.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+template <Env E>
+absl::Status BasicBrokerCore<E>::make_offsets_topic() {
+  if (topics_.find(offsets_topic)) {
+    return absl::OkStatus();
+  }
+  MetadataMachine::CreateTopics event{{}, {}, {fresh_uuid()}};
+  event.topics.topics.push_back(
+      {.name = std::string(offsets_topic),
+       .partitions = config_.offsets_topic_partitions,
+       .configs = {{"cleanup.policy", "compact"}, {"segment.bytes", "104857600"}}});
+  // Other threads may be changing topics: the answer comes when it is this change's turn. The topic
+  // is opened there, before the next change.
+  struct Pending final : Counted {
+    Ref<Doorbell> answered = make_ref<Doorbell>();
+    absl::Status made;
+  };
+  const auto pending = make_ref<Pending>();
+  metadata_->submit(
+      [&event](RequestId request) {
+        event.request = request;
+        return MetadataMachine::Event(event);
+      },
+      [self = Ref<BasicBrokerCore>(this),
+       pending](const absl::StatusOr<MetadataMachine::Response>& answer) {
+        pending->made = answer.status();
+        if (answer.ok() && !self->topics_.find(offsets_topic)) {
+          pending->made = self->open_topic(offsets_topic);
+        }
+        pending->answered->ring();
+      });
+  if (!world_.await(*pending->answered, file_deadline())) {
+    return error(ErrorCode::coordinator_not_available, Fault::timed_out,
+                 "other topics are being changed; try again");
+  }
+  return pending->made;
+}
+
+template <Env E>
+auto BasicBrokerCore<E>::coordinator(std::string_view group) -> absl::StatusOr<Ref<GroupKeeper>> {
+  OTTLA_TRY(make_offsets_topic());
+  const Ref<Topic> topic = topics_.find(offsets_topic);
+  if (!topic) {
+    return error(ErrorCode::coordinator_not_available, "the broker is closing");
+  }
+  return coordinator(*topic,
+                     partition_for_id(group, static_cast<std::int32_t>(topic->partitions.size())));
+}
+
+template <Env E>
+auto BasicBrokerCore<E>::all_coordinators() -> absl::StatusOr<std::vector<Ref<GroupKeeper>>> {
+  std::vector<Ref<GroupKeeper>> all;
+  const Ref<Topic> topic = topics_.find(offsets_topic);
+  for (std::size_t i = 0; topic && i < topic->partitions.size(); ++i) {
+    const Ref<Partition>& partition = topic->partitions[i];
+    if (partition && partition->ends().start < partition->ends().end) {
+      OTTLA_ASSIGN(Ref<GroupKeeper> keeper, coordinator(*topic, static_cast<std::int32_t>(i)));
+      all.push_back(std::move(keeper));
+    }
+  }
+  return all;
+}
+
+template <Env E>
+auto BasicBrokerCore<E>::coordinator(const Topic& topic, std::int32_t number)
+    -> absl::StatusOr<Ref<GroupKeeper>> {
+  const auto find = [&]() -> Ref<GroupKeeper> {
+    Lock lock(mutex_);
+    const auto found = groups_.find(number);
+    return found == groups_.end() ? Ref<GroupKeeper>() : found->second;
+  };
+  if (Ref<GroupKeeper> loaded = find()) {
+    return loaded;
+  }
+  if (!group_work_.take(world_, file_deadline())) {
+    return error(ErrorCode::coordinator_load_in_progress, Fault::timed_out,
+                 "other groups are being loaded; try again");
+  }
+  absl::StatusOr<Ref<GroupKeeper>> keeper = find();
+  if (!*keeper) {
+    keeper = load_coordinator(topic.partitions[static_cast<std::size_t>(number)]);
+    if (keeper.ok()) {
+      Lock lock(mutex_);
+      groups_.emplace(number, *keeper);
+    }
+  }
+  group_work_.give();
+  if (keeper.ok() && closed_.load()) {
+    (*keeper)->close();  // whoever closes the broker may not have seen it
+  }
+  return keeper;
+}
+
+template <Env E>
+auto BasicBrokerCore<E>::load_coordinator(const Ref<Partition>& partition)
+    -> absl::StatusOr<Ref<GroupKeeper>> {
+  if (!partition) {
+    return error(ErrorCode::coordinator_not_available,
+                 "a partition of __consumer_offsets could not be opened; the broker's events say "
+                 "why");
+  }
+  GroupConfig config{.min_session_timeout = config_.group_min_session_timeout,
+                     .max_session_timeout = config_.group_max_session_timeout,
+                     .initial_rebalance_delay = config_.group_initial_rebalance_delay,
+                     .max_size = config_.group_max_size,
+                     .offsets = config_.offsets};
+  auto keeper = make_ref<GroupKeeper>(
+      world_, GroupCoordinator(config), make_ref<PartitionJournal<Fs>>(world_, partition),
+      typename GroupKeeper::Hooks{.timer_due =
+                                      [](const GroupTimer& timer) {
+                                        return GroupCoordinator::Event(
+                                            GroupCoordinator::TimerDue{timer});
+                                      },
+                                  .translate = &coordinator_error});
+  OTTLA_TRY(keeper->load());
+  OTTLA_TRY(revise_offsets(*keeper));
+  OTTLA_TRY(submit_and_wait(*keeper, GroupCoordinator::Loaded{.members_gone = true}));
+  return keeper;
+}
+
+/// An event that brings no answer but that it was done, or why not.
+template <Env E>
+template <class Event>
+absl::Status BasicBrokerCore<E>::submit_and_wait(GroupKeeper& keeper, Event event) {
+  struct Pending final : Counted {
+    Ref<Doorbell> answered = make_ref<Doorbell>();
+    absl::Status done;
+  };
+  const auto pending = make_ref<Pending>();
+  keeper.submit(
+      [&event](RequestId request) {
+        event.request = request;
+        return GroupCoordinator::Event(std::move(event));
+      },
+      [pending](const absl::StatusOr<GroupResponse>& answer) {
+        pending->done = answer.status();
+        if (answer.ok()) {
+          const ErrorCode code = std::get<OffsetDeleteResponse>(*answer).error;
+          pending->done = code == ErrorCode::none
+                              ? absl::OkStatus()
+                              : error(code, "committed offsets could not be written");
+        }
+        pending->answered->ring();
+      });
+  if (!world_.await(*pending->answered, file_deadline())) {
+    return error(ErrorCode::coordinator_load_in_progress, Fault::timed_out,
+                 "the disk is busy with committed offsets; try again");
+  }
+  return pending->done;
+}
+
+/// No offset is above what a crash has left, and none is of a deleted topic, before anybody is told
+/// it (R13).
+template <Env E>
+absl::Status BasicBrokerCore<E>::revise_offsets(GroupKeeper& keeper) {
+  GroupCoordinator::OffsetsRevised event;
+  const auto all =
+      keeper.query([](const GroupCoordinator& groups) { return groups.offsets().all(); });
+  for (const OffsetStore::Entry& entry : all) {
+    const std::optional<Offset> right = right_offset(entry.partition, entry.committed);
+    if (right == entry.committed.offset) {
+      continue;
+    }
+    event.offsets.push_back({entry.group, entry.partition, right});
+    if (right) {
+      events_->tell(EventLevel::warning, "offset_lowered", entry.partition.to_string(),
+                    absl::StrCat("group '", entry.group, "' had committed ",
+                                 entry.committed.offset.value(), "; the records from ",
+                                 right->value(), " on were lost in a crash, so it goes on there"));
+    }
+  }
+  return event.offsets.empty() ? absl::OkStatus() : submit_and_wait(keeper, std::move(event));
+}
+
+/// Nothing where the topic was deleted.
+template <Env E>
+std::optional<Offset> BasicBrokerCore<E>::right_offset(const TopicPartition& partition,
+                                                       const CommittedOffset& committed) const {
+  const Ref<Topic> topic = topics_.find(partition.topic);
+  const bool other = topic && !committed.topic_id.is_zero() && topic->id != committed.topic_id;
+  const bool removed = metadata_->query(
+      [&](const MetadataMachine& machine) { return machine.was_removed(committed.topic_id); });
+  if (other || removed) {
+    return std::nullopt;
+  }
+  const auto index = static_cast<std::size_t>(partition.partition.value());
+  if (!topic || index >= topic->partitions.size() || !topic->partitions[index]) {
+    return committed.offset;
+  }
+  const Ref<Partition>& log = topic->partitions[index];
+  Offset limit = log->recovered_end().value_or(committed.offset);
+  for (const EpochStart& epoch : log->epochs()) {
+    if (committed.leader_epoch != no_leader_epoch && epoch.epoch > committed.leader_epoch) {
+      limit = std::min(limit, epoch.start);  // what that leader wrote ends there
+      break;
+    }
+  }
+  return std::min(limit, committed.offset);
+}
+
+template <Env E>
+absl::Status BasicBrokerCore<E>::forget_offsets(std::vector<TopicPartition> partitions) {
+  OTTLA_ASSIGN(const auto keepers, all_coordinators());
+  absl::Status all;
+  for (const Ref<GroupKeeper>& keeper : keepers) {
+    all.Update(submit_and_wait(*keeper, GroupCoordinator::PartitionsDeleted{{}, partitions}));
+  }
+  return all;
+}
+
+}  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Memory that cannot be had: this program's operator new fails on demand. And how much is asked for
+// when it can be had. Under sanitizers, whose operator new has to stay, these tests are skipped.
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include "partition_fixture.hpp"
+#include "tests/support/catch.hpp"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define OTTLA_TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
+#define OTTLA_TEST_SANITIZED 1
+#endif
+#endif
+
+#ifdef OTTLA_TEST_SANITIZED
+
+#include <cstdio>
+
+TEST_CASE("Memory that cannot be had: not under a sanitizer") {
+  std::puts("SKIPPED: operator new is the sanitizer's");
+}
+
+#else
+
+using namespace partition_test;
+
+namespace {
+
+thread_local int allocations = 0;
+thread_local int failing_at = -1;  // counted down; never where negative
+thread_local bool for_good = false;
+
+bool refused() {
+  ++allocations;
+  if (failing_at < 0) return false;
+  if (failing_at > 0) {
+    --failing_at;
+    return false;
+  }
+  if (!for_good) failing_at = -1;
+  return true;
+}
+
+void* allocate(std::size_t size, std::size_t alignment) {
+  if (refused()) return nullptr;
+  return alignment <= alignof(std::max_align_t)
+             ? std::malloc(size)
+             : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+void* allocate_or_throw(std::size_t size, std::size_t alignment) {
+  void* memory = allocate(size, alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+constexpr std::size_t plain = alignof(std::max_align_t);
+
+}  // namespace
+
+[[gnu::noinline]] void* operator new(std::size_t size) { return allocate_or_throw(size, plain); }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return allocate(size, plain);
+}
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocate_or_throw(size, static_cast<std::size_t>(alignment));
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, const std::nothrow_t&) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+
+namespace {
+
+/// Keeps outcomes without asking for memory.
+struct Kept {
+  int told = 0;
+  bool ok = false;
+  Outcome outcome = Outcome::unknown;
+  std::int64_t base = -1;
+};
+
+class Keeping final : public ProduceReply {
+ public:
+  explicit Keeping(Kept& kept) : kept_(kept) {}
+  void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch) noexcept override {
+    ++kept_.told;
+    kept_.ok = outcome.ok();
+    if (outcome.ok()) {
+      kept_.base = outcome->base_offset.value();
+    } else {
+      kept_.outcome = ottla::outcome(outcome.status());
+    }
+  }
+
+ private:
+  Kept& kept_;
+};
+
+constexpr int batches = 24;
+
+/// Whether the failing allocation was reached.
+bool try_without_memory(int k, bool good) {
+  Harness h;
+  h.partition_options.config.log.segment_bytes = 900;
+  h.open_partition();
+  std::array<Kept, batches> kept;
+  std::vector<ProduceRequest> requests;
+  for (int i = 0; i < batches; ++i) {
+    requests.push_back({.durability = i % 5 == 4 ? Durability::durable : Durability::written,
+                        .batch = make_batch(i, {.records = 1 + i % 2}),
+                        .reply = make_ref<Keeping>(kept[static_cast<std::size_t>(i)])});
+  }
+  failing_at = k;
+  for_good = good;
+  for (int i = 0; i < batches; ++i) {
+    h.partition->produce(std::move(requests[static_cast<std::size_t>(i)]), BatchOrigin::here);
+    if (i % 6 == 5) {
+      const auto level = i == 11 ? Durability::durable : Durability::written;
+      (void)guarded([&] { return h.write_out(level); });
+    }
+  }
+  const bool reached = good ? failing_at == 0 : failing_at < 0;
+  failing_at = -1;
+  h.write_out(Durability::durable).IgnoreError();
+  h.env.advance(10ms);
+  CHECK(h.held == 0);
+  const std::vector<std::string> read = h.values();
+  for (int i = 0; i < batches; ++i) {
+    const Kept& each = kept[static_cast<std::size_t>(i)];
+    CHECK(each.told == 1);
+    const std::string value = std::to_string(i);
+    if (each.ok) {
+      REQUIRE(static_cast<std::size_t>(each.base) < read.size());
+      CHECK(read[static_cast<std::size_t>(each.base)] == value);
+    } else if (each.outcome == Outcome::not_written) {
+      CHECK(std::find(read.begin(), read.end(), value) == read.end());
+    }
+  }
+  return reached;
+}
+
+}  // namespace
+
+TEST_CASE("Whichever allocation fails, every batch has one outcome, and the partition goes on") {
+  int k = 0;
+  while (try_without_memory(k, false)) ++k;
+  CHECK(k > 100);
+}
+
+TEST_CASE("Without any memory from some moment on nothing breaks, and it goes on when there is") {
+  for (int k = 0; try_without_memory(k, true); k += 3) {
+  }
+}
+
+TEST_CASE("In the steady state a batch asks for no memory of its own") {
+  Harness h;
+  h.partition_options.tail_bytes = 64 * 4096;
+  h.open_partition();
+  Kept kept;
+  const Ref<ProduceReply> reply = make_ref<Keeping>(kept);
+  const auto rounds = [&](int n) {
+    int asked = 0;
+    for (int i = 0; i < n; ++i) {
+      ProduceRequest request{.batch = make_batch(1, {.value_size = 3000}), .reply = reply};
+      const int before = allocations;
+      h.partition->produce(std::move(request), BatchOrigin::here);
+      asked += allocations - before;
+    }
+    return asked;
+  };
+  rounds(2000);
+  const int write_outs = h.write_outs();
+  const int asked = rounds(2000);
+  // What is left is the file system in memory, and the hook before it, once a write-out.
+  CHECK(asked <= (h.write_outs() - write_outs) * 16);
+  CHECK(h.told->empty());
+  CHECK(kept.told > 3900);
+}
+
+#endif
