@@ -287,3 +287,25 @@ TEST_CASE("closing twice answers the same, and the second waits for the first") 
   CHECK(broker.close().ok());
   CHECK(env.file_system().status("data/.kafka_cleanshutdown").ok());
 }
+
+TEST_CASE("a log whose files are gone is damaged, not empty, and nobody waits for its records") {
+  const bool clean = GENERATE(true, false);
+  MemoryEnv env;
+  {
+    const MemoryBroker broker = open_with_topic(env, 2);
+    produce_numbers(broker, 0, 10, 0);
+    produce_numbers(broker, 0, 10, 1);
+  }
+  auto& files = env.file_system();
+  if (!clean) must(files.remove("data/.kafka_cleanshutdown", IoReason::other));
+  must(files.remove("data/orders-0/00000000000000000000.log", IoReason::other));
+  MemoryBroker broker = open(env);
+  auto consumer = must(TextConsumer::open(broker));
+  must(consumer.assign({partition(0)}));
+  must(consumer.seek_to_beginning());
+  CHECK(fault(consumer.poll(1s).status()) == Fault::corrupt);
+  must(consumer.assign({partition(1)}));
+  must(consumer.seek_to_beginning());
+  CHECK(drain(consumer).size() == 10);
+  CHECK(broker.close().ok());
+}

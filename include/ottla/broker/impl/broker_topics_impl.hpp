@@ -124,15 +124,16 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
   const bool crashed = recovered.last_stop != LastStop::clean;
   const bool unclean = crashed && log.end() > Offset(0);
   const LeaderEpoch epoch = latest ? (unclean ? *latest + 1 : *latest) : LeaderEpoch(0);
-  PartitionOptions options{.partition = partition,
-                           .topic_id = topic.id,
-                           .epoch = epoch,
-                           .recovered_end = crashed ? std::optional(log.end()) : std::nullopt,
-                           .config = config,
-                           .write_out_delay = config_.write_out_delay,
-                           .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
-                           .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
-                           .events = events_};
+  PartitionOptions options{
+      .partition = partition,
+      .topic_id = topic.id,
+      .epoch = epoch,
+      .recovered_end = crashed && log.damage() == nullptr ? std::optional(log.end()) : std::nullopt,
+      .config = config,
+      .write_out_delay = config_.write_out_delay,
+      .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
+      .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
+      .events = events_};
   return make_ref<Partition>(world_, std::move(log), std::move(options), tails_, buffers_);
 }
 

@@ -5,6 +5,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/metadata_file.hpp>
 #include <ottla/env/small_file.hpp>
@@ -180,8 +181,10 @@ absl::Status MetadataFile<Fs>::undo(absl::Status why) {
 template <FileSystem Fs>
 void MetadataFile<Fs>::append(std::span<const MachineRecord> records, Done done) {
   // The state before this change is what a snapshot holds, so the file is rewritten first.
-  rewrite_when_large().IgnoreError();  // the long file is as good, and the next change tries again
-  done(write(records));
+  guarded([&] {
+    return rewrite_when_large();
+  }).IgnoreError();  // the long file is as good, and the next change tries again
+  done(guarded([&] { return write(records); }));
 }
 
 template <FileSystem Fs>

@@ -39,11 +39,11 @@ absl::Status BasicLog<Fs>::Opener::recover() {
     }
   }
   if (bases_.empty()) {
+    // A log has no files before its first write, and some from then on.
     end_ = opening_.log_start;
-    if (stop_ == LastStop::clean && opening_.clean_end) {
-      end_ = std::max(end_, opening_.clean_end->end);
-    }
-    if (damage_ == nullptr && durable_end_ > end_) {
+    const bool clean = stop_ == LastStop::clean && opening_.clean_end;
+    const Offset known = clean ? std::max(durable_end_, opening_.clean_end->end) : durable_end_;
+    if (damage_ == nullptr && known > end_) {
       damage(opening_.log_start, 0, end_, "the log has no files, and was not empty");
     }
     return absl::OkStatus();
