@@ -25,7 +25,7 @@ step() {
 keep_failure() {
   {
     printf '\n======== failed: %s\n' "$1"
-    grep -E 'FAILED|\*\*\*(Failed|Timeout|Exception)|ERROR: |runtime error|SUMMARY: |error:' "$step_log" |
+    grep -E 'FAILED|\*\*\*|ERROR: |runtime error|SUMMARY: |error:' "$step_log" |
       cut -c 1-300 | tail -n 30
     printf -- '-------- its last lines\n'
     tail -n 20 "$step_log" | cut -c 1-300
