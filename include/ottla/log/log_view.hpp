@@ -52,6 +52,8 @@ class BasicLogView {
   Offset start() const { return start_; }
   Offset end() const { return end_; }
 
+  /// Whether records from `offset` on may come; else why not.
+  absl::Status check_range(Offset offset) const;
   /// Nothing where `offset` has no batch below the limit. OFFSET_OUT_OF_RANGE below start() or
   /// above end(). CORRUPT_MESSAGE with file and position where the log is damaged: a damaged batch
   /// is never passed over. Ends with a segment at the latest.
@@ -84,7 +86,6 @@ class BasicLogView {
   /// Bytes left of `max_bytes` for which the file is not asked again.
   static constexpr std::size_t least_piece = ReadBuffers::block_size / 8;
 
-  absl::Status check_range(Offset offset) const;
   absl::Status gone(const LogSegment& segment, Offset offset) const;
   absl::StatusOr<const Segment*> open(const log_impl::Pin<Fs>& pin, LogSegment& entry,
                                       Offset offset) const;

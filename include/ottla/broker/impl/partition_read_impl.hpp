@@ -37,6 +37,10 @@ absl::Status BasicPartition<Fs>::check_epoch(LeaderEpoch known) const {
 template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::check_fetch(const FetchPartition& request) const {
   OTTLA_TRY(check_epoch(request.current_leader_epoch));
+  if (log_.damage() != nullptr && request.offset >= log_.end()) {
+    return log_.view().check_range(
+        request.offset);  // what was there is not known: not out of range
+  }
   if (request.offset < log_.start() || request.offset > log_.end()) {
     return error(ErrorCode::offset_out_of_range,
                  absl::StrCat(options_.partition.to_string(), " has offsets ", log_.start().value(),

@@ -17,10 +17,11 @@ absl::Status BasicLogView<Fs>::check_range(Offset offset) const {
     return absl::OkStatus();
   }
   if (damage_ != nullptr && offset >= end_) {
-    return error(ErrorCode::corrupt_message, Fault::corrupt,
-                 absl::StrCat(damage_->file, " is damaged at byte ", damage_->position,
-                              ", where offset ", damage_->offset.value(), " should be: ",
-                              damage_->why, "; choose a repair for this partition"));
+    return error(
+        ErrorCode::corrupt_message, Fault::corrupt,
+        absl::StrCat(damage_->file, " is damaged at byte ", damage_->position, ", where offset ",
+                     damage_->offset.value(), " should be: ", damage_->why,
+                     "; restore the file from a backup, or delete the topic"));
   }
   if (offset == end_) {
     return absl::OkStatus();
