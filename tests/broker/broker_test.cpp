@@ -217,6 +217,8 @@ TEST_CASE("the broker's own topics are neither created nor written by clients") 
   CHECK(broker.create_topic({.name = "__mine"}).ok());
   auto consumer = must(TextConsumer::open(broker, {.group = "g"}));
   must(consumer.committed({partition(0)}));  // makes __consumer_offsets
+  CHECK(error_code(broker.add_partitions("__consumer_offsets", 60)) ==
+        ErrorCode::invalid_topic_exception);
   auto producer = must(TextProducer::open(broker));
   const auto sent = producer.send({.topic = "__consumer_offsets", .key = "k", .value = "v"});
   const absl::Status outcome = sent.ok() ? producer.wait(*sent).status() : sent.status();
@@ -235,6 +237,8 @@ TEST_CASE("a broker's config is checked as a whole when it is opened") {
   CHECK(code({.log_dirs = "d", .offsets = {.metadata_max_bytes = -1}}) ==
         ErrorCode::invalid_config);
   CHECK(code({.log_dirs = {"one", "one"}}) == ErrorCode::invalid_config);
+  CHECK(code({.log_dirs = "d", .staged_bytes = -1}) == ErrorCode::invalid_config);
+  CHECK(code({.log_dirs = "d", .write_out_delay = -1us}) == ErrorCode::invalid_config);
   CHECK(MemoryBroker::open(env, {.log_dirs = "d", .log = {.retention = std::nullopt}}).ok());
 }
 

@@ -167,3 +167,20 @@ TEST_CASE("a consumer that is misused says how") {
   const TextConsumer taken = std::move(moved);
   CHECK(fault(moved.poll(1ms).status()) == Fault::moved_from);
 }
+
+TEST_CASE("a record for a partition that the topic, made anew, has no more is told soon") {
+  MemoryEnv env;
+  const MemoryBroker broker = open_with_topic(env, 3);
+  auto producer = must(TextProducer::open(broker, {.linger = 1h, .delivery_timeout = 2h}));
+  const auto kept =
+      must(producer.send({.topic = "orders", .partition = PartitionId(1), .value = "kept"}));
+  const auto lost =
+      must(producer.send({.topic = "orders", .partition = PartitionId(2), .value = "lost"}));
+  must(broker.delete_topic("orders"));
+  must(broker.create_topic({.name = "orders", .partitions = 2}));
+  const SteadyTime before = env.clock().steady_now();
+  CHECK_FALSE(producer.flush().ok());
+  CHECK(env.clock().steady_now() - before < 10s);
+  CHECK(producer.wait(kept).ok());
+  CHECK(error_code(producer.wait(lost).status()) == ErrorCode::unknown_topic_id);
+}

@@ -111,7 +111,8 @@ class ProducerCore final : public Counted {
 
   void settle(ProducerLane& lane, ClosedBatch& batch, absl::StatusOr<ProduceResponse> outcome,
               SealedBatch refused);
-  bool may_retry(const absl::Status& status, const ClosedBatch& batch) const;
+  bool may_retry(const absl::Status& status, const ProducerLane& lane,
+                 const ClosedBatch& batch) const;
   void retry(ProducerLane& lane, ClosedBatch& batch, const absl::Status& why, SealedBatch refused);
   void resume(ProducerLane& lane);
   absl::Status split(ProducerLane& lane, ClosedBatch& batch, const SealedBatch& refused);

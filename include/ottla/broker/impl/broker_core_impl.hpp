@@ -35,6 +35,13 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
     return error(ErrorCode::invalid_config, Fault::invalid_argument,
                  "log_dirs is empty: name a directory, or ottla::in_memory");
   }
+  if (std::min({config.hot_tail_bytes, config.hot_tail_partition_bytes, config.staged_bytes,
+                std::int64_t{config.write_out_delay.count()},
+                std::int64_t{config.close_timeout.count()}}) < 0) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 "hot_tail_bytes, hot_tail_partition_bytes, staged_bytes, write_out_delay and "
+                 "close_timeout are 0 at least");
+  }
   const std::vector<std::string>& paths = config.log_dirs.paths();
   for (const std::string& path : paths) {
     if (std::count(paths.begin(), paths.end(), path) > 1) {

@@ -175,6 +175,10 @@ OTTLA_INLINE void MetadataMachine::decide_growth(const CreatePartitions& event,
     if (known == nullptr) {
       answer.error = ErrorCode::unknown_topic_or_partition;
       answer.message = absl::StrCat("topic '", topic.name, "' does not exist; create it");
+    } else if (is_internal_topic(known->name)) {
+      answer.error = ErrorCode::invalid_topic_exception;
+      answer.message =
+          absl::StrCat(known->name, " keeps its partitions: by their number keys find theirs");
     } else if (topic.partitions <= count || !seen.insert(topic.name).second) {
       answer.error = ErrorCode::invalid_partitions;
       answer.message = absl::StrCat("topic '", topic.name, "' has ", count,

@@ -101,19 +101,21 @@ OTTLA_INLINE void ProducerCore::settle(ProducerLane& lane, ClosedBatch& batch,
     if (const absl::Status cut = split(lane, batch, refused); !cut.ok()) {
       finish(lane, batch, cut);
     }
-  } else if (came_back && may_retry(outcome.status(), batch)) {
+  } else if (came_back && may_retry(outcome.status(), lane, batch)) {
     retry(lane, batch, std::move(outcome).status(), std::move(refused));
   } else {
     finish(lane, batch, outcome);
   }
 }
 
-/// A full disk is told at once: nothing here would make it better.
-OTTLA_INLINE bool ProducerCore::may_retry(const absl::Status& status,
+/// A full disk is told at once: nothing here would make it better. So is a partition that the topic
+/// had before it was deleted and made anew.
+OTTLA_INLINE bool ProducerCore::may_retry(const absl::Status& status, const ProducerLane& lane,
                                           const ClosedBatch& batch) const {
   const Fault kind = fault(status);
   return retriable(status) && outcome(status) == Outcome::not_written &&
          (kind == Fault::none || kind == Fault::timed_out || kind == Fault::no_memory) &&
+         lane.partition.value() < lane.topic.snapshot().partitions &&
          batch.attempts <= config_.retries;
 }
 
