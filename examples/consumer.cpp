@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +16,7 @@
 
 #include "support/command_line.hpp"
 #include "support/interruption.hpp"
+#include "support/memory.hpp"
 #include "support/output.hpp"
 #include "support/progress.hpp"
 #include "support/record_format.hpp"
@@ -223,11 +223,4 @@ int work(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    return work(argc, argv);
-  } catch (const std::bad_alloc&) {
-    console::complain("no memory is left; give it more (ulimit -v), or fewer partitions");
-    return EXIT_FAILURE;
-  }
-}
+int main(int argc, char** argv) { return console::run(&work, argc, argv); }

@@ -9,7 +9,6 @@
 #include <cstring>
 #include <deque>
 #include <iostream>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +24,7 @@
 #include "support/deliveries.hpp"
 #include "support/interruption.hpp"
 #include "support/line_source.hpp"
+#include "support/memory.hpp"
 #include "support/output.hpp"
 #include "support/progress.hpp"
 
@@ -326,11 +326,4 @@ int work(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    return work(argc, argv);
-  } catch (const std::bad_alloc&) {
-    console::complain("no memory is left; give it more (ulimit -v), or fewer partitions");
-    return EXIT_FAILURE;
-  }
-}
+int main(int argc, char** argv) { return console::run(&work, argc, argv); }

@@ -4,21 +4,13 @@
 #include <map>
 #include <string>
 
-#include <ottla/log/log_directory.hpp>
-
-#include "log_fixture.hpp"
+#include "directory_fixture.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
 using namespace log_test;
 
 namespace {
-
-Uuid id(int n) {
-  Uuid uuid;
-  uuid.bytes[15] = static_cast<std::byte>(n);
-  return uuid;
-}
 
 const TopicPartition orders{"orders", PartitionId(0)};
 const TopicPartition mail{"mail", PartitionId(1)};
@@ -32,12 +24,7 @@ struct Root {
 
   LogDirectory open() {
     report = {};
-    return must(LogDirectory::open(files,
-                                   {.path = "/d",
-                                    .properties = {"cluster", BrokerId(1), id(9)},
-                                    .process = 4711,
-                                    .run = id(100 + ++runs)},
-                                   report));
+    return must(open_directory(files, ++runs, report));
   }
   void create(LogDirectory& directory, Durability durability = Durability::written) {
     const LogDirectory::NewPartition both[] = {{orders, id(1), id(51)}, {mail, id(2), id(52)}};

@@ -5,21 +5,13 @@
 #include <string>
 #include <vector>
 
-#include <ottla/log/log_directory.hpp>
-
-#include "log_fixture.hpp"
+#include "directory_fixture.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
 using namespace log_test;
 
 namespace {
-
-Uuid id(int n) {
-  Uuid uuid;
-  uuid.bytes[15] = static_cast<std::byte>(n);
-  return uuid;
-}
 
 const TopicPartition partitions[] = {{"t", PartitionId(0)}, {"t", PartitionId(1)}};
 
@@ -82,12 +74,7 @@ struct Machine {
 
   absl::StatusOr<LogDirectory> try_open() {
     report = {};
-    return LogDirectory::open(files,
-                              {.path = "/d",
-                               .properties = {"cluster", BrokerId(1), id(9)},
-                               .process = 4711,
-                               .run = id(100 + ++runs)},
-                              report);
+    return open_directory(files, ++runs, report);
   }
   absl::StatusOr<Log> try_open(LogDirectory& directory, int n) {
     RecoveryReport recovered;

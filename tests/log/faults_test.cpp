@@ -8,7 +8,7 @@
 
 #include <ottla/log/log_directory.hpp>
 
-#include "log_fixture.hpp"
+#include "directory_fixture.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
@@ -18,12 +18,6 @@ using namespace std::chrono_literals;
 namespace {
 
 const TopicPartition topic{"t", PartitionId(0)};
-
-Uuid id(int n) {
-  Uuid uuid;
-  uuid.bytes[15] = static_cast<std::byte>(n);
-  return uuid;
-}
 
 enum class Failure { nothing_done, torn, no_space, after };
 

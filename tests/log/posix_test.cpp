@@ -9,7 +9,7 @@
 #include <ottla/env/posix/file_system.hpp>
 #include <ottla/log/log_directory.hpp>
 
-#include "log_fixture.hpp"
+#include "directory_fixture.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -19,12 +19,6 @@ using namespace log_test;
 namespace {
 
 const TopicPartition topic{"t", PartitionId(0)};
-
-Uuid id(int n) {
-  Uuid uuid;
-  uuid.bytes[15] = static_cast<std::byte>(n);
-  return uuid;
-}
 
 LogDirectoryOptions options(const TemporaryDirectory& at, int run) {
   return {.path = at / "data",

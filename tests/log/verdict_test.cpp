@@ -3,9 +3,7 @@
 // What ended the last run stays known until each log was taken through it, whoever dies meanwhile.
 #include <string>
 
-#include <ottla/log/log_directory.hpp>
-
-#include "log_fixture.hpp"
+#include "directory_fixture.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
@@ -14,12 +12,6 @@ using namespace log_test;
 namespace {
 
 using Kind = RecoveryReport::Kind;
-
-Uuid id(int n) {
-  Uuid uuid;
-  uuid.bytes[15] = static_cast<std::byte>(n);
-  return uuid;
-}
 
 const TopicPartition first{"t", PartitionId(0)};
 const TopicPartition second{"t", PartitionId(1)};
@@ -46,12 +38,7 @@ struct Two {
 
   absl::StatusOr<LogDirectory> try_open() {
     report = {};
-    return LogDirectory::open(files,
-                              {.path = "/d",
-                               .properties = {"cluster", BrokerId(1), id(9)},
-                               .process = 4711,
-                               .run = id(100 + ++runs)},
-                              report);
+    return open_directory(files, ++runs, report);
   }
   absl::StatusOr<Log> try_open(LogDirectory& directory, const TopicPartition& partition) {
     recovered = {};

@@ -121,8 +121,10 @@ class BasicBrokerCore final : public Counted {
   std::optional<Offset> right_offset(const TopicPartition& partition,
                                      const CommittedOffset& committed) const;
   absl::Status forget_offsets(std::vector<TopicPartition> partitions);
+  template <class Keeper, class Event, class Take>
+  absl::Status submit_and_wait(Keeper& keeper, Event event, Take take);
   template <class Event>
-  absl::Status submit_and_wait(GroupKeeper& keeper, Event event);
+  absl::Status tell_coordinator(GroupKeeper& keeper, Event event);
   SteadyTime file_deadline() const;
 
   void schedule(std::chrono::nanoseconds delay, void (BasicBrokerCore::*work)());

@@ -23,14 +23,14 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// Reads `directory`, one after the other.
+/// Not thread-safe; used once. Reads files of up to 256 MiB.
 template <FileSystem Fs>
 class KafkaMetadata {
  public:
   KafkaMetadata(Fs& fs, std::string directory) : fs_(fs), directory_(std::move(directory)) {}
 
-  /// What topics there are. An error where a file cannot be read, or a record is of a version that
-  /// is not known.
+  /// What topics there are, with their configs. `not_found` where there is no such directory; an
+  /// error where a file cannot be read, or a record is of a version that is not known.
   absl::StatusOr<MetadataMachine> read() {
     OTTLA_ASSIGN(const auto entries, fs_.list(directory_));
     std::vector<std::string> logs;

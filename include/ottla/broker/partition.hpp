@@ -56,6 +56,8 @@ class BasicPartition final : public Counted {
   const TopicPartition& partition() const { return options_.partition; }
   const TopicId& topic_id() const { return options_.topic_id; }
   LeaderEpoch epoch() const { return options_.epoch; }
+  /// Where an unclean stop left the end, at opening; nothing after a clean one, or where the log is
+  /// damaged: what was behind it is not given up then.
   std::optional<Offset> recovered_end() const { return options_.recovered_end; }
 
   /// The outcome goes to `request.reply`. Batches of one caller keep their order. Waits, at most

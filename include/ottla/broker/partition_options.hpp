@@ -28,7 +28,7 @@ struct PartitionOptions {
   TopicPartition partition;
   TopicId topic_id;
   LeaderEpoch epoch{0};  ///< a new one after an unclean stop
-  /// Where an unclean stop left the end: what was written behind it is lost.
+  /// Where an unclean stop left the end of a log that is not damaged: what was behind it is lost.
   std::optional<Offset> recovered_end = {};
   TopicConfig config = {};
   std::chrono::nanoseconds write_out_delay = std::chrono::milliseconds(1);

@@ -71,16 +71,8 @@ absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
   for (auto& entry : unknown) {
     MetadataMachine::AdoptTopic& topic = entry.second;
     const std::string about = adopt_configs(topic, kafka ? kafka->find(topic.id) : nullptr);
-    absl::Status adopted;
-    metadata_->submit(
-        [&topic](RequestId request) {
-          topic.request = request;
-          return MetadataMachine::Event(topic);
-        },
-        [&adopted](absl::StatusOr<MetadataMachine::Response> answer) {
-          adopted = answer.status();
-        });
-    OTTLA_TRY(adopted);  // the metadata file answers at once
+    OTTLA_TRY(submit_and_wait(*metadata_, topic,
+                              [](const MetadataMachine::Response&) { return absl::OkStatus(); }));
     events_->tell(EventLevel::info, "adopted_topic", topic.name,
                   absl::StrCat("its directories were found and are served; ", about));
   }

@@ -24,31 +24,13 @@ absl::Status BasicBrokerCore<E>::make_offsets_topic() {
       {.name = std::string(offsets_topic),
        .partitions = config_.offsets_topic_partitions,
        .configs = {{"cleanup.policy", "compact"}, {"segment.bytes", "104857600"}}});
-  // Other threads may be changing topics: the answer comes when it is this change's turn. The topic
-  // is opened there, before the next change.
-  struct Pending final : Counted {
-    Ref<Doorbell> answered = make_ref<Doorbell>();
-    absl::Status made;
-  };
-  const auto pending = make_ref<Pending>();
-  metadata_->submit(
-      [&event](RequestId request) {
-        event.request = request;
-        return MetadataMachine::Event(event);
-      },
-      [self = Ref<BasicBrokerCore>(this),
-       pending](const absl::StatusOr<MetadataMachine::Response>& answer) {
-        pending->made = answer.status();
-        if (answer.ok() && !self->topics_.find(offsets_topic)) {
-          pending->made = self->open_topic(offsets_topic);
-        }
-        pending->answered->ring();
-      });
-  if (!world_.await(*pending->answered, file_deadline())) {
-    return error(ErrorCode::coordinator_not_available, Fault::timed_out,
-                 "other topics are being changed; try again");
-  }
-  return pending->made;
+  // The topic is opened when it is this change's turn, before the next one.
+  return submit_and_wait(*metadata_, std::move(event),
+                         [self = Ref<BasicBrokerCore>(this)](const MetadataMachine::Response&) {
+                           return self->topics_.find(offsets_topic)
+                                      ? absl::OkStatus()
+                                      : self->open_topic(offsets_topic);
+                         });
 }
 
 template <Env E>
@@ -129,39 +111,44 @@ auto BasicBrokerCore<E>::load_coordinator(const Ref<Partition>& partition)
                                   .translate = &coordinator_error});
   OTTLA_TRY(keeper->load());
   OTTLA_TRY(revise_offsets(*keeper));
-  OTTLA_TRY(submit_and_wait(*keeper, GroupCoordinator::Loaded{.members_gone = true}));
+  OTTLA_TRY(tell_coordinator(*keeper, GroupCoordinator::Loaded{.members_gone = true}));
   return keeper;
 }
 
-/// An event that brings no answer but that it was done, or why not.
+/// What `take` makes of the answer. Other events may have their turn first.
 template <Env E>
-template <class Event>
-absl::Status BasicBrokerCore<E>::submit_and_wait(GroupKeeper& keeper, Event event) {
+template <class Keeper, class Event, class Take>
+absl::Status BasicBrokerCore<E>::submit_and_wait(Keeper& keeper, Event event, Take take) {
   struct Pending final : Counted {
     Ref<Doorbell> answered = make_ref<Doorbell>();
-    absl::Status done;
+    absl::Status taken;
   };
   const auto pending = make_ref<Pending>();
   keeper.submit(
       [&event](RequestId request) {
         event.request = request;
-        return GroupCoordinator::Event(std::move(event));
+        return typename Keeper::Event(std::move(event));
       },
-      [pending](const absl::StatusOr<GroupResponse>& answer) {
-        pending->done = answer.status();
-        if (answer.ok()) {
-          const ErrorCode code = std::get<OffsetDeleteResponse>(*answer).error;
-          pending->done = code == ErrorCode::none
-                              ? absl::OkStatus()
-                              : error(code, "committed offsets could not be written");
-        }
+      [pending, take](const absl::StatusOr<typename Keeper::Response>& answer) {
+        pending->taken = answer.ok() ? take(*answer) : answer.status();
         pending->answered->ring();
       });
   if (!world_.await(*pending->answered, file_deadline())) {
-    return error(ErrorCode::coordinator_load_in_progress, Fault::timed_out,
-                 "the disk is busy with committed offsets; try again");
+    return error(ErrorCode::coordinator_not_available, Fault::timed_out,
+                 "the disk is busy with other topics and groups; try again");
   }
-  return pending->done;
+  return pending->taken;
+}
+
+/// Of an event that is no client's.
+template <Env E>
+template <class Event>
+absl::Status BasicBrokerCore<E>::tell_coordinator(GroupKeeper& keeper, Event event) {
+  return submit_and_wait(keeper, std::move(event), [](const GroupResponse& answer) {
+    const ErrorCode code = std::get<OffsetDeleteResponse>(answer).error;
+    return code == ErrorCode::none ? absl::OkStatus()
+                                   : error(code, "committed offsets could not be written");
+  });
 }
 
 /// No offset is above what a crash has left, and none is of a deleted topic, before anybody is told
@@ -184,7 +171,7 @@ absl::Status BasicBrokerCore<E>::revise_offsets(GroupKeeper& keeper) {
                                  right->value(), " on were lost in a crash, so it goes on there"));
     }
   }
-  return event.offsets.empty() ? absl::OkStatus() : submit_and_wait(keeper, std::move(event));
+  return event.offsets.empty() ? absl::OkStatus() : tell_coordinator(keeper, std::move(event));
 }
 
 /// Nothing where the topic was deleted.
@@ -218,7 +205,7 @@ absl::Status BasicBrokerCore<E>::forget_offsets(std::vector<TopicPartition> part
   OTTLA_ASSIGN(const auto keepers, all_coordinators());
   absl::Status all;
   for (const Ref<GroupKeeper>& keeper : keepers) {
-    all.Update(submit_and_wait(*keeper, GroupCoordinator::PartitionsDeleted{{}, partitions}));
+    all.Update(tell_coordinator(*keeper, GroupCoordinator::PartitionsDeleted{{}, partitions}));
   }
   return all;
 }

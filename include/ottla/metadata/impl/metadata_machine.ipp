@@ -53,10 +53,6 @@ OTTLA_INLINE ErrorCode MetadataMachine::check_new(const CreateTopicsRequest::Top
     message = std::string(sv(name.message()));
     return ErrorCode::invalid_topic_exception;
   }
-  if (topic.name == cluster_metadata_topic) {
-    message = "__cluster_metadata is Kafka's own log; choose another name";
-    return ErrorCode::invalid_topic_exception;
-  }
   if (topics_.contains(topic.name)) {
     message = absl::StrCat("topic '", topic.name,
                            "' exists; use it, delete it first, or ask with if_not_exists");
