@@ -219,6 +219,7 @@ class FileLeader final : public ottla::FakeLeader {
     int descriptor = -1;
   };
   static off_t take(File& file, std::vector<ottla::ProduceRequest>& into) {
+    into.reserve(file.staged.size());  // for the next round
     into.swap(file.staged);
     const off_t position = file.position;
     file.position += static_cast<off_t>(std::exchange(file.bytes, 0));
@@ -226,6 +227,7 @@ class FileLeader final : public ottla::FakeLeader {
   }
   static void write(File& file, off_t position, std::vector<ottla::ProduceRequest>& requests) {
     std::vector<iovec> pieces;
+    pieces.reserve(requests.size());
     for (ottla::ProduceRequest& each : requests) {
       const ottla::MutableBytes bytes = each.batch.mutable_bytes();
       pieces.push_back({bytes.data(), bytes.size()});

@@ -17,16 +17,17 @@ static std::string text_of(const SharedBytes& bytes) {
 }
 
 /// A pool of one block, which counts what comes back.
-struct OneBlock {
+struct OneBlock final : Counted {
   alignas(16) std::byte memory[sizeof(BufferBlock) + 64];
   int returned = 0;
 
   BufferBlock* take() {
     auto* block = new (memory) BufferBlock;
     block->capacity = 64;
-    block->pool = this;
+    block->owner = Ref<OneBlock>(this);
     block->release = [](BufferBlock* last) noexcept {
-      ++static_cast<OneBlock*>(last->pool)->returned;
+      const Ref<Counted> owner = std::move(last->owner);
+      ++static_cast<OneBlock&>(*owner).returned;
     };
     return block;
   }
@@ -68,11 +69,11 @@ TEST_CASE("Sharing a buffer freezes its first bytes and leaves it empty") {
 }
 
 TEST_CASE("A block goes back once: when its buffer is dropped unshared, or with its last owner") {
-  OneBlock pool;
-  { const Buffer dropped(pool.take()); }
-  CHECK(pool.returned == 1);
+  const auto pool = make_ref<OneBlock>();
+  { const Buffer dropped(pool->take()); }
+  CHECK(pool->returned == 1);
   {
-    Buffer first(pool.take());
+    Buffer first(pool->take());
     Buffer second(std::move(first));
     first = std::move(second);
     SharedBytes shared = std::move(first).share(10);
@@ -82,18 +83,18 @@ TEST_CASE("A block goes back once: when its buffer is dropped unshared, or with 
     shared = SharedBytes();
     copy = SharedBytes();
     CHECK(slice.owners() == 1);
-    CHECK(pool.returned == 1);
+    CHECK(pool->returned == 1);
     slice = slice.slice(1, 1);
     CHECK(slice.owners() == 1);
   }
-  CHECK(pool.returned == 2);
+  CHECK(pool->returned == 2);
 }
 
 TEST_CASE("Assigning to a buffer frees what it had at once") {
-  OneBlock pool;
-  Buffer buffer(pool.take());
+  const auto pool = make_ref<OneBlock>();
+  Buffer buffer(pool->take());
   buffer = Buffer::allocate(1);
-  CHECK(pool.returned == 1);
+  CHECK(pool->returned == 1);
 }
 
 TEST_CASE("Copies and slices are the same bytes, and outlive the first owner") {
@@ -133,10 +134,10 @@ TEST_CASE("A copy of nothing is empty and yet an owner of its own") {
 }
 
 TEST_CASE("Threads copy and drop one block, and it goes back once") {
-  OneBlock pool;
+  const auto pool = make_ref<OneBlock>();
   std::vector<int> sums(4);
   {
-    Buffer buffer(pool.take());
+    Buffer buffer(pool->take());
     std::memset(buffer.data(), 1, 64);
     const SharedBytes shared = std::move(buffer).share(64);
     std::vector<std::thread> threads;
@@ -154,8 +155,8 @@ TEST_CASE("Threads copy and drop one block, and it goes back once") {
     }
     threads.clear();
     CHECK(shared.owners() == 1);
-    CHECK(pool.returned == 0);
+    CHECK(pool->returned == 0);
   }
-  CHECK(pool.returned == 1);
+  CHECK(pool->returned == 1);
   CHECK(sums == std::vector<int>(4, 10'000));
 }

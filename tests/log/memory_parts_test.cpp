@@ -4,7 +4,6 @@
 #include <vector>
 
 #include <ottla/log/hot_tail.hpp>
-#include <ottla/log/read_buffers.hpp>
 #include <ottla/log/staged_batches.hpp>
 
 #include "tests/support/catch.hpp"
@@ -129,26 +128,4 @@ TEST_CASE("The hot tail is cut back by whole batches") {
   CHECK(tail.bytes() == 200);
   tail.truncate(Offset(0), dropped);
   CHECK(tail.empty());
-}
-
-TEST_CASE("Read buffers come back when nobody holds their bytes, and may outlive the pool") {
-  auto buffers = make_ref<ReadBuffers>(2 * ReadBuffers::block_size);
-  Buffer first = buffers->take();
-  REQUIRE(first.capacity() == ReadBuffers::block_size);
-  const std::byte* where = first.data();
-  {
-    const SharedBytes shared = std::move(first).share(10);
-    const SharedBytes copy = shared.slice(2, 3);
-    CHECK(buffers->kept_bytes() == 0);
-  }
-  CHECK(buffers->kept_bytes() == ReadBuffers::block_size);
-  CHECK(buffers->take().data() == where);
-  SharedBytes last;
-  {
-    Buffer taken[3] = {buffers->take(), buffers->take(), buffers->take()};
-    last = std::move(taken[0]).share(5);
-  }
-  CHECK(buffers->kept_bytes() == 2 * ReadBuffers::block_size);  // the third would be one too many
-  buffers = nullptr;
-  CHECK(last.size() == 5);
 }

@@ -221,6 +221,41 @@ TEST_CASE("a record that cannot be built leaves no batch and no memory behind") 
   CHECK_FALSE(alone.queue.close_open());
 }
 
+TEST_CASE("full batches use the memory of those that are done, and never outgrow it") {
+  const std::size_t block = 1'000 + batch_memory_slack;
+  const auto memory = make_ref<BufferPool>(block, 4 * block);
+  Alone alone({.batch_size = 1'000, .memory = memory});
+  const std::string value(37, 'v');  // batches end at odd places
+  std::size_t batches = 0;
+  for (int i = 0; batches < 20; ++i) {
+    const auto appended = alone.queue.append(value_of(value), 0, false, alone.clock);
+    REQUIRE(appended.ok());
+    if (appended->closed) {
+      const auto batch = alone.queue.take();
+      REQUIRE(batch);
+      CHECK(batch->builder.size() <= 1'000);
+      if (batches++ > 0) {  // the first one did not know how large it would be
+        CHECK(batch->builder.capacity() == block);
+      }
+      CHECK_FALSE(alone.queue.take_next());
+    }
+  }
+  CHECK(memory->kept_bytes() == block);
+}
+
+TEST_CASE("a small batch does not take a large block") {
+  const auto memory = make_ref<BufferPool>(16'384 + batch_memory_slack, std::size_t{1} << 20);
+  Alone alone({.memory = memory});
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(alone.queue.append(value_of("a"), 0, false, alone.clock).ok());
+    const auto batch = alone.queue.take(PartitionQueue::Take::open_too);
+    REQUIRE(batch);
+    CHECK(batch->builder.capacity() < 8'192);
+    CHECK_FALSE(alone.queue.take_next());
+  }
+  CHECK(memory->kept_bytes() == 0);
+}
+
 TEST_CASE("a partition without keys is left once it has had a batch's worth") {
   StickyShare share;
   CHECK_FALSE(share.add(900, true, 1'000));

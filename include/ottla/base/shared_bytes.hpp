@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <ottla/base/bytes.hpp>
+#include <ottla/base/ref.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -21,10 +22,16 @@ struct alignas(16) BufferBlock {
   std::atomic<std::uint32_t> count{1};
   std::size_t capacity = 0;
   void (*release)(BufferBlock*) noexcept = nullptr;
-  void* pool = nullptr;
+  Ref<Counted> owner = nullptr;  ///< the pool that it goes back to
 
   std::byte* data() { return reinterpret_cast<std::byte*>(this + 1); }
+  static BufferBlock* of(void* data) { return static_cast<BufferBlock*>(data) - 1; }
 };
+
+namespace base_impl {
+BufferBlock* new_block(std::size_t capacity, void (*release)(BufferBlock*) noexcept);
+void free_block(BufferBlock* block) noexcept;
+}  // namespace base_impl
 
 class SharedBytes;
 
@@ -54,6 +61,8 @@ class Buffer {
   const std::byte* data() const { return block_ == nullptr ? nullptr : block_->data(); }
   std::size_t capacity() const { return block_ == nullptr ? 0 : block_->capacity; }
   MutableBytes bytes() { return {data(), capacity()}; }
+  /// The block and its only count. After: this is empty.
+  BufferBlock* release() { return std::exchange(block_, nullptr); }
 
   /// Freezes the first `size` bytes. Before: `size` <= capacity(). After: this is empty.
   SharedBytes share(std::size_t size) &&;

@@ -16,7 +16,9 @@
 
 #include <absl/status/statusor.h>
 
+#include <ottla/base/buffer_pool.hpp>
 #include <ottla/base/mutex.hpp>
+#include <ottla/base/ref.hpp>
 #include <ottla/base/time.hpp>
 #include <ottla/env/clock.hpp>
 #include <ottla/producer/batch_estimate.hpp>
@@ -32,6 +34,8 @@ struct BatchingOptions {
   std::int64_t batch_size = 16'384;  ///< bytes; 0: a batch per record
   BatchFields fields = {};           ///< codec and level
   bool keep_tags = false;            ///< remember each record's tag, for callbacks
+  /// Blocks for batches that become full ones; null: each batch has its own memory.
+  Ref<BufferPool> memory = nullptr;
 };
 
 /// What a record takes in a batch at most; exact sizes are only asked for near a limit. Before: it
@@ -55,6 +59,9 @@ struct ClosedBatch {
   SealedBatch sealed;    ///< a batch that is sent again
   std::vector<std::uint64_t> tags;
 };
+
+/// Beside the batch itself: while its last record is encoded, no bound of it is too large.
+inline constexpr std::size_t batch_memory_slack = 64;
 
 /// One partition's batches. Thread-safe.
 class PartitionQueue {
@@ -130,7 +137,7 @@ class PartitionQueue {
                : estimated_compressed_size();
   }
   std::int64_t estimated_compressed_size() const OTTLA_REQUIRES(mutex_);
-  std::size_t first_capacity(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
+  Buffer first_memory(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
   void close() OTTLA_REQUIRES(mutex_);
   std::optional<ClosedBatch> drop_empty() OTTLA_REQUIRES(mutex_);
   std::optional<ClosedBatch> take_front(Take what) OTTLA_REQUIRES(mutex_);
@@ -147,6 +154,8 @@ class PartitionQueue {
   std::int64_t open_limit_ OTTLA_GUARDED_BY(mutex_) = 0;
   std::size_t expected_size_ OTTLA_GUARDED_BY(mutex_) = BatchBuilder::initial_capacity;
   std::list<ClosedBatch> closed_ OTTLA_GUARDED_BY(mutex_);
+  // The place of one that was taken, for the next.
+  std::list<ClosedBatch> spare_ OTTLA_GUARDED_BY(mutex_);
   bool sending_ OTTLA_GUARDED_BY(mutex_) = false;  // somebody has the baton
   bool held_ OTTLA_GUARDED_BY(mutex_) = false;
   bool ended_ OTTLA_GUARDED_BY(mutex_) = false;

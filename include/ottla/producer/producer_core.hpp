@@ -75,7 +75,9 @@ class ProducerCore final : public Counted {
 
   ProducerCore(Ref<Connection> connection, ProducerConfig config);
 
-  absl::Status usable() const;
+  bool is_usable() const { return process_.here() && !closed_.load(std::memory_order_relaxed); }
+  absl::Status usable() const { return is_usable() ? absl::OkStatus() : unusable(); }
+  absl::Status unusable() const;
   absl::Status learn(ProducerTopic& topic, std::uint64_t version,
                      const absl::StatusOr<MetadataResponse>& answer);
   absl::Status look_up(ProducerTopic& topic);
@@ -84,12 +86,13 @@ class ProducerCore final : public Counted {
   absl::StatusOr<ProducerLane*> choose_lane(ProducerTopic& topic,
                                             std::optional<PartitionId> partition,
                                             const RecordFields& record, bool& sticky);
-  absl::Status check_size(const RecordFields& record) const {
-    const bool small =
-        record.headers.empty() && record_size_bound(record) + batch_header_size <= largest_record_;
-    return small ? absl::OkStatus() : check_size_exactly(record);
+  bool is_small(const RecordFields& record) const {
+    return record.headers.empty() &&
+           record_size_bound(record) + batch_header_size <= largest_record_;
   }
-  absl::Status check_size_exactly(const RecordFields& record) const;
+  absl::Status check_size(const RecordFields& record) const;
+  /// What a record needs to be taken at all.
+  absl::Status acceptable(const ProducerTopic& topic, const RecordFields& record) const;
   absl::StatusOr<Receipt> append(ProducerTopic& topic, std::optional<PartitionId> partition,
                                  const RecordFields& record, std::uint64_t tag);
   absl::StatusOr<PartitionQueue::Appended> append_when_there_is_memory(ProducerLane& lane,
@@ -105,6 +108,8 @@ class ProducerCore final : public Counted {
   /// Closes and sends every batch there is.
   void send_everything();
   void write_out_everything(SteadyTime deadline);
+  /// Sends a batch and has it written out, unless it is done.
+  void bring(std::uint64_t batch, SteadyTime deadline);
   /// Brings what was handed over for the lane as far as this producer asked for.
   void write_out(ProducerLane& lane, SteadyTime deadline);
   absl::Status flush_everything(SteadyTime deadline);
@@ -136,6 +141,7 @@ class ProducerCore final : public Counted {
   World world_;
   const ProducerConfig config_;
   const BatchingOptions batching_;
+  const Ref<BufferPool> in_flight_memory_;
   const PartitionQueue::Take sendable_;
   const std::size_t largest_record_;  // bytes of its batch
   const std::uint64_t id_;

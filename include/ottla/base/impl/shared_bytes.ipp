@@ -11,21 +11,32 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-OTTLA_INLINE Buffer Buffer::allocate(std::size_t capacity) {
+namespace base_impl {
+
+/// Null when memory cannot be had.
+OTTLA_INLINE BufferBlock* new_block(std::size_t capacity, void (*release)(BufferBlock*) noexcept) {
   if (capacity > PTRDIFF_MAX - sizeof(BufferBlock)) {  // no object is larger
-    return Buffer();
+    return nullptr;
   }
   void* memory = ::operator new(sizeof(BufferBlock) + capacity, std::nothrow);
   if (memory == nullptr) {
-    return Buffer();
+    return nullptr;
   }
   auto* block = new (memory) BufferBlock;
   block->capacity = capacity;
-  block->release = [](BufferBlock* last) noexcept {
-    last->~BufferBlock();
-    ::operator delete(static_cast<void*>(last));
-  };
-  return Buffer(block);
+  block->release = release;
+  return block;
+}
+
+OTTLA_INLINE void free_block(BufferBlock* block) noexcept {
+  block->~BufferBlock();
+  ::operator delete(static_cast<void*>(block));
+}
+
+}  // namespace base_impl
+
+OTTLA_INLINE Buffer Buffer::allocate(std::size_t capacity) {
+  return Buffer(base_impl::new_block(capacity, &base_impl::free_block));
 }
 
 OTTLA_INLINE SharedBytes Buffer::share(std::size_t size) && {

@@ -28,9 +28,14 @@ OTTLA_INLINE bool PartitionQueue::has_room_exactly(const RecordFields& record,
 OTTLA_INLINE void PartitionQueue::close() {
   open_->records = open_->builder.record_count();
   const std::size_t size = open_->builder.size();
-  closed_.push_back(*std::move(open_));
+  if (spare_.empty()) {
+    closed_.push_back(*std::move(open_));
+  } else {
+    spare_.front() = *std::move(open_);
+    closed_.splice(closed_.end(), spare_);
+  }
   open_.reset();
-  expected_size_ = size + size / 8;
+  expected_size_ = size + size / 8 + batch_memory_slack;
 }
 
 OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::drop_empty() {
@@ -39,10 +44,13 @@ OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::drop_empty() {
 
 /// As much as the last batch needed, so that neither is a full one copied as it grows nor has a
 /// small one, kept in memory by its readers, a large block.
-OTTLA_INLINE std::size_t PartitionQueue::first_capacity(const RecordFields& record) const {
-  const std::size_t wanted = std::max(expected_size_, batch_size_upper_bound(record));
-  const bool bounded = options_.fields.compression == CompressionType::none;
-  return bounded ? std::min(wanted, static_cast<std::size_t>(open_limit_)) : wanted;
+OTTLA_INLINE Buffer PartitionQueue::first_memory(const RecordFields& record) const {
+  std::size_t wanted = std::max(expected_size_, batch_size_upper_bound(record));
+  if (options_.fields.compression == CompressionType::none) {
+    wanted = std::min(wanted, static_cast<std::size_t>(open_limit_) + batch_memory_slack);
+  }
+  const std::size_t block = options_.memory ? options_.memory->block_size() : 0;
+  return wanted <= block && block / 2 < wanted ? options_.memory->take() : Buffer::allocate(wanted);
 }
 
 OTTLA_INLINE absl::Status PartitionQueue::open(const RecordFields& record, SteadyTime now,
@@ -59,7 +67,7 @@ OTTLA_INLINE absl::Status PartitionQueue::open(const RecordFields& record, Stead
   }
   open_limit_ = granted.bytes;
   const std::uint64_t number = outcomes_.open(this);
-  Buffer buffer = Buffer::allocate(first_capacity(record));
+  Buffer buffer = first_memory(record);
   open_.emplace();
   open_->number = number;
   open_->charged = std::exchange(granted.bytes, 0);
@@ -110,7 +118,11 @@ OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::take_front(Take what) {
     return std::nullopt;
   }
   std::optional<ClosedBatch> batch(std::move(closed_.front()));
-  closed_.pop_front();
+  if (spare_.empty()) {
+    spare_.splice(spare_.end(), closed_, closed_.begin());
+  } else {
+    closed_.pop_front();
+  }
   return batch;
 }
 

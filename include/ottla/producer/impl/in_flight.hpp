@@ -22,6 +22,17 @@ class ProducerCore::InFlight final : public ProduceReply {
     lane_.in_flight.fetch_add(1);
   }
 
+  /// In a block of the pool; null when memory cannot be had.
+  static void* operator new(std::size_t, BufferPool& pool) noexcept {
+    BufferBlock* const block = pool.take().release();
+    return block == nullptr ? nullptr : block->data();
+  }
+  static void operator delete(void* memory) noexcept {
+    BufferBlock* const block = BufferBlock::of(memory);
+    block->release(block);
+  }
+  static void operator delete(void* memory, BufferPool&) noexcept { operator delete(memory); }
+
   void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch refused) noexcept override {
     if (!claim()) {
       return;  // given up before

@@ -44,15 +44,13 @@ OTTLA_INLINE absl::StatusOr<RecordMetadata> ProducerCore::wait(Receipt receipt,
   const Ref<ProducerCore> self(this);  // a callback may destroy the producer
   return guarded([&]() -> absl::StatusOr<RecordMetadata> {
     if (state == BatchOutcomes::State::pending) {
+      bring(receipt.batch, deadline);  // mostly that is all
+      state = outcomes_.look(receipt, outcome, {});
+    }
+    if (state == BatchOutcomes::State::pending) {
       const auto waiter = make_ref<OutcomeWaiter>();
       state = outcomes_.look(receipt, outcome, waiter);
       while (state == BatchOutcomes::State::pending) {
-        if (PartitionQueue* const queue = outcomes_.queue_of(receipt.batch); queue != nullptr) {
-          auto& lane = static_cast<ProducerLane&>(*queue);
-          lane.close_if_open(receipt.batch);
-          drain(lane);
-          write_out(lane, deadline);
-        }
         const SteadyTime now = world_.steady_now();
         const SteadyTime until = std::min(deadline, after(now, producer_impl::look_again));
         if (world_.await(*waiter->bell, until)) {
@@ -62,6 +60,7 @@ OTTLA_INLINE absl::StatusOr<RecordMetadata> ProducerCore::wait(Receipt receipt,
           return error(ErrorCode::request_timed_out, Fault::timed_out,
                        "the record is not acknowledged yet; wait again", Outcome::unknown);
         }
+        bring(receipt.batch, deadline);
       }
     }
     if (state == BatchOutcomes::State::forgotten) {
@@ -73,6 +72,15 @@ OTTLA_INLINE absl::StatusOr<RecordMetadata> ProducerCore::wait(Receipt receipt,
     }
     return producer_impl::metadata_of(outcome);
   });
+}
+
+OTTLA_INLINE void ProducerCore::bring(std::uint64_t batch, SteadyTime deadline) {
+  if (PartitionQueue* const queue = outcomes_.queue_of(batch); queue != nullptr) {
+    auto& lane = static_cast<ProducerLane&>(*queue);
+    lane.close_if_open(batch);
+    drain(lane);
+    write_out(lane, deadline);
+  }
 }
 
 OTTLA_INLINE absl::Status ProducerCore::flush(SteadyTime deadline) {

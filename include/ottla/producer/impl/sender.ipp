@@ -75,7 +75,11 @@ OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch
     finish(lane, batch, ProduceResponse{});
     return;
   }
-  const auto in_flight = make_ref<InFlight>(*this, lane, batch);
+  const Ref<InFlight> in_flight(new (*in_flight_memory_) InFlight(*this, lane, batch));
+  if (!in_flight) {
+    finish(lane, batch, out_of_memory());
+    return;
+  }
   const absl::StatusOr<bool> watched =
       guarded([&] { return absl::StatusOr<bool>(watch(in_flight)); });
   if (!watched.ok()) {
@@ -233,13 +237,20 @@ OTTLA_INLINE void ProducerCore::report(ProducerLane& lane, const ClosedBatch& ba
 
 OTTLA_INLINE bool ProducerCore::watch(const Ref<InFlight>& batch) {
   SteadyTime when = never;
+  std::vector<Ref<InFlight>> finished;  // let go without the lock
   {
     Lock lock(mutex_);
     if (ended_) {
       return false;
     }
     if (watched_.size() >= sweep_at_) {  // a stuck one must not keep all that came after it
-      std::erase_if(watched_, [](const Ref<InFlight>& each) { return each->finished(); });
+      finished.reserve(watched_.size());
+      for (Ref<InFlight>& each : watched_) {
+        if (each->finished()) {
+          finished.push_back(std::move(each));
+        }
+      }
+      std::erase(watched_, nullptr);
       sweep_at_ = std::max(std::size_t{64}, 2 * watched_.size());
     }
     auto place = watched_.end();
