@@ -43,10 +43,11 @@ class TopicRegistry {
     return found == by_name_.end() ? Ref<Topic>() : found->second;
   }
   Ref<Partition> find(const TopicId& id, PartitionId partition) const {
-    const Ref<Topic> topic = find(id);
-    const auto index = static_cast<std::size_t>(partition.value());
-    return topic && partition.value() >= 0 && index < topic->partitions.size()
-               ? topic->partitions[index]
+    Lock lock(mutex_);
+    const auto found = by_id_.find(id);
+    const auto index = static_cast<std::size_t>(partition.value());  // a negative one is too large
+    return found != by_id_.end() && index < found->second->partitions.size()
+               ? found->second->partitions[index]
                : Ref<Partition>();
   }
 

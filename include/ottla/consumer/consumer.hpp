@@ -89,7 +89,7 @@ class Consumer {
   /// returned.
   absl::StatusOr<Records> poll(Timeout timeout) {
     OTTLA_TRY(usable());
-    OTTLA_ASSIGN(RecordBatches batches, core_->poll(deadline(timeout)));
+    OTTLA_ASSIGN(RecordBatches batches, core_->poll(timeout));
     return Records(std::move(batches));
   }
   /// Any thread: a poll that waits, or the next one, answers `woken`.

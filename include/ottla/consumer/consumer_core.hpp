@@ -50,7 +50,7 @@ class ConsumerCore final : public Counted {
   absl::StatusOr<std::vector<std::string>> subscription();
   absl::Status enforce_rebalance();
 
-  absl::StatusOr<RecordBatches> poll(SteadyTime deadline);
+  absl::StatusOr<RecordBatches> poll(std::chrono::nanoseconds timeout);
   void wakeup();
   void on_ready(std::function<void()> callback) { signal_->set_callback(std::move(callback)); }
 
@@ -104,7 +104,7 @@ class ConsumerCore final : public Counted {
   void assign_by_group(const std::vector<TopicPartition>& partitions);
   absl::Status refresh_topics(SteadyTime deadline);
 
-  absl::StatusOr<RecordBatches> poll_until(SteadyTime deadline);
+  absl::StatusOr<RecordBatches> poll_until(SteadyTime now, SteadyTime deadline);
   /// Everything that a poll sees to before it looks for records.
   absl::Status look_around(SteadyTime now, SteadyTime deadline);
   absl::Status find_positions(SteadyTime now, SteadyTime deadline);

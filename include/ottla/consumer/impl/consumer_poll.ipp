@@ -13,7 +13,7 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll(SteadyTime deadline) {
+OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll(std::chrono::nanoseconds timeout) {
   Inside inside(*this);
   OTTLA_TRY(inside.outermost("poll"));
   if (subscribed_.empty() && fetcher_.empty()) {
@@ -23,20 +23,21 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll(SteadyTime deadlin
   if (membership_) {
     membership_->enter_poll();
   }
-  absl::StatusOr<RecordBatches> polled = poll_until(deadline);
+  const SteadyTime now = world_.steady_now();
+  absl::StatusOr<RecordBatches> polled = poll_until(now, after(now, timeout));
   if (membership_) {
     membership_->leave_poll(world_.steady_now());
   }
   return polled;
 }
 
-OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll_until(SteadyTime deadline) {
-  for (;;) {
+OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll_until(SteadyTime now,
+                                                                    SteadyTime deadline) {
+  for (;; now = world_.steady_now()) {
     signal_->bell().reset();  // before looking: what comes afterwards rings it again
     if (woken_.load(std::memory_order_acquire) && woken_.exchange(false)) {
       return error(Fault::woken, "wakeup() ended the poll");
     }
-    const SteadyTime now = world_.steady_now();
     OTTLA_TRY(look_around(now, deadline));
     bool again = false;
     if (!fetcher_.has_data()) {
