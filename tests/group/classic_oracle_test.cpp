@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Traces of Kafka's group coordinator. Generated member ids are M1, M2, ... there in the order of
-// their first appearance in an answer. Where the trace names a leader that Kafka picked from a hash
-// map, and ours is another, the roles differ from then on: the rest of that trace is not compared.
+// their first appearance in an answer. A leader that is no more is followed by one that Kafka picks
+// from a hash map of ids, and we by the order of the ids: a trace in which the two differ is run
+// again with other ids. Every run is compared up to its end, or to where another leader takes over.
 #include <map>
 #include <set>
 #include <string>
@@ -22,11 +23,11 @@ std::optional<std::string> text_of(const json& value) {
 
 class Trace {
  public:
-  explicit Trace(const json& trace) : trace_(trace), kept_(config_of(trace)) {}
+  Trace(const json& trace, int life) : trace_(trace), kept_(config_of(trace), life) {}
 
   struct Counts {
     int steps = 0;
-    bool complete = true;
+    bool complete = false;
   };
 
   Counts run() {
@@ -44,13 +45,13 @@ class Trace {
       }
       check_completed(step);
       if (!check_leader(step["group"]["leader"])) {
-        counts.complete = false;
         return counts;
       }
       check_group(step["group"]);
       check_records(step["records"]);
       ++counts.steps;
     }
+    counts.complete = true;
     return counts;
   }
 
@@ -294,7 +295,10 @@ TEST_CASE("groups of the classic protocol go the way they go in Kafka") {
     const bool has_static = std::any_of(steps.begin(), steps.end(), [](const json& step) {
       return step.contains("instance") && !step["instance"].is_null();
     });
-    const Trace::Counts counts = Trace(trace).run();
+    Trace::Counts counts;
+    for (int life = 0; !counts.complete && life < 64; ++life) {
+      counts = Trace(trace, life).run();
+    }
     const std::string kind = has_static ? "static" : "dynamic";
     ++count[kind];
     count[kind + " to the end"] += counts.complete ? 1 : 0;
@@ -302,8 +306,8 @@ TEST_CASE("groups of the classic protocol go the way they go in Kafka") {
   }
   if (golden::is_full()) {
     CHECK(count["dynamic"] == 37);
-    CHECK(count["dynamic to the end"] == 35);
-    CHECK(count["dynamic steps"] == 760);
+    CHECK(count["dynamic to the end"] == 37);
+    CHECK(count["dynamic steps"] == 773);
     CHECK(count["static"] == 13);
     CHECK(count["static to the end"] == 11);
     CHECK(count["static steps"] == 268);

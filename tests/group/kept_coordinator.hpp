@@ -17,7 +17,7 @@ class KeptCoordinator {
  public:
   using Coordinator = ottla::GroupCoordinator;
 
-  /// `life`: of a program; members of another one have other ids.
+  /// `life`: of a program; members of another one have other ids, which sort in another order.
   explicit KeptCoordinator(const ottla::GroupConfig& config = {}, int life = 0)
       : config_(config), coordinator_(config), life_(life) {}
 
@@ -35,6 +35,10 @@ class KeptCoordinator {
     unique.bytes[15] = static_cast<std::byte>(id.value());
     unique.bytes[14] = static_cast<std::byte>(id.value() >> 8);
     unique.bytes[13] = static_cast<std::byte>(life_);
+    // In the first life a later member has a higher id.
+    const std::uint64_t shuffled =
+        id.value() * static_cast<std::uint64_t>(life_) * 0x9E3779B97F4A7C15;
+    unique.bytes[0] = static_cast<std::byte>(shuffled >> 56);
     decide(Coordinator::Asked{.id = id, .request = std::move(request), .unique = unique});
     return id;
   }
