@@ -323,6 +323,16 @@ class Programs(unittest.TestCase):
         self.addCleanup(os.chmod, data, 0o700)
         self.expect_error(1, "producer", ["--topic", "t"], "ottla-data")
 
+    def test_typed_orders_come_back_as_orders_and_what_is_none_says_so(self):
+        code, out, err = self.run_to_end("03_typed_orders")
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(out.decode().splitlines(), [
+            "3 orders acknowledged",
+            "1 bob: 4 x chair (source shop)",
+            "2 cyd: 1 x table (source shop)",
+            "3 dan: bytes that are not an order: they are too few or too many"])
+        self.assertEqual(os.listdir(self.place.name), [])
+
     def test_help_has_examples_and_goes_to_standard_output(self):
         for program in ("producer", "consumer"):
             code, out, err = self.run_to_end(program, "--help")
