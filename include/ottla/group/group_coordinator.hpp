@@ -7,13 +7,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include <absl/container/btree_map.h>
 #include <absl/status/status.h>
 
 #include <ottla/base/topic_partition.hpp>
@@ -107,7 +108,7 @@ class GroupCoordinator {
   void expire_offsets(Now now, Decision& decision) const;
 
   GroupConfig config_;
-  absl::btree_map<std::string, ClassicGroup, std::less<>> groups_;
+  std::map<std::string, ClassicGroup, std::less<>> groups_;
   OffsetStore offsets_;
 };
 

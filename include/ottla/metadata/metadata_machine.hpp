@@ -15,7 +15,6 @@
 #include <variant>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
 #include <absl/status/status.h>
 
 #include <ottla/base/topic_partition.hpp>
@@ -134,7 +133,7 @@ class MetadataMachine {
   MetadataPlacement placement_;
   MetadataLimits limits_;
   std::map<std::string, MetadataTopic, std::less<>> topics_;
-  absl::flat_hash_map<TopicId, std::string> names_;
+  std::map<TopicId, std::string> names_;
   std::set<std::string, std::less<>> plain_names_;  // with "_" for each "."
   std::set<TopicId> removed_;
   std::int32_t partition_count_ = 0;
