@@ -71,7 +71,8 @@ class GroupCoordinator {
   Decision decide(const Event& event, Now now) const;
   Decision decide_failed(const Event& event, ErrorCode why, Now now) const;
   absl::Status apply(const WrittenRecord& record);
-  void apply(GroupBecomes change);
+  /// Before: the group is there; its first record is written with its first change.
+  void apply(GroupBecomes&& change) noexcept;
 
   // Queries: what is written and applied.
   OffsetFetchResponse answer(const OffsetFetchRequest& request) const {

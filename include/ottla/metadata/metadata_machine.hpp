@@ -95,7 +95,7 @@ class MetadataMachine {
   Decision decide(const Event& event, Now now) const;
   Decision decide_failed(const Event& event, ErrorCode why, Now now) const;
   absl::Status apply(const WrittenRecord& record);
-  void apply(NoSoftChange) {}
+  void apply(NoSoftChange) noexcept {}
 
   /// The whole state as records, in an order that `apply` takes: what a log begins with when it is
   /// written anew.
