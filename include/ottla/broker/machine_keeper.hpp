@@ -8,9 +8,10 @@
 // Nobody waits inside: the thread that submits does the work, or the one that brings the news of
 // the write. No lock is held while the machine decides, the journal writes, or answers are given;
 // one lock guards the queue and each change.
-// Memory that cannot be had: a request is refused before it is decided, or not at all. What is
-// decided is carried out from where it stopped, by whoever comes next or after `retry_delay`; until
-// it is, requests that wait behind it are refused. Due timers wait.
+// Memory that cannot be had: a request is refused before it is decided. What is decided is carried
+// out from where it stopped, by whoever comes next or after `retry_delay`; until it is, requests
+// that wait behind it are refused, and due timers wait. Where there is no memory for that delay,
+// everybody is told to ask again.
 #pragma once
 
 #include <atomic>
@@ -43,7 +44,8 @@ class MachineKeeper final : public Counted {
   using Response = typename Decision::Response;
   using Timer = typename Decision::Timer;
   using Effect = typename Decision::Effect;
-  /// Called once, without a lock; throws nothing. `no_memory` (not written): ask again.
+  /// Called once, without a lock; throws nothing. `no_memory`: ask again; unless its outcome is
+  /// unknown, nothing was decided.
   using Reply = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
 
   struct Hooks {
@@ -91,22 +93,18 @@ class MachineKeeper final : public Counted {
 
   /// Answers everybody `closed`, now and later; disarms every timer.
   void close() {
-    Replies replies;
     Timers timers;
     Queue queue;
     {
       Lock lock(mutex_);
       closed_ = true;
-      replies.swap(replies_);
       timers.swap(timers_);
       queue.swap(queue_);
     }
     for (const auto& [timer, armed] : timers) {
       world_.cancel(armed.id);
     }
-    for (auto& [id, reply] : replies) {
-      reply(closed_error());
-    }
+    answer_all(closed_error());
   }
 
   static constexpr std::chrono::milliseconds retry_delay{100};
@@ -185,8 +183,9 @@ class MachineKeeper final : public Counted {
   absl::Status apply_records();
   void finish();
   bool give_way(const absl::Status& why);
-  void retry_later();
+  bool retry_later();
   void answer(RequestId request, absl::StatusOr<Response> with);
+  void answer_all(const absl::Status& with);
   void arm(const TimerChange<Timer>& change);
   void fire(const Timer& timer, std::uint64_t generation);
 

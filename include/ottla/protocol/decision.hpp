@@ -105,8 +105,8 @@ concept RuleMachine = requires(const M& asked, M& changed, const typename M::Eve
   /// An error means that the record is damaged: the state is as before. What std::bad_alloc left
   /// undone is done when the same record is applied again; it counts once.
   { changed.apply(record) } -> std::same_as<absl::Status>;
-  { changed.apply(std::move(soft_change)) }
-  noexcept->std::same_as<void>;
+  { changed.apply(std::move(soft_change)) } -> std::same_as<void>;
+  requires noexcept(changed.apply(std::move(soft_change)));
 };
 
 /// What the clients of a group, share or transaction coordinator are told when its records could

@@ -174,7 +174,9 @@ bool MachineKeeper<M>::give_way(const absl::Status& why) {
     }
   }
   if (refused.empty()) {
-    retry_later();
+    if (!retry_later()) {
+      answer_all(out_of_memory());  // so that somebody comes again
+    }
     return false;
   }
   answer(refused.front().request, refusal(why));
@@ -182,7 +184,7 @@ bool MachineKeeper<M>::give_way(const absl::Status& why) {
 }
 
 template <RuleMachine M>
-void MachineKeeper<M>::retry_later() {
+bool MachineKeeper<M>::retry_later() {
   const auto go_on = [self = Ref<MachineKeeper>(this)] {
     {
       Lock lock(self->mutex_);
@@ -197,8 +199,9 @@ void MachineKeeper<M>::retry_later() {
       guarded([&] { world_.post_at(after(world_.steady_now(), retry_delay), go_on); });
   if (!posted.ok()) {
     Lock lock(mutex_);
-    retrying_ = false;  // whoever comes next goes on
+    retrying_ = false;
   }
+  return posted.ok();
 }
 
 template <RuleMachine M>
@@ -210,6 +213,18 @@ void MachineKeeper<M>::answer(RequestId request, absl::StatusOr<Response> with) 
   }
   if (!found.empty()) {
     guarded([&] { found.mapped()(std::move(with)); }).IgnoreError();
+  }
+}
+
+template <RuleMachine M>
+void MachineKeeper<M>::answer_all(const absl::Status& with) {
+  Replies replies;
+  {
+    Lock lock(mutex_);
+    replies.swap(replies_);
+  }
+  for (auto& [request, reply] : replies) {
+    guarded([&with, &reply = reply] { reply(with); }).IgnoreError();
   }
 }
 
