@@ -104,6 +104,41 @@ TEST_CASE("Without any memory from some moment on nothing breaks, and it goes on
   }
 }
 
+TEST_CASE("Records are deleted and found, whichever allocation failed at first") {
+  bool reached = true;
+  for (int k = 0; reached; ++k) {
+    INFO("allocation " << k);
+    Harness h;
+    h.partition_options.config.log.segment_bytes = 300;
+    h.open_partition();
+    h.append(0, batches);
+    const auto by_time = [&] {
+      return h.partition->list_offsets({.timestamp = Timestamp(1'600'000'000'000)},
+                                       IsolationLevel::read_uncommitted);
+    };
+    const auto delete_records = [&](std::int64_t before) {
+      return h.partition->delete_records(
+          Offset(before), [](Offset) { return absl::OkStatus(); }, after(h.world.steady_now(), 1s));
+    };
+    {
+      const FailingMemory failing(k);
+      const auto deleted = delete_records(10);
+      CHECK((deleted.ok() || fault(deleted.status()) == Fault::no_memory));
+      const absl::Status ticked = guarded([&] { return h.tick(); });
+      CHECK((ticked.ok() || fault(ticked) == Fault::no_memory));
+      guarded([&] { by_time(); }).IgnoreError();
+      reached = failing.reached();
+    }
+    h.env.advance(2min);
+    CHECK(must(delete_records(12)) == Offset(12));
+    CHECK(by_time().offset == Offset(12));
+    must(h.tick());
+    h.append(batches, 2);
+    CHECK(h.values(12) == numbers(12, batches + 2));
+    must(h.partition->close(after(h.world.steady_now(), 1s)).status());
+  }
+}
+
 TEST_CASE("In the steady state a batch asks for no memory of its own") {
   Harness h;
   h.partition_options.tail_bytes = 64 * 4096;

@@ -91,6 +91,12 @@ class TopicRegistry {
     }
     return topics;
   }
+  /// The first by name behind `before`; empty behind the last.
+  Ref<Topic> next(std::string_view before) const {
+    Lock lock(mutex_);
+    const auto found = by_name_.upper_bound(before);
+    return found == by_name_.end() ? Ref<Topic>() : found->second;
+  }
   /// Grows with each change.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
