@@ -35,8 +35,8 @@ set(OTTLA_BEHIND_THE_WALL env log)
 
 # Libraries from outside. The ones called ottla::with_* are optional (cmake/dependencies.cmake).
 set(OTTLA_LIBRARIES_base
-    absl::any_invocable absl::flat_hash_map absl::hash absl::status absl::statusor absl::strings
+    absl::any_invocable absl::hash absl::status absl::statusor absl::strings
     Threads::Threads)
 set(OTTLA_LIBRARIES_record
     ottla::xxhash ottla::with_lz4 ottla::with_snappy ottla::with_zlib ottla::with_zstd)
-set(OTTLA_LIBRARIES_offsets absl::btree)
+set(OTTLA_LIBRARIES_group absl::btree)

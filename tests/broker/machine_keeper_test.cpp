@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
 #include <deque>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,6 +13,7 @@
 #include <ottla/env/memory/memory_env.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/failing_memory.hpp"
 
 namespace {
 
@@ -43,8 +47,8 @@ class Counter {
       decision.soft_changes.push_back(wait->request);
       decision.arm(0, now.steady + std::chrono::seconds(5));
     } else {
-      for (const RequestId parked : parked_) {
-        decision.answer(parked, -1);
+      for (std::size_t i = 0; i < count_; ++i) {
+        decision.answer(parked_[i], -1);
       }
     }
     return decision;
@@ -57,27 +61,34 @@ class Counter {
     return decision;
   }
   absl::Status apply(const WrittenRecord& record) {
+    const std::vector<std::byte> copy(record.value->begin(), record.value->end());
     total_ += static_cast<int>((*record.value)[0]);
     return absl::OkStatus();
   }
-  void apply(RequestId parked) { parked_.push_back(parked); }
+  void apply(RequestId parked) noexcept { parked_.at(count_++) = parked; }
   int total() const { return total_; }
 
  private:
   int total_ = 0;
-  std::vector<RequestId> parked_;
+  std::array<RequestId, 8> parked_{};
+  std::size_t count_ = 0;
 };
 static_assert(RuleMachine<Counter>);
 
 /// Writes when told to.
 class SlowJournal final : public Journal {
  public:
-  void append(std::span<const MachineRecord> records, Done done) override {
-    for (const MachineRecord& record : records) {
-      written.push_back(record);
-    }
-    if (at_once) {
-      done(Offset(static_cast<std::int64_t>(written.size() - records.size())));
+  void append(std::span<const MachineRecord> records, Done done) noexcept override {
+    const Offset base(static_cast<std::int64_t>(written.size()));
+    absl::Status taken = guarded([&] {
+      std::vector<MachineRecord> copies(records.begin(), records.end());
+      written.reserve(written.size() + copies.size());
+      std::move(copies.begin(), copies.end(), std::back_inserter(written));
+    });
+    if (!taken.ok()) {
+      done(std::move(taken));
+    } else if (at_once) {
+      done(base);
     } else {
       waiting.push_back(std::move(done));
     }
@@ -225,3 +236,103 @@ TEST_CASE("a machine is rebuilt from its journal") {
   REQUIRE(again.keeper->load().ok());
   CHECK(again.keeper->query([](const Counter& counter) { return counter.total(); }) == 3);
 }
+
+#ifdef OTTLA_TEST_SANITIZED
+
+#include <cstdio>
+
+TEST_CASE("a keeper without memory: not under a sanitizer") {
+  std::puts("SKIPPED: operator new is the sanitizer's");
+}
+
+#else
+
+namespace {
+
+/// Of requests, in the order that they were submitted: what each was answered, without memory.
+struct Outcomes {
+  struct One {
+    int told = 0;
+    bool ok = false;
+    int answer = 0;
+    Fault fault = Fault::none;
+    Outcome outcome = Outcome::not_written;
+  };
+  std::array<One, 16> all{};
+  std::size_t count = 0;
+
+  MachineKeeper<Counter>::Reply next() {
+    One& one = all.at(count++);
+    return [&one](absl::StatusOr<int> answer) {
+      ++one.told;
+      one.ok = answer.ok();
+      one.answer = answer.value_or(0);
+      one.fault = fault(answer.status());
+      one.outcome = outcome(answer.status());
+    };
+  }
+};
+
+/// Adds 1, 2, 4, ...; a request that waits for a timer; and the timer. Whether the failing
+/// allocation was reached.
+bool keep_without_memory(int k, test::FailingMemory::How how) {
+  Kept kept;
+  kept.journal->at_once = true;
+  Outcomes outcomes;
+  const auto add = [&](int n) {
+    kept.keeper->submit(
+        [n](RequestId id) {
+          return Counter::Event(Counter::Add{id, n});
+        },
+        outcomes.next());
+  };
+  bool reached = false;
+  {
+    const test::FailingMemory failing(k, how);
+    add(1);
+    add(2);
+    kept.keeper->submit([](RequestId id) { return Counter::Event(Counter::Wait{id}); },
+                        outcomes.next());
+    add(4);
+    kept.env.advance(std::chrono::seconds(5));
+    add(8);
+    reached = failing.reached();
+  }
+  const std::size_t without = outcomes.count;
+  add(16);
+  kept.env.advance(std::chrono::seconds(10));
+  add(32);
+  REQUIRE(outcomes.all[without].ok);
+  REQUIRE(outcomes.all[without + 1].ok);
+  const int total = kept.keeper->query([](const Counter& counter) { return counter.total(); });
+  for (std::size_t i = 0; i < outcomes.count; ++i) {
+    const Outcomes::One& one = outcomes.all[i];
+    CHECK(one.told == 1);
+    CHECK((one.ok || one.fault == Fault::no_memory));
+    const int n = i == 2 ? 0 : 1 << (i < 2 ? i : i - 1);  // each its own bit
+    const int so_far = total & (2 * n - 1);
+    CHECK((!one.ok || one.answer == (i == 2 ? -1 : so_far)));
+    CHECK((one.outcome == Outcome::unknown || one.ok == ((total & n) != 0) || i == 2));
+  }
+  Kept again;
+  again.journal->written = kept.journal->written;
+  REQUIRE(again.keeper->load().ok());
+  CHECK(again.keeper->query([](const Counter& counter) { return counter.total(); }) == total);
+  return reached;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "whichever allocation fails, a keeper answers each request once and keeps what is written") {
+  int k = 0;
+  while (keep_without_memory(k, test::FailingMemory::How::once)) ++k;
+  CHECK(k > 30);
+}
+
+TEST_CASE("a keeper without any memory from some moment on goes on when there is") {
+  for (int k = 0; keep_without_memory(k, test::FailingMemory::How::for_good); ++k) {
+  }
+}
+
+#endif

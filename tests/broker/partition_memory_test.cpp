@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory that cannot be had: this program's operator new fails on demand. And how much is asked for
-// when it can be had. Under sanitizers, whose operator new has to stay, these tests are skipped.
+// Memory that cannot be had, and how much is asked for when it can be had.
 #include <algorithm>
-#include <cstdlib>
-#include <new>
+#include <optional>
 
 #include "partition_fixture.hpp"
 #include "tests/support/catch.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OTTLA_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer)
-#define OTTLA_TEST_SANITIZED 1
-#endif
-#endif
+#include "tests/support/replaced_new.hpp"
 
 #ifdef OTTLA_TEST_SANITIZED
 
@@ -29,58 +19,8 @@ TEST_CASE("Memory that cannot be had: not under a sanitizer") {
 #else
 
 using namespace partition_test;
-
-namespace {
-
-thread_local int allocations = 0;
-thread_local int failing_at = -1;  // counted down; never where negative
-thread_local bool for_good = false;
-
-bool refused() {
-  ++allocations;
-  if (failing_at < 0) return false;
-  if (failing_at > 0) {
-    --failing_at;
-    return false;
-  }
-  if (!for_good) failing_at = -1;
-  return true;
-}
-
-void* allocate(std::size_t size, std::size_t alignment) {
-  if (refused()) return nullptr;
-  return alignment <= alignof(std::max_align_t)
-             ? std::malloc(size)
-             : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-}
-void* allocate_or_throw(std::size_t size, std::size_t alignment) {
-  void* memory = allocate(size, alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-constexpr std::size_t plain = alignof(std::max_align_t);
-
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t size) { return allocate_or_throw(size, plain); }
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return allocate(size, plain);
-}
-[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate_or_throw(size, static_cast<std::size_t>(alignment));
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, const std::nothrow_t&) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
+using test::allocations;
+using test::FailingMemory;
 
 namespace {
 
@@ -112,7 +52,7 @@ class Keeping final : public ProduceReply {
 constexpr int batches = 24;
 
 /// Whether the failing allocation was reached.
-bool try_without_memory(int k, bool good) {
+bool try_without_memory(int k, FailingMemory::How how) {
   Harness h;
   h.partition_options.config.log.segment_bytes = 900;
   h.open_partition();
@@ -123,8 +63,7 @@ bool try_without_memory(int k, bool good) {
                         .batch = make_batch(i, {.records = 1 + i % 2}),
                         .reply = make_ref<Keeping>(kept[static_cast<std::size_t>(i)])});
   }
-  failing_at = k;
-  for_good = good;
+  std::optional<FailingMemory> failing(std::in_place, k, how);
   for (int i = 0; i < batches; ++i) {
     h.partition->produce(std::move(requests[static_cast<std::size_t>(i)]), BatchOrigin::here);
     if (i % 6 == 5) {
@@ -132,8 +71,8 @@ bool try_without_memory(int k, bool good) {
       (void)guarded([&] { return h.write_out(level); });
     }
   }
-  const bool reached = good ? failing_at == 0 : failing_at < 0;
-  failing_at = -1;
+  const bool reached = failing->reached();
+  failing.reset();
   h.write_out(Durability::durable).IgnoreError();
   h.env.advance(10ms);
   CHECK(h.held == 0);
@@ -156,12 +95,47 @@ bool try_without_memory(int k, bool good) {
 
 TEST_CASE("Whichever allocation fails, every batch has one outcome, and the partition goes on") {
   int k = 0;
-  while (try_without_memory(k, false)) ++k;
+  while (try_without_memory(k, FailingMemory::How::once)) ++k;
   CHECK(k > 100);
 }
 
 TEST_CASE("Without any memory from some moment on nothing breaks, and it goes on when there is") {
-  for (int k = 0; try_without_memory(k, true); k += 3) {
+  for (int k = 0; try_without_memory(k, FailingMemory::How::for_good); k += 3) {
+  }
+}
+
+TEST_CASE("Records are deleted and found, whichever allocation failed at first") {
+  bool reached = true;
+  for (int k = 0; reached; ++k) {
+    INFO("allocation " << k);
+    Harness h;
+    h.partition_options.config.log.segment_bytes = 300;
+    h.open_partition();
+    h.append(0, batches);
+    const auto by_time = [&] {
+      return h.partition->list_offsets({.timestamp = Timestamp(1'600'000'000'000)},
+                                       IsolationLevel::read_uncommitted);
+    };
+    const auto delete_records = [&](std::int64_t before) {
+      return h.partition->delete_records(
+          Offset(before), [](Offset) { return absl::OkStatus(); }, after(h.world.steady_now(), 1s));
+    };
+    {
+      const FailingMemory failing(k);
+      const auto deleted = delete_records(10);
+      CHECK((deleted.ok() || fault(deleted.status()) == Fault::no_memory));
+      const absl::Status ticked = guarded([&] { return h.tick(); });
+      CHECK((ticked.ok() || fault(ticked) == Fault::no_memory));
+      guarded([&] { by_time(); }).IgnoreError();
+      reached = failing.reached();
+    }
+    h.env.advance(2min);
+    CHECK(must(delete_records(12)) == Offset(12));
+    CHECK(by_time().offset == Offset(12));
+    must(h.tick());
+    h.append(batches, 2);
+    CHECK(h.values(12) == numbers(12, batches + 2));
+    must(h.partition->close(after(h.world.steady_now(), 1s)).status());
   }
 }
 

@@ -34,7 +34,7 @@ class Sum {
     sum_ += std::to_integer<int>(record.value->front());
     return absl::OkStatus();
   }
-  void apply(SoftChange) {}
+  void apply(SoftChange) noexcept {}
 
  private:
   int sum_ = 0;

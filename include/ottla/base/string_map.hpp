@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A hash map from strings that is searched by `std::string_view` without a copy. Its order is
-// random: it must not reach behaviour (iterate a sorted copy where order shows).
+// random: it must not reach behaviour (iterate a sorted copy where order shows). An insertion that
+// finds no memory leaves it as it was; Abseil's maps break then.
 #pragma once
 
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
-#include <absl/container/flat_hash_map.h>
 #include <absl/hash/hash.h>
 
 #include <ottla/base/abi.hpp>
@@ -25,6 +26,6 @@ struct StringEqual {
 };
 
 template <class Value>
-using StringMap = absl::flat_hash_map<std::string, Value, StringHash, StringEqual>;
+using StringMap = std::unordered_map<std::string, Value, StringHash, StringEqual>;
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -4,7 +4,7 @@
 // for it has a deadline, so whoever is stuck with it holds up nobody for ever.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <utility>
 
 #include <ottla/base/doorbell.hpp>
@@ -20,14 +20,20 @@ class Baton {
  public:
   /// False when `deadline` passed, or there is no memory to wait.
   bool take(World& world, SteadyTime deadline) {
-    Ref<Doorbell> bell;
+    if (take_now()) {
+      return true;
+    }
+    Bells mine;
+    if (!guarded([&] { mine.push_back(make_ref<Doorbell>()); }).ok()) {
+      return false;
+    }
+    const Ref<Doorbell> bell = mine.front();
     {
       Lock lock(mutex_);
       if (!std::exchange(taken_, true)) {
         return true;
       }
-      bell = make_ref<Doorbell>();
-      waiting_.push_back(bell);
+      waiting_.splice(waiting_.end(), mine);
     }
     bool rung = false;
     guarded([&] { rung = world.await(*bell, deadline); }).IgnoreError();
@@ -59,9 +65,16 @@ class Baton {
   }
 
  private:
+  using Bells = std::list<Ref<Doorbell>>;
+
+  bool take_now() {
+    Lock lock(mutex_);
+    return !std::exchange(taken_, true);
+  }
+
   Mutex mutex_{Mutex::Kind::leaf};
   bool taken_ OTTLA_GUARDED_BY(mutex_) = false;
-  std::deque<Ref<Doorbell>> waiting_ OTTLA_GUARDED_BY(mutex_);
+  Bells waiting_ OTTLA_GUARDED_BY(mutex_);
 };
 
 }  // namespace ottla::inline OTTLA_ABI

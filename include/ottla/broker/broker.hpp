@@ -15,6 +15,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/broker/broker_core.hpp>
 #include <ottla/broker/local_connection.hpp>
 #include <ottla/env/posix/posix_env.hpp>
@@ -125,53 +126,63 @@ class BasicBroker {
 
 template <Env E>
 absl::Status BasicBroker<E>::create_topic(TopicDefinition topic) const {
-  CreateTopicsRequest request;
-  request.topics.push_back({.name = std::move(topic.name),
-                            .partitions = topic.partitions,
-                            .configs = std::move(topic.configs)});
-  OTTLA_ASSIGN(const auto response, ask_self<CreateTopicsResponse>(std::move(request)));
-  const CreateTopicsResponse::Topic& made = response.topics.at(0);
-  const bool fine = topic.if_not_exists && made.error == ErrorCode::topic_already_exists;
-  return fine ? absl::OkStatus() : status_of(made);
+  return guarded([&]() -> absl::Status {
+    CreateTopicsRequest request;
+    request.topics.push_back({.name = std::move(topic.name),
+                              .partitions = topic.partitions,
+                              .configs = std::move(topic.configs)});
+    OTTLA_ASSIGN(const auto response, ask_self<CreateTopicsResponse>(std::move(request)));
+    const CreateTopicsResponse::Topic& made = response.topics.at(0);
+    const bool fine = topic.if_not_exists && made.error == ErrorCode::topic_already_exists;
+    return fine ? absl::OkStatus() : status_of(made);
+  });
 }
 
 template <Env E>
 absl::Status BasicBroker<E>::delete_topic(std::string_view name) const {
-  DeleteTopicsRequest request;
-  request.topics.push_back({.name = std::string(name), .id = {}});
-  OTTLA_ASSIGN(const auto response, ask_self<DeleteTopicsResponse>(std::move(request)));
-  return status_of(response.topics.at(0));
+  return guarded([&]() -> absl::Status {
+    DeleteTopicsRequest request;
+    request.topics.push_back({.name = std::string(name), .id = {}});
+    OTTLA_ASSIGN(const auto response, ask_self<DeleteTopicsResponse>(std::move(request)));
+    return status_of(response.topics.at(0));
+  });
 }
 
 template <Env E>
 absl::Status BasicBroker<E>::add_partitions(std::string_view name, std::int32_t partitions) const {
-  CreatePartitionsRequest request;
-  request.topics.push_back({std::string(name), partitions});
-  OTTLA_ASSIGN(const auto response, ask_self<CreatePartitionsResponse>(std::move(request)));
-  return status_of(response.topics.at(0));
+  return guarded([&]() -> absl::Status {
+    CreatePartitionsRequest request;
+    request.topics.push_back({std::string(name), partitions});
+    OTTLA_ASSIGN(const auto response, ask_self<CreatePartitionsResponse>(std::move(request)));
+    return status_of(response.topics.at(0));
+  });
 }
 
 template <Env E>
 absl::StatusOr<std::vector<std::string>> BasicBroker<E>::list_topics() const {
-  OTTLA_ASSIGN(const auto response, ask_self<MetadataResponse>(MetadataRequest{}));
-  std::vector<std::string> names;
-  for (const MetadataResponse::Topic& topic : response.topics) {
-    names.push_back(topic.name);
-  }
-  return names;
+  return guarded([&]() -> absl::StatusOr<std::vector<std::string>> {
+    OTTLA_ASSIGN(const auto response, ask_self<MetadataResponse>(MetadataRequest{}));
+    std::vector<std::string> names;
+    for (const MetadataResponse::Topic& topic : response.topics) {
+      names.push_back(topic.name);
+    }
+    return names;
+  });
 }
 
 template <Env E>
 absl::StatusOr<MetadataResponse::Topic> BasicBroker<E>::describe_topic(
     std::string_view name) const {
-  OTTLA_ASSIGN(auto response, ask_self<MetadataResponse>(MetadataRequest{
-                                  .topics = std::vector<std::string>{std::string(name)}}));
-  MetadataResponse::Topic& topic = response.topics.at(0);
-  if (topic.error != ErrorCode::none) {
-    return error(topic.error, Fault::not_found,
-                 absl::StrCat("topic '", av(name), "' does not exist; create it first"));
-  }
-  return std::move(topic);
+  return guarded([&]() -> absl::StatusOr<MetadataResponse::Topic> {
+    OTTLA_ASSIGN(auto response, ask_self<MetadataResponse>(MetadataRequest{
+                                    .topics = std::vector<std::string>{std::string(name)}}));
+    MetadataResponse::Topic& topic = response.topics.at(0);
+    if (topic.error != ErrorCode::none) {
+      return error(topic.error, Fault::not_found,
+                   absl::StrCat("topic '", av(name), "' does not exist; create it first"));
+    }
+    return std::move(topic);
+  });
 }
 
 /// On the system's files, or in memory.

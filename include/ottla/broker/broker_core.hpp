@@ -6,10 +6,11 @@
 // go; after `close` everybody is answered `closed`.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -77,6 +78,9 @@ class BasicBrokerCore final : public Counted {
   /// Of every partition of the offsets topic that has records; loads them.
   absl::StatusOr<std::vector<Ref<GroupKeeper>>> all_coordinators();
 
+  /// Takes up work of the background that there was no memory to go on with.
+  void find_lost_chores();
+
   absl::Status close(SteadyTime deadline);
 
  private:
@@ -87,6 +91,14 @@ class BasicBrokerCore final : public Counted {
     TopicPartition partition;
     TopicId id;
     std::size_t directory = 0;
+  };
+
+  /// Work of the background: one timer each, by mutex_.
+  struct Chore {
+    std::chrono::nanoseconds (BasicBrokerCore::*work)();  // until it is due again
+    std::uint64_t turn = 0;
+    TimerId timer = no_timer;  // of that turn
+    bool lost = false;         // there was no memory for the timer
   };
 
   /// Where a partition lies. By its topic's id: another topic of the name lies elsewhere.
@@ -108,11 +120,13 @@ class BasicBrokerCore final : public Counted {
                               std::vector<Found>& found);
   absl::Status settle(const std::vector<Found>& found);
   absl::Status forget_deleted();
+  absl::Status open_partitions(std::string_view name);
   absl::StatusOr<Ref<Partition>> open_partition(const MetadataTopic& topic, PartitionId partition);
   template <class Note>
   Ref<Directory> noted(const Partition& partition, Note note);
   absl::StatusOr<std::size_t> make_place(const TopicPartition& partition, const TopicId& id);
-  std::vector<std::pair<std::string, std::size_t>> take_places(const TopicId& id);
+  std::vector<std::pair<TopicPartition, std::size_t>> places_of(const TopicId& id);
+  absl::Status drop_place(const TopicPartition& partition, std::size_t where);
   void report(const TopicPartition& partition, const RecoveryReport& report);
   absl::Status make_offsets_topic();
   absl::StatusOr<Ref<GroupKeeper>> coordinator(const Topic& topic, std::int32_t number);
@@ -127,12 +141,14 @@ class BasicBrokerCore final : public Counted {
   absl::Status tell_coordinator(GroupKeeper& keeper, Event event);
   SteadyTime file_deadline() const;
 
-  void schedule(std::chrono::nanoseconds delay, void (BasicBrokerCore::*work)());
-  void retention();
-  void checkpoints();
-  void remove_files();
+  void schedule(Chore& chore, std::chrono::nanoseconds delay);
+  void run(Chore& chore);
+  std::chrono::nanoseconds retention();
+  std::chrono::nanoseconds checkpoints();
+  std::chrono::nanoseconds remove_files();
   void note_offsets(const Partition& partition);
-  absl::Status close_partitions(SteadyTime deadline, std::set<const Directory*>& unclean);
+  absl::Status close_partitions(SteadyTime deadline);
+  absl::Status close_partition(Partition& partition, SteadyTime deadline);
   absl::Status close_all(SteadyTime deadline);
 
   // In the order of building; ended in the reverse.
@@ -161,8 +177,10 @@ class BasicBrokerCore final : public Counted {
   /// Directories of that name do not say whose they are, and why not.
   std::map<std::string, absl::Status> strange_ OTTLA_GUARDED_BY(mutex_);
   std::map<std::int32_t, Ref<GroupKeeper>> groups_ OTTLA_GUARDED_BY(mutex_);
-  std::map<std::uint64_t, TimerId> timers_ OTTLA_GUARDED_BY(mutex_);
-  std::uint64_t last_timer_ OTTLA_GUARDED_BY(mutex_) = 0;
+  std::array<Chore, 3> chores_{{{&BasicBrokerCore::retention},
+                                {&BasicBrokerCore::remove_files},
+                                {&BasicBrokerCore::checkpoints}}};
+  std::atomic<bool> chores_lost_{false};
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -4,6 +4,7 @@
 // what touches files.
 #pragma once
 
+#include <atomic>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -45,6 +46,9 @@ class BrokerDirectory final : public Counted {
     baton_.give();
     return done;
   }
+  /// A log in it was not closed: the next opening has to look for itself.
+  void keep_unclean() { unclean_.store(true); }
+  bool unclean() const { return unclean_.load(); }
   /// Lets go of the lock on the directory, when nobody is at its files any more. Where that is not
   /// before `deadline`, whoever has this object keeps it.
   absl::Status leave(SteadyTime deadline) {
@@ -76,6 +80,7 @@ class BrokerDirectory final : public Counted {
   Mutex mutex_{Mutex::Kind::leaf};
   Baton baton_;
   bool left_ = false;  // the baton's
+  std::atomic<bool> unclean_{false};
   BasicLogDirectory<Fs> directory_;
 };
 

@@ -41,15 +41,15 @@ class Events final : public Counted {
   /// Before: the env of `world` outlives it.
   Events(World& world, EventSink sink) : world_(world), sink_(std::move(sink)) {}
 
-  /// Before: the caller holds no lock.
+  /// Throws nothing; what there is no memory for is not told. Before: the caller holds no lock.
   void tell(EventLevel level, std::string_view code, std::string_view file, std::string_view text) {
-    std::uint64_t dropped = 0;
-    if (!sink_ || !admit(code, dropped)) {
-      return;
-    }
-    const BrokerEvent event{level, std::string(code), std::string(file), std::string(text),
-                            dropped};
-    guarded([&] { sink_(event); }).IgnoreError();  // a sink that throws has nobody else to tell
+    guarded([&] {
+      std::uint64_t dropped = 0;
+      if (sink_ && admit(code, dropped)) {
+        // A sink that throws has nobody else to tell.
+        sink_({level, std::string(code), std::string(file), std::string(text), dropped});
+      }
+    }).IgnoreError();
   }
 
  private:

@@ -24,7 +24,7 @@ class Journal : public Counted {
 
   /// Writes `records` together or not at all. `done` is called from any thread, without a lock,
   /// perhaps before this returns. One append at a time.
-  virtual void append(std::span<const MachineRecord> records, Done done) = 0;
+  virtual void append(std::span<const MachineRecord> records, Done done) noexcept = 0;
 
   /// Calls `take` for every record in order; ends with its first error.
   virtual absl::Status load(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) = 0;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The connection of a client in the broker's own process: each request is a call of its handler.
+// The connection of a client in the broker's own process: each request is a call of its handler,
+// which throws nothing.
 #pragma once
 
 #include <utility>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/broker/broker_core.hpp>
 #include <ottla/broker/handlers/fetch.hpp>
 #include <ottla/broker/handlers/groups.hpp>
@@ -31,7 +33,8 @@ class LocalConnection final : public Connection {
                          SteadyTime deadline) override {
     OTTLA_TRY(core_->usable());
     const auto found = core_->topics().find(topic, partition);
-    return found ? found->write_out(durability, deadline) : absl::OkStatus();
+    return found ? guarded([&] { return found->write_out(durability, deadline); })
+                 : absl::OkStatus();
   }
   absl::Status fetch(const FetchRequest& request, FetchResponse& into,
                      const Ref<Wakeable>& waiter) override {
@@ -72,7 +75,7 @@ class LocalConnection final : public Connection {
     coordinate(std::move(request), std::move(reply));
   }
   void call(OffsetFetchRequest request, Reply<OffsetFetchResponse> reply) override {
-    if (usable(reply)) handlers::handle(*core_, std::move(request), std::move(reply));
+    if (usable(reply)) handlers::handle(*core_, request, std::move(reply));
   }
   void call(ListGroupsRequest request, Reply<ListGroupsResponse> reply) override {
     if (usable(reply)) handlers::handle(*core_, request, std::move(reply));
@@ -80,7 +83,9 @@ class LocalConnection final : public Connection {
   void call(DescribeGroupsRequest request, Reply<DescribeGroupsResponse> reply) override {
     if (usable(reply)) handlers::handle(*core_, request, std::move(reply));
   }
-  void call(DeleteGroupsRequest request, Reply<DeleteGroupsResponse> reply) override;
+  void call(DeleteGroupsRequest request, Reply<DeleteGroupsResponse> reply) override {
+    if (usable(reply)) handlers::handle(*core_, std::move(request), std::move(reply));
+  }
 
  private:
   template <class R>
@@ -90,51 +95,17 @@ class LocalConnection final : public Connection {
       reply(std::move(status));
       return false;
     }
+    core_->find_lost_chores();
     return true;
   }
   template <class Request, class Response>
   void coordinate(Request request, Reply<Response> reply) {
     if (usable(reply)) {
-      const std::string group = request.group;
-      handlers::ask_coordinator(*core_, group, std::move(request), std::move(reply));
+      handlers::ask_coordinator(*core_, request.group, request, std::move(reply));
     }
   }
 
   const Ref<Core> core_;
 };
-
-/// One group at a time, each by its own coordinator.
-template <Env E>
-void LocalConnection<E>::call(DeleteGroupsRequest request, Reply<DeleteGroupsResponse> reply) {
-  if (!usable(reply)) {
-    return;
-  }
-  if (request.groups.size() <= 1) {
-    const std::string group = request.groups.empty() ? std::string() : request.groups.front();
-    handlers::ask_coordinator(*core_, group, std::move(request), std::move(reply));
-    return;
-  }
-  DeleteGroupsRequest rest{.groups = {request.groups.begin() + 1, request.groups.end()}};
-  request.groups.resize(1);
-  call(std::move(request),
-       Reply<DeleteGroupsResponse>([self = Ref<LocalConnection>(this), rest = std::move(rest),
-                                    reply = std::move(reply)](
-                                       absl::StatusOr<DeleteGroupsResponse> first) mutable {
-         if (!first.ok()) {
-           reply(std::move(first));
-           return;
-         }
-         self->call(
-             std::move(rest),
-             Reply<DeleteGroupsResponse>([first = *std::move(first), reply = std::move(reply)](
-                                             absl::StatusOr<DeleteGroupsResponse> others) mutable {
-               if (others.ok()) {
-                 others->groups.insert(others->groups.begin(), first.groups.begin(),
-                                       first.groups.end());
-               }
-               reply(std::move(others));
-             }));
-       }));
-}
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -8,16 +8,19 @@
 // Nobody waits inside: the thread that submits does the work, or the one that brings the news of
 // the write. No lock is held while the machine decides, the journal writes, or answers are given;
 // one lock guards the queue and each change.
+// Memory that cannot be had: a request is refused before it is decided. What is decided is carried
+// out from where it stopped, by whoever comes next or after `retry_delay`; until it is, requests
+// that wait behind it are refused, and due timers wait. Where there is no memory for that delay,
+// everybody is told to ask again.
 #pragma once
 
 #include <atomic>
-#include <deque>
+#include <chrono>
 #include <functional>
+#include <list>
 #include <map>
-#include <optional>
 #include <utility>
 #include <variant>
-#include <vector>
 
 #include <absl/functional/any_invocable.h>
 #include <absl/status/statusor.h>
@@ -41,13 +44,15 @@ class MachineKeeper final : public Counted {
   using Response = typename Decision::Response;
   using Timer = typename Decision::Timer;
   using Effect = typename Decision::Effect;
-  /// Called once, without a lock.
+  /// Called once, without a lock; throws nothing. `no_memory`: ask again; unless its outcome is
+  /// unknown, nothing was decided.
   using Reply = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
 
   struct Hooks {
     /// The event that a due timer is; none for machines without timers.
     std::function<Event(const Timer&)> timer_due = {};
-    /// What the machine wants done beside records and answers. Called without a lock.
+    /// What the machine wants done beside records and answers. Called without a lock; again, where
+    /// it threw.
     std::function<void(const Effect&)> effect = {};
     /// Whether the error of an append is shown to clients as another.
     ErrorCode (*translate)(ErrorCode) = [](ErrorCode code) { return code; };
@@ -67,13 +72,13 @@ class MachineKeeper final : public Counted {
     });
   }
 
-  /// `make` turns the request's id into the event.
+  /// `make` turns the request's id into the event. Throws nothing, also where `make` does.
   template <class Make>
   void submit(Make make, Reply reply) {
     bool mine = false;
     absl::Status queued = guarded([&] { mine = enqueue(make, reply); });
     if (reply) {  // still here: not taken
-      reply(queued.ok() ? closed_error() : std::move(queued));
+      reply(queued.ok() ? closed_error() : refusal(queued));
     } else if (mine) {
       pump();
     }
@@ -88,24 +93,57 @@ class MachineKeeper final : public Counted {
 
   /// Answers everybody `closed`, now and later; disarms every timer.
   void close() {
-    std::map<RequestId, Reply> replies;
-    std::map<Timer, TimerId> timers;
+    Timers timers;
+    Queue queue;
     {
       Lock lock(mutex_);
       closed_ = true;
-      replies.swap(replies_);
       timers.swap(timers_);
-      queue_.clear();
+      queue.swap(queue_);
     }
-    for (const auto& [timer, id] : timers) {
-      world_.cancel(id);
+    for (const auto& [timer, armed] : timers) {
+      world_.cancel(armed.id);
     }
-    for (auto& [id, reply] : replies) {
-      reply(closed_error());
-    }
+    answer_all(closed_error());
   }
 
+  static constexpr std::chrono::milliseconds retry_delay{100};
+
  private:
+  /// Counts only if it was not armed anew or disarmed before its turn.
+  struct DueTimer {
+    Timer timer;
+    std::uint64_t generation = 0;
+  };
+  struct Queued {
+    RequestId request;  // 0: a timer's
+    std::variant<Event, DueTimer> event;
+  };
+  using Queue =
+      std::list<Queued>;  // entries go from one to another, so only the first asks for memory
+  struct Armed {
+    std::uint64_t generation = 0;
+    TimerId id = no_timer;
+    Queue due;  // its entry, until it is in the queue
+  };
+  using Replies = std::map<RequestId, Reply>;
+  using Timers = std::map<Timer, Armed>;
+
+  /// Of the event whose turn it is: how far it is carried out.
+  enum class Step : std::uint8_t { decide, write, apply, fail, finish };
+  struct Turn {
+    Queue event = {};  // one; none: nobody's turn
+    Step step = Step::decide;
+    Decision decision = {};
+    Offset base = {};           // of its records
+    absl::Status refused = {};  // why they were not written
+    std::size_t applied = 0;
+    std::size_t answered = 0;
+    std::size_t superseded = 0;
+    std::size_t armed = 0;
+    std::size_t caused = 0;
+  };
+
   /// Takes `reply` last, where the event is queued; whether this thread is to pump.
   template <class Make>
   bool enqueue(Make& make, Reply& reply) {
@@ -114,34 +152,41 @@ class MachineKeeper final : public Counted {
       return false;
     }
     const RequestId id(++last_request_);
-    auto event = make(id);
-    std::map<RequestId, Reply> entry;
-    entry.emplace(id, Reply());
-    queue_.push_back(std::move(event));  // the last that may throw
+    Queue queued;
+    queued.push_back({id, make(id)});
+    Replies entry;
+    entry.emplace(id, Reply());  // the last that may throw
     entry.begin()->second = std::move(reply);
     replies_.merge(entry);
+    queue_.splice(queue_.end(), queued);
     return !std::exchange(busy_, true);
   }
-  /// Counts only if it was not armed anew or disarmed before its turn.
-  struct DueTimer {
-    Timer timer;
-    std::uint64_t generation = 0;
-  };
 
   static absl::Status closed_error() {
     return error(Fault::closed, "the broker was closed", Outcome::unknown);
   }
+  /// Of what was not decided.
+  static absl::Status refusal(const absl::Status& why) {
+    return fault(why) != Fault::no_memory
+               ? why
+               : error(Fault::no_memory, "no memory for a request; free some, then ask again");
+  }
   Now now() const { return {world_.steady_now(), world_.wall_now()}; }
 
-  /// Before: busy_ was set by this thread. Works until the queue is empty, or a write is under way.
+  /// Before: busy_ was set by this thread. Works until nothing is left to do, a write is under way,
+  /// or there is no memory to go on.
   void pump();
-  std::optional<Event> next();
-  /// True when the decision is carried out; false when the journal will call `resume`.
-  bool carry_out(Event event);
-  void written(const Event& event, Decision decision, const absl::StatusOr<Offset>& base);
-  absl::Status apply_records(const Decision& decision, Offset base);
-  void finish(Decision decision);
-  void arm(const Timer& timer, SteadyTime deadline);
+  bool take_turn();
+  bool counts(const Queued& queued) OTTLA_REQUIRES(mutex_);
+  absl::Status work(bool& goes_on);
+  bool write();
+  absl::Status apply_records();
+  void finish();
+  bool give_way(const absl::Status& why);
+  bool retry_later();
+  void answer(RequestId request, absl::StatusOr<Response> with);
+  void answer_all(const absl::Status& with);
+  void arm(const TimerChange<Timer>& change);
   void fire(const Timer& timer, std::uint64_t generation);
 
   World world_;
@@ -149,14 +194,16 @@ class MachineKeeper final : public Counted {
   const Hooks hooks_;
   mutable Mutex mutex_;
   M machine_;  // changed under mutex_ by whoever is busy; that thread may read it without
-  std::deque<std::variant<Event, DueTimer>> queue_ OTTLA_GUARDED_BY(mutex_);
+  Turn turn_;  // of whoever is busy, and of the journal meanwhile
+  std::atomic<bool> handed_over_{false};  // of append's end and its news, one has come
+  Queue queue_ OTTLA_GUARDED_BY(mutex_);
   bool busy_ OTTLA_GUARDED_BY(mutex_) = false;
+  bool retrying_ OTTLA_GUARDED_BY(mutex_) = false;
   bool closed_ OTTLA_GUARDED_BY(mutex_) = false;
   std::uint64_t last_request_ OTTLA_GUARDED_BY(mutex_) = 0;
   std::uint64_t last_generation_ OTTLA_GUARDED_BY(mutex_) = 0;
-  std::map<RequestId, Reply> replies_ OTTLA_GUARDED_BY(mutex_);
-  std::map<Timer, TimerId> timers_ OTTLA_GUARDED_BY(mutex_);
-  std::map<Timer, std::uint64_t> generations_ OTTLA_GUARDED_BY(mutex_);
+  Replies replies_ OTTLA_GUARDED_BY(mutex_);
+  Timers timers_ OTTLA_GUARDED_BY(mutex_);
 };
 
 }  // namespace ottla::inline OTTLA_ABI

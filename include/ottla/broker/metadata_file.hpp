@@ -37,7 +37,7 @@ class MetadataFile final : public Journal {
                                                 bool clean, Ref<DirectoryHealth> health,
                                                 std::string& cut);
 
-  void append(std::span<const MachineRecord> records, Done done) override;
+  void append(std::span<const MachineRecord> records, Done done) noexcept override;
   absl::Status load(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) override;
 
   /// Where the file is to be rewritten from; set once the machine is loaded.
@@ -59,7 +59,8 @@ class MetadataFile final : public Journal {
   absl::StatusOr<SharedBytes> batch_of(std::span<const MachineRecord> records, Offset base) const;
   absl::Status scan(absl::FunctionRef<absl::Status(const WrittenRecord&)> take);
   absl::Status recover(bool clean, std::string& cut);
-  absl::Status undo(absl::Status why);
+  void undo();
+  absl::Status undo_again();
   absl::Status rewrite_when_large();
   absl::Status damaged(std::int64_t position, std::string_view what) const;
 
@@ -74,6 +75,7 @@ class MetadataFile final : public Journal {
   std::int64_t snapshot_size_ = 0;  // of the file when it was rewritten last
   Offset next_{0};
   std::function<std::vector<MachineRecord>()> snapshot_;
+  bool torn_ = false;    // there was no memory to cut what lies behind `end_`
   absl::Status failed_;  // an append could not be undone: nothing is written any more
 };
 

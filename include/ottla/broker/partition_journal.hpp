@@ -22,7 +22,7 @@ class PartitionJournal final : public Journal {
   PartitionJournal(World& world, Ref<BasicPartition<Fs>> partition)
       : world_(world), partition_(std::move(partition)) {}
 
-  void append(std::span<const MachineRecord> records, Done done) override {
+  void append(std::span<const MachineRecord> records, Done done) noexcept override {
     ProduceRequest request{.topic_id = partition_->topic_id(),
                            .partition = partition_->partition().partition};
     absl::Status built = guarded([&]() -> absl::Status {
@@ -37,7 +37,7 @@ class PartitionJournal final : public Journal {
     partition_->produce(std::move(request), BatchOrigin::here);
     // Its own reply tells what became of it, also later than this thread waits.
     const SteadyTime deadline = after(world_.steady_now(), longest_wait);
-    partition_->write_out(Durability::written, deadline).IgnoreError();
+    guarded([&] { return partition_->write_out(Durability::written, deadline); }).IgnoreError();
   }
 
   absl::Status load(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) override {

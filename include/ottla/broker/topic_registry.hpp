@@ -9,10 +9,11 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
+#include <absl/hash/hash.h>
 
 #include <ottla/base/mutex.hpp>
 #include <ottla/base/ref.hpp>
@@ -51,17 +52,21 @@ class TopicRegistry {
                : Ref<Partition>();
   }
 
-  /// In the place of an entry with that name or id.
+  /// In the place of an entry with that name or id. std::bad_alloc: everything is as before.
   void put(Ref<Topic> topic) {
     Ref<Topic> old;  // let go without the lock
+    ByName named;
+    const auto fresh = named.emplace(topic->name, topic).first;
     Lock lock(mutex_);
+    by_id_.insert_or_assign(topic->id, topic);  // the last that may throw
     if (const auto found = by_name_.find(topic->name); found != by_name_.end()) {
       old = std::move(found->second);
-      by_id_.erase(old->id);
+      if (old->id != topic->id) {
+        by_id_.erase(old->id);
+      }
       by_name_.erase(found);
     }
-    by_id_[topic->id] = topic;
-    by_name_.emplace(topic->name, std::move(topic));
+    by_name_.insert(named.extract(fresh));
     version_.fetch_add(1, std::memory_order_release);
   }
   /// What was there, for the caller to close.
@@ -87,13 +92,21 @@ class TopicRegistry {
     }
     return topics;
   }
+  /// The first by name behind `before`; empty behind the last.
+  Ref<Topic> next(std::string_view before) const {
+    Lock lock(mutex_);
+    const auto found = by_name_.upper_bound(before);
+    return found == by_name_.end() ? Ref<Topic>() : found->second;
+  }
   /// Grows with each change.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
  private:
+  using ByName = std::map<std::string, Ref<Topic>, std::less<>>;
+
   mutable Mutex mutex_{Mutex::Kind::leaf};
-  absl::flat_hash_map<TopicId, Ref<Topic>> by_id_ OTTLA_GUARDED_BY(mutex_);
-  std::map<std::string, Ref<Topic>, std::less<>> by_name_ OTTLA_GUARDED_BY(mutex_);
+  std::unordered_map<TopicId, Ref<Topic>, absl::Hash<TopicId>> by_id_ OTTLA_GUARDED_BY(mutex_);
+  ByName by_name_ OTTLA_GUARDED_BY(mutex_);
   std::atomic<std::uint64_t> version_{1};
 };
 

@@ -7,13 +7,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include <absl/container/btree_map.h>
 #include <absl/status/status.h>
 
 #include <ottla/base/topic_partition.hpp>
@@ -70,7 +71,8 @@ class GroupCoordinator {
   Decision decide(const Event& event, Now now) const;
   Decision decide_failed(const Event& event, ErrorCode why, Now now) const;
   absl::Status apply(const WrittenRecord& record);
-  void apply(GroupBecomes change);
+  /// Before: the group is there; its first record is written with its first change.
+  void apply(GroupBecomes&& change) noexcept;
 
   // Queries: what is written and applied.
   OffsetFetchResponse answer(const OffsetFetchRequest& request) const {
@@ -107,7 +109,7 @@ class GroupCoordinator {
   void expire_offsets(Now now, Decision& decision) const;
 
   GroupConfig config_;
-  absl::btree_map<std::string, ClassicGroup, std::less<>> groups_;
+  std::map<std::string, ClassicGroup, std::less<>> groups_;
   OffsetStore offsets_;
 };
 

@@ -15,7 +15,6 @@
 #include <string>
 #include <vector>
 
-#include <absl/container/flat_hash_set.h>
 #include <absl/status/statusor.h>
 
 #include <ottla/base/string_map.hpp>

@@ -15,7 +15,6 @@
 #include <variant>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
 #include <absl/status/status.h>
 
 #include <ottla/base/topic_partition.hpp>
@@ -96,7 +95,7 @@ class MetadataMachine {
   Decision decide(const Event& event, Now now) const;
   Decision decide_failed(const Event& event, ErrorCode why, Now now) const;
   absl::Status apply(const WrittenRecord& record);
-  void apply(NoSoftChange) {}
+  void apply(NoSoftChange) noexcept {}
 
   /// The whole state as records, in an order that `apply` takes: what a log begins with when it is
   /// written anew.
@@ -134,7 +133,7 @@ class MetadataMachine {
   MetadataPlacement placement_;
   MetadataLimits limits_;
   std::map<std::string, MetadataTopic, std::less<>> topics_;
-  absl::flat_hash_map<TopicId, std::string> names_;
+  std::map<TopicId, std::string> names_;
   std::set<std::string, std::less<>> plain_names_;  // with "_" for each "."
   std::set<TopicId> removed_;
   std::int32_t partition_count_ = 0;

@@ -10,13 +10,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <absl/container/btree_map.h>
-#include <absl/container/btree_set.h>
 #include <absl/status/status.h>
 
 #include <ottla/base/topic_partition.hpp>
@@ -90,15 +90,15 @@ class OffsetStore {
     CommittedOffset value;
     Offset record;  // where in the log
   };
-  using OfGroup = absl::btree_map<TopicPartition, Stored>;
-  using ByGroup = absl::btree_map<std::string, OfGroup, std::less<>>;
+  using OfGroup = std::map<TopicPartition, Stored>;
+  using ByGroup = std::map<std::string, OfGroup, std::less<>>;
 
   void erase(const OffsetKey& key);
 
   OffsetsConfig config_;
   ByGroup offsets_;
-  absl::btree_map<ProducerId, ByGroup> pending_;
-  absl::btree_map<std::string, absl::btree_set<ProducerId>, std::less<>> open_;
+  std::map<ProducerId, ByGroup> pending_;
+  std::map<std::string, std::set<ProducerId>, std::less<>> open_;
 };
 
 }  // namespace ottla::inline OTTLA_ABI

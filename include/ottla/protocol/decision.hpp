@@ -102,9 +102,11 @@ concept RuleMachine = requires(const M& asked, M& changed, const typename M::Eve
   /// The records of decide(event) could not be written, for a reason that its clients are told as
   /// `why`. What is answered instead; writes nothing.
   { asked.decide_failed(event, why, now) } -> std::same_as<typename M::Decision>;
-  /// An error means that the record is damaged: the state is as before.
+  /// An error means that the record is damaged: the state is as before. What std::bad_alloc left
+  /// undone is done when the same record is applied again; it counts once.
   { changed.apply(record) } -> std::same_as<absl::Status>;
   { changed.apply(std::move(soft_change)) } -> std::same_as<void>;
+  requires noexcept(changed.apply(std::move(soft_change)));
 };
 
 /// What the clients of a group, share or transaction coordinator are told when its records could

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/metadata/metadata_machine.hpp>
 #include <ottla/protocol/connection.hpp>
 
@@ -32,13 +33,16 @@ MetadataResponse::Topic describe(Core& core, const typename Core::Topic& topic) 
 
 template <class Core>
 void handle(Core& core, const MetadataRequest& request, Reply<MetadataResponse> reply) {
-  MetadataResponse response{
-      .cluster_id = core.cluster_id(), .controller = BrokerId(core.config().node_id), .topics = {}};
-  if (!request.topics) {
-    for (const auto& topic : core.topics().all()) {
-      response.topics.push_back(describe(core, *topic));
+  reply(guarded([&]() -> absl::StatusOr<MetadataResponse> {
+    MetadataResponse response{.cluster_id = core.cluster_id(),
+                              .controller = BrokerId(core.config().node_id),
+                              .topics = {}};
+    if (!request.topics) {
+      for (const auto& topic : core.topics().all()) {
+        response.topics.push_back(describe(core, *topic));
+      }
+      return response;
     }
-  } else {
     for (const std::string& name : *request.topics) {
       if (const auto topic = core.topics().find(name)) {
         response.topics.push_back(describe(core, *topic));
@@ -51,8 +55,8 @@ void handle(Core& core, const MetadataRequest& request, Reply<MetadataResponse> 
                                    .partitions = {}});
       }
     }
-  }
-  reply(std::move(response));
+    return response;
+  }));
 }
 
 }  // namespace ottla::inline OTTLA_ABI::handlers

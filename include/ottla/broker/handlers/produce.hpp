@@ -7,6 +7,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/handlers/not_open.hpp>
 #include <ottla/broker/produce_rules.hpp>
@@ -24,10 +25,12 @@ void handle(Core& core, ProduceRequest request) {
       partition->produce(std::move(request), BatchOrigin::here);
       return;
     }
-    refused = partition ? error(ErrorCode::invalid_topic_exception,
-                                absl::StrCat(partition->partition().topic,
-                                             " is the broker's own; commit offsets instead"))
-                        : not_open(core, request.topic_id, request.partition);
+    refused = guarded([&] {
+      return partition ? error(ErrorCode::invalid_topic_exception,
+                               absl::StrCat(partition->partition().topic,
+                                            " is the broker's own; commit offsets instead"))
+                       : not_open(core, request.topic_id, request.partition);
+    });
   }
   if (request.reply) {
     request.reply->done(std::move(refused), std::move(request.batch));

@@ -11,7 +11,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
+#include <ottla/broker/handlers/answering.hpp>
 #include <ottla/broker/topic_config.hpp>
 #include <ottla/metadata/metadata_machine.hpp>
 #include <ottla/protocol/connection.hpp>
@@ -57,90 +59,90 @@ std::vector<CreateTopicsResponse::Topic> refuse_some(Core& core, CreateTopicsReq
   return refused;
 }
 
+/// Decided by the metadata machine; `carry_out` changes its response to what becomes of it.
+template <class Response, class Core, class Event, class CarryOut>
+void ask_metadata(Core& core, Event event, Reply<Response> reply, CarryOut carry_out) {
+  answer_later(std::move(reply), [&](const Ref<PendingReply<Response>>& pending) {
+    core.metadata().submit(
+        [&event](RequestId id) {
+          event.request = id;
+          return MetadataMachine::Event(std::move(event));
+        },
+        [pending, carry_out = std::move(carry_out)](
+            absl::StatusOr<MetadataMachine::Response> answer) mutable {
+          pending->give(guarded([&]() -> absl::StatusOr<Response> {
+            OTTLA_TRY(answer.status());
+            auto response = std::get<Response>(*std::move(answer));
+            carry_out(response);
+            return response;
+          }));
+        });
+    return absl::OkStatus();
+  });
+}
+
 template <class Core>
 void handle(Ref<Core> core, CreateTopicsRequest request, Reply<CreateTopicsResponse> reply) {
-  auto refused = refuse_some(*core, request);
-  const bool dry = request.validate_only;
-  MetadataMachine::CreateTopics event{{}, std::move(request), {}};
-  for (std::size_t i = 0; i < event.topics.topics.size(); ++i) {
-    event.fresh_ids.push_back(core->fresh_uuid());
+  std::vector<CreateTopicsResponse::Topic> refused;
+  MetadataMachine::CreateTopics event;
+  const absl::Status ready = guarded([&] {
+    refused = refuse_some(*core, request);
+    for (std::size_t i = 0; i < request.topics.size(); ++i) {
+      event.fresh_ids.push_back(core->fresh_uuid());
+    }
+  });
+  if (!ready.ok()) {
+    reply(ready);
+    return;
   }
-  core->metadata().submit(
-      [&event](RequestId id) {
-        event.request = id;
-        return MetadataMachine::Event(std::move(event));
-      },
-      [core, dry, refused = std::move(refused),
-       reply = std::move(reply)](absl::StatusOr<MetadataMachine::Response> answer) mutable {
-        if (!answer.ok()) {
-          reply(std::move(answer).status());
-          return;
-        }
-        auto response = std::get<CreateTopicsResponse>(*std::move(answer));
-        for (CreateTopicsResponse::Topic& topic : response.topics) {
-          // Also one that could not be made on the disk when it was created.
-          const bool again =
-              topic.error == ErrorCode::topic_already_exists && !core->is_open(topic.name);
-          if ((topic.error == ErrorCode::none || again) && !dry) {
-            if (const absl::Status opened = core->open_topic(topic.name); !opened.ok()) {
-              storage_failed(topic, opened);
-            }
-          }
-        }
-        for (CreateTopicsResponse::Topic& topic : refused) {
-          response.topics.push_back(std::move(topic));
-        }
-        reply(std::move(response));
-      });
+  const bool dry = request.validate_only;
+  event.topics = std::move(request);
+  ask_metadata(*core, std::move(event), std::move(reply),
+               [core, dry, refused = std::move(refused)](CreateTopicsResponse& response) mutable {
+                 for (CreateTopicsResponse::Topic& topic : response.topics) {
+                   // Also one that could not be made on the disk when it was created.
+                   const bool again =
+                       topic.error == ErrorCode::topic_already_exists && !core->is_open(topic.name);
+                   if ((topic.error == ErrorCode::none || again) && !dry) {
+                     if (const absl::Status opened = core->open_topic(topic.name); !opened.ok()) {
+                       storage_failed(topic, opened);
+                     }
+                   }
+                 }
+                 for (CreateTopicsResponse::Topic& topic : refused) {
+                   response.topics.push_back(std::move(topic));
+                 }
+               });
 }
 
 template <class Core>
 void handle(Ref<Core> core, DeleteTopicsRequest request, Reply<DeleteTopicsResponse> reply) {
-  core->metadata().submit(
-      [&request](RequestId id) {
-        return MetadataMachine::Event(MetadataMachine::DeleteTopics{id, std::move(request)});
-      },
-      [core, reply = std::move(reply)](absl::StatusOr<MetadataMachine::Response> answer) mutable {
-        if (!answer.ok()) {
-          reply(std::move(answer).status());
-          return;
-        }
-        auto response = std::get<DeleteTopicsResponse>(*std::move(answer));
-        for (DeleteTopicsResponse::Topic& topic : response.topics) {
-          if (topic.error == ErrorCode::none) {
-            if (const absl::Status dropped = core->drop_topic(topic.id); !dropped.ok()) {
-              storage_failed(topic, dropped);
-            }
-          }
-        }
-        reply(std::move(response));
-      });
+  ask_metadata(*core, MetadataMachine::DeleteTopics{{}, std::move(request)}, std::move(reply),
+               [core](DeleteTopicsResponse& response) {
+                 for (DeleteTopicsResponse::Topic& topic : response.topics) {
+                   if (topic.error == ErrorCode::none) {
+                     if (const absl::Status dropped = core->drop_topic(topic.id); !dropped.ok()) {
+                       storage_failed(topic, dropped);
+                     }
+                   }
+                 }
+               });
 }
 
 template <class Core>
 void handle(Ref<Core> core, CreatePartitionsRequest request,
             Reply<CreatePartitionsResponse> reply) {
   const bool dry = request.validate_only;
-  core->metadata().submit(
-      [&request](RequestId id) {
-        return MetadataMachine::Event(MetadataMachine::CreatePartitions{id, std::move(request)});
-      },
-      [core, dry,
-       reply = std::move(reply)](absl::StatusOr<MetadataMachine::Response> answer) mutable {
-        if (!answer.ok()) {
-          reply(std::move(answer).status());
-          return;
-        }
-        auto response = std::get<CreatePartitionsResponse>(*std::move(answer));
-        for (CreatePartitionsResponse::Topic& topic : response.topics) {
-          if (topic.error == ErrorCode::none && !dry) {
-            if (const absl::Status opened = core->open_topic(topic.name); !opened.ok()) {
-              storage_failed(topic, opened);
-            }
-          }
-        }
-        reply(std::move(response));
-      });
+  ask_metadata(*core, MetadataMachine::CreatePartitions{{}, std::move(request)}, std::move(reply),
+               [core, dry](CreatePartitionsResponse& response) {
+                 for (CreatePartitionsResponse::Topic& topic : response.topics) {
+                   if (topic.error == ErrorCode::none && !dry) {
+                     if (const absl::Status opened = core->open_topic(topic.name); !opened.ok()) {
+                       storage_failed(topic, opened);
+                     }
+                   }
+                 }
+               });
 }
 
 }  // namespace ottla::inline OTTLA_ABI::handlers

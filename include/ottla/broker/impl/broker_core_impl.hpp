@@ -4,10 +4,10 @@
 #pragma once
 
 #include <algorithm>
-#include <set>
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/broker_core.hpp>
 
@@ -69,9 +69,9 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
     const absl::Status opened = core->open_topic(name);
     OTTLA_TRY(not_tried(opened) ? opened : absl::OkStatus());
   }
-  core->schedule(core->config_.initial_task_delay, &BasicBrokerCore::retention);
-  core->schedule(core->config_.initial_task_delay, &BasicBrokerCore::remove_files);
-  core->schedule(core->config_.checkpoint_interval, &BasicBrokerCore::checkpoints);
+  core->schedule(core->chores_[0], core->config_.initial_task_delay);
+  core->schedule(core->chores_[1], core->config_.initial_task_delay);
+  core->schedule(core->chores_[2], core->config_.checkpoint_interval);
   return core;
 }
 
@@ -145,28 +145,56 @@ absl::Status BasicBrokerCore<E>::open_metadata(bool clean) {
 }
 
 template <Env E>
-void BasicBrokerCore<E>::schedule(std::chrono::nanoseconds delay, void (BasicBrokerCore::*work)()) {
-  std::uint64_t number = 0;
+void BasicBrokerCore<E>::schedule(Chore& chore, std::chrono::nanoseconds delay) {
+  std::uint64_t turn = 0;
   {
     Lock lock(mutex_);
-    number = ++last_timer_;
+    turn = ++chore.turn;
   }
-  const TimerId timer = world_.post_at(after(world_.steady_now(), delay),
-                                       [self = Ref<BasicBrokerCore>(this), work, number] {
-                                         {
-                                           Lock lock(self->mutex_);
-                                           self->timers_.erase(number);
-                                         }
-                                         if (!self->closed_.load()) {
-                                           (self.get()->*work)();
-                                         }
-                                       });
+  TimerId timer = no_timer;
+  const absl::Status posted = guarded([&] {
+    timer = world_.post_at(after(world_.steady_now(), delay),
+                           [self = Ref<BasicBrokerCore>(this), &chore] { self->run(chore); });
+  });
   {
     Lock lock(mutex_);
-    timers_[number] = timer;
+    if (chore.turn == turn) {  // else it had its turn already
+      chore.timer = timer;
+      chore.lost = !posted.ok();
+    }
+  }
+  if (!posted.ok()) {
+    chores_lost_.store(true);
   }
   if (closed_.load()) {
     world_.cancel(timer);
+  }
+}
+
+template <Env E>
+void BasicBrokerCore<E>::run(Chore& chore) {
+  if (closed_.load()) {
+    return;
+  }
+  std::chrono::nanoseconds delay = std::chrono::minutes(1);  // where memory cannot be had
+  guarded([&] { delay = (this->*chore.work)(); }).IgnoreError();
+  schedule(chore, delay);
+  find_lost_chores();
+}
+
+template <Env E>
+void BasicBrokerCore<E>::find_lost_chores() {
+  if (!chores_lost_.load(std::memory_order_relaxed) || !chores_lost_.exchange(false)) {
+    return;
+  }
+  for (Chore& chore : chores_) {
+    const bool lost = [&] {
+      Lock lock(mutex_);
+      return std::exchange(chore.lost, false);
+    }();
+    if (lost && !closed_.load()) {
+      schedule(chore, config_.initial_task_delay);
+    }
   }
 }
 
@@ -182,7 +210,7 @@ void BasicBrokerCore<E>::note_offsets(const Partition& partition) {
 }
 
 template <Env E>
-void BasicBrokerCore<E>::retention() {
+std::chrono::nanoseconds BasicBrokerCore<E>::retention() {
   for (const Ref<Topic>& topic : topics_.all()) {
     for (const Ref<Partition>& partition : topic->partitions) {
       if (!partition || closed_.load()) {
@@ -204,11 +232,11 @@ void BasicBrokerCore<E>::retention() {
       }
     }
   }
-  schedule(config_.retention_check_interval, &BasicBrokerCore::retention);
+  return config_.retention_check_interval;
 }
 
 template <Env E>
-void BasicBrokerCore<E>::checkpoints() {
+std::chrono::nanoseconds BasicBrokerCore<E>::checkpoints() {
   for (const Ref<Topic>& topic : topics_.all()) {
     for (const Ref<Partition>& partition : topic->partitions) {
       if (!partition) {
@@ -224,11 +252,11 @@ void BasicBrokerCore<E>::checkpoints() {
                     sv(written.message()));
     }
   }
-  schedule(config_.checkpoint_interval, &BasicBrokerCore::checkpoints);
+  return config_.checkpoint_interval;
 }
 
 template <Env E>
-void BasicBrokerCore<E>::remove_files() {
+std::chrono::nanoseconds BasicBrokerCore<E>::remove_files() {
   bool more = false;
   for (const Ref<Directory>& directory : directories_) {
     const absl::Status removed =
@@ -241,54 +269,64 @@ void BasicBrokerCore<E>::remove_files() {
       events_->tell(EventLevel::error, "remove_failed", directory->path(), sv(removed.message()));
     }
   }
-  schedule(more ? std::chrono::nanoseconds(std::chrono::milliseconds(10))
-                : std::chrono::nanoseconds(std::chrono::seconds(60)),
-           &BasicBrokerCore::remove_files);
+  return more ? std::chrono::milliseconds(10) : std::chrono::milliseconds(60'000);
 }
 
+/// Asks for no memory where none is needed: every partition is closed at any rate.
 template <Env E>
-absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline,
-                                                  std::set<const Directory*>& unclean) {
+absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
   absl::Status all;
-  for (const Ref<Topic>& topic : topics_.all()) {
+  for (Ref<Topic> topic = topics_.next(""); topic; topic = topics_.next(topic->name)) {
     for (const Ref<Partition>& partition : topic->partitions) {
-      if (!partition) {
-        continue;
-      }
-      const absl::StatusOr<CleanEnd> end = partition->close(deadline);
-      if (end.ok()) {
-        note_offsets(*partition);
-      }
-      const Ref<Directory> directory = noted(*partition, [&](BasicLogDirectory<Fs>& same) {
-        if (end.ok()) {
-          same.set_offset(CheckpointKind::recovery_point, partition->partition(), end->end);
-          same.note_closed(partition->partition(), *end);
-        }
-      });
-      if (!end.ok()) {
-        // A damaged log took no appends: there is nothing to close, and that it is damaged was
-        // said.
-        all.Update(fault(end.status()) == Fault::corrupt ? absl::OkStatus() : end.status());
-        unclean.insert(directory.get());
+      if (partition) {
+        all.Update(close_partition(*partition, deadline));
       }
     }
   }
   return all;
 }
 
+template <Env E>
+absl::Status BasicBrokerCore<E>::close_partition(Partition& partition, SteadyTime deadline) {
+  const absl::StatusOr<CleanEnd> end = partition.close(deadline);
+  const absl::Status noted_there = guarded([&] {
+    if (end.ok()) {
+      note_offsets(partition);
+    }
+    const Ref<Directory> directory = noted(partition, [&](BasicLogDirectory<Fs>& same) {
+      if (end.ok()) {
+        same.set_offset(CheckpointKind::recovery_point, partition.partition(), end->end);
+        same.note_closed(partition.partition(), *end);
+      }
+    });
+    if (!end.ok() && directory) {
+      directory->keep_unclean();
+    }
+  });
+  if (!noted_there.ok()) {
+    for (const Ref<Directory>& directory : directories_) {
+      directory->keep_unclean();
+    }
+    return noted_there;
+  }
+  // A damaged log took no appends: there is nothing to close, and that it is damaged was said.
+  return end.ok() || fault(end.status()) == Fault::corrupt ? absl::OkStatus() : end.status();
+}
+
 /// A directory gets its marker when all in it was closed: without one the next open looks for
 /// itself.
 template <Env E>
 absl::Status BasicBrokerCore<E>::close_all(SteadyTime deadline) {
-  std::map<std::uint64_t, TimerId> timers;
   std::map<std::int32_t, Ref<GroupKeeper>> groups;
   {
     Lock lock(mutex_);
-    timers.swap(timers_);
     groups.swap(groups_);
   }
-  for (const auto& [number, timer] : timers) {
-    world_.cancel(timer);
+  for (Chore& chore : chores_) {
+    world_.cancel([&] {
+      Lock lock(mutex_);
+      return chore.timer;
+    }());
   }
   for (const auto& [number, keeper] : groups) {
     keeper->close();
@@ -296,26 +334,27 @@ absl::Status BasicBrokerCore<E>::close_all(SteadyTime deadline) {
   if (metadata_) {
     metadata_->close();
   }
-  std::set<const Directory*> unclean;
-  absl::Status closed = close_partitions(deadline, unclean);
+  absl::Status closed = close_partitions(deadline);
   if (metadata_file_) {
-    if (const absl::Status written = metadata_file_->close(); !written.ok()) {
+    if (const absl::Status written = guarded([&] { return metadata_file_->close(); });
+        !written.ok()) {
       closed.Update(written);
-      unclean.insert(directories_.front().get());
+      directories_.front()->keep_unclean();
     }
   }
   for (const Ref<Directory>& directory : directories_) {
-    absl::Status marked = directory->checkpoint(deadline);
-    if (marked.ok() && !unclean.contains(directory.get())) {
-      marked = directory->serial(deadline, [&](BasicLogDirectory<Fs>& files) {
-        return files.close(
-            directory->locked([](BasicLogDirectory<Fs>& same) { return same.clean_ends(); }));
-      });
-    }
-    closed.Update(marked);
+    closed.Update(guarded([&]() -> absl::Status {
+      OTTLA_TRY(directory->checkpoint(deadline));
+      return directory->unclean()
+                 ? absl::OkStatus()
+                 : directory->serial(deadline, [&](BasicLogDirectory<Fs>& files) {
+                     return files.close(directory->locked(
+                         [](BasicLogDirectory<Fs>& same) { return same.clean_ends(); }));
+                   });
+    }));
   }
   for (const Ref<Directory>& directory : directories_) {
-    closed.Update(directory->leave(deadline));
+    closed.Update(guarded([&] { return directory->leave(deadline); }));
   }
   return closed;
 }

@@ -9,6 +9,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/doorbell.hpp>
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/broker_core.hpp>
 
@@ -73,14 +74,22 @@ auto BasicBrokerCore<E>::coordinator(const Topic& topic, std::int32_t number)
     return error(ErrorCode::coordinator_load_in_progress, Fault::timed_out,
                  "other groups are being loaded; try again");
   }
-  absl::StatusOr<Ref<GroupKeeper>> keeper = find();
-  if (!*keeper) {
-    keeper = load_coordinator(topic.partitions[static_cast<std::size_t>(number)]);
-    if (keeper.ok()) {
-      Lock lock(mutex_);
-      groups_.emplace(number, *keeper);
+  const auto keeper = guarded([&]() -> absl::StatusOr<Ref<GroupKeeper>> {
+    if (Ref<GroupKeeper> loaded = find()) {
+      return loaded;
     }
-  }
+    std::map<std::int32_t, Ref<GroupKeeper>> entry{{number, Ref<GroupKeeper>()}};
+    Ref<Partition> partition = topic.partitions[static_cast<std::size_t>(number)];
+    if (!partition) {  // nobody else tries again
+      open_topic(offsets_topic).IgnoreError();
+      partition = topics_.find(topic.id, PartitionId(number));
+    }
+    OTTLA_ASSIGN(entry.begin()->second, load_coordinator(partition));
+    Ref<GroupKeeper> loaded = entry.begin()->second;
+    Lock lock(mutex_);
+    groups_.merge(entry);
+    return loaded;
+  });
   group_work_.give();
   if (keeper.ok() && closed_.load()) {
     (*keeper)->close();  // whoever closes the broker may not have seen it
@@ -109,9 +118,15 @@ auto BasicBrokerCore<E>::load_coordinator(const Ref<Partition>& partition)
                                             GroupCoordinator::TimerDue{timer});
                                       },
                                   .translate = &coordinator_error});
-  OTTLA_TRY(keeper->load());
-  OTTLA_TRY(revise_offsets(*keeper));
-  OTTLA_TRY(tell_coordinator(*keeper, GroupCoordinator::Loaded{.members_gone = true}));
+  const absl::Status loaded = guarded([&]() -> absl::Status {
+    OTTLA_TRY(keeper->load());
+    OTTLA_TRY(revise_offsets(*keeper));
+    return tell_coordinator(*keeper, GroupCoordinator::Loaded{.members_gone = true});
+  });
+  if (!loaded.ok()) {
+    keeper->close();  // there will be another of the same log
+    return loaded;
+  }
   return keeper;
 }
 
@@ -130,7 +145,7 @@ absl::Status BasicBrokerCore<E>::submit_and_wait(Keeper& keeper, Event event, Ta
         return typename Keeper::Event(std::move(event));
       },
       [pending, take](const absl::StatusOr<typename Keeper::Response>& answer) {
-        pending->taken = answer.ok() ? take(*answer) : answer.status();
+        pending->taken = answer.ok() ? guarded([&] { return take(*answer); }) : answer.status();
         pending->answered->ring();
       });
   if (!world_.await(*pending->answered, file_deadline())) {

@@ -8,6 +8,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/broker_core.hpp>
 
@@ -39,11 +40,19 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition&
                                                            const TopicId& id) {
   const std::string name = partition.to_string();
   std::vector<std::size_t> load(directories_.size());
+  const auto mine = [&] {
+    Lock lock(mutex_);
+    const auto found = places_.find(name);
+    return found == places_.end() ? std::nullopt : std::optional(found->second);
+  }();
+  if (mine && mine->id == id) {
+    return mine->directory;
+  }
+  if (mine) {
+    OTTLA_TRY(drop_place(partition, mine->directory));  // of a deleted topic, for want of memory
+  }
   {
     Lock lock(mutex_);
-    if (const auto found = places_.find(name); found != places_.end() && found->second.id == id) {
-      return found->second.directory;
-    }
     if (const auto strange = strange_.find(name); strange != strange_.end()) {
       return annotate(strange->second,
                       absl::StrCat("the directory of ", name,
@@ -62,8 +71,14 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition&
       static_cast<std::size_t>(std::min_element(load.begin(), load.end()) - load.begin());
   Directory& directory = *directories_[least];
   const typename BasicLogDirectory<Fs>::NewPartition fresh{partition, id, fresh_uuid()};
-  OTTLA_TRY(directory.serial(file_deadline(), [&](BasicLogDirectory<Fs>& same) {
-    return same.create_partitions(std::span(&fresh, 1), Durability::written);
+  OTTLA_TRY(directory.serial(file_deadline(), [&](BasicLogDirectory<Fs>& same) -> absl::Status {
+    absl::Status made = same.create_partitions(std::span(&fresh, 1), Durability::written);
+    if (fault(made) != Fault::already_exists) {
+      return made;
+    }
+    // Made by an earlier call, which had no memory to note it?
+    const absl::StatusOr<TopicId> owner = same.topic_id(partition);
+    return owner.ok() && *owner == id ? absl::OkStatus() : made;
   }));
   directory.locked([&](BasicLogDirectory<Fs>& same) {
     same.note_created(partition, Durability::written);
@@ -142,12 +157,19 @@ absl::Status BasicBrokerCore<E>::open_topic(std::string_view name) {
   if (!topic_work_.take(world_, file_deadline())) {
     return error(Fault::timed_out, "other topics are being created; try again", Outcome::unknown);
   }
+  absl::Status opened = guarded([&] { return open_partitions(name); });
+  topic_work_.give();
+  return opened;
+}
+
+/// By whoever has the baton of topics.
+template <Env E>
+absl::Status BasicBrokerCore<E>::open_partitions(std::string_view name) {
   const auto known = metadata_->query([&](const MetadataMachine& machine) {
     const MetadataTopic* topic = machine.find(name);
     return topic == nullptr ? std::optional<MetadataTopic>() : std::optional(*topic);
   });
   if (!known) {
-    topic_work_.give();
     return error(ErrorCode::unknown_topic_or_partition, "the topic was deleted meanwhile");
   }
   const Ref<Topic> old = topics_.find(known->id);
@@ -160,7 +182,8 @@ absl::Status BasicBrokerCore<E>::open_topic(std::string_view name) {
       topic->partitions.push_back(old->partitions[i]);
       continue;
     }
-    auto partition = open_partition(*known, PartitionId(static_cast<std::int32_t>(i)));
+    auto partition =
+        guarded([&] { return open_partition(*known, PartitionId(static_cast<std::int32_t>(i))); });
     if (!partition.ok()) {
       opened.Update(partition.status());
       events_->tell(EventLevel::error, "partition_offline", absl::StrCat(known->name, "-", i),
@@ -169,7 +192,6 @@ absl::Status BasicBrokerCore<E>::open_topic(std::string_view name) {
     topic->partitions.push_back(partition.ok() ? *std::move(partition) : Ref<Partition>());
   }
   topics_.put(std::move(topic));
-  topic_work_.give();
   return annotate(opened, absl::StrCat("topic '", known->name, "'"));
 }
 
@@ -194,45 +216,59 @@ absl::Status BasicBrokerCore<E>::drop_topic(const TopicId& id) {
     }
   }
   std::vector<TopicPartition> partitions;
-  std::set<std::size_t> touched;
-  for (const auto& [name, where] : take_places(id)) {
-    const TopicPartition partition = *TopicPartition::parse(name);
-    dropped.Update(
-        directories_[where]->serial(file_deadline(), [&](BasicLogDirectory<Fs>& directory) {
-          return directory.delete_partition(partition, fresh_uuid(), Durability::written);
-        }));
-    directories_[where]->locked([&](BasicLogDirectory<Fs>& directory) {
-      directory.note_deleted(partition);
-      return 0;
-    });
-    partitions.push_back(partition);
-    touched.insert(where);
-  }
-  for (const std::size_t where : touched) {  // a new topic of the name begins at 0
-    dropped.Update(directories_[where]->checkpoint(file_deadline()));
-  }
-  if (const absl::Status forgotten = forget_offsets(std::move(partitions)); !forgotten.ok()) {
+  dropped.Update(guarded([&]() -> absl::Status {
+    std::set<std::size_t> touched;
+    absl::Status all;
+    for (const auto& place : places_of(id)) {
+      partitions.push_back(place.first);
+      touched.insert(place.second);
+      all.Update(guarded([&] { return drop_place(place.first, place.second); }));
+    }
+    for (const std::size_t where : touched) {  // a new topic of the name begins at 0
+      all.Update(directories_[where]->checkpoint(file_deadline()));
+    }
+    return all;
+  }));
+  const absl::Status forgotten = guarded([&] { return forget_offsets(std::move(partitions)); });
+  if (!forgotten.ok()) {
     events_->tell(EventLevel::warning, "offsets_of_deleted_topic", offsets_topic,
                   sv(forgotten.message()));  // whoever loads them next finds the topic deleted
   }
   return dropped;
 }
 
-/// By name of the partition. Afterwards they lie nowhere.
 template <Env E>
-std::vector<std::pair<std::string, std::size_t>> BasicBrokerCore<E>::take_places(
+std::vector<std::pair<TopicPartition, std::size_t>> BasicBrokerCore<E>::places_of(
     const TopicId& id) {
-  std::vector<std::pair<std::string, std::size_t>> taken;
+  std::vector<std::pair<TopicPartition, std::size_t>> all;
   Lock lock(mutex_);
-  for (auto each = places_.begin(); each != places_.end();) {
-    if (each->second.id == id) {
-      taken.emplace_back(each->first, each->second.directory);
-      each = places_.erase(each);
-    } else {
-      ++each;
+  for (const auto& [name, place] : places_) {
+    if (place.id == id) {
+      all.emplace_back(*TopicPartition::parse(name), place.directory);
     }
   }
-  return taken;
+  return all;
+}
+
+/// Afterwards it lies nowhere, unless there was no memory for it: then a new one of its name comes
+/// here again.
+template <Env E>
+absl::Status BasicBrokerCore<E>::drop_place(const TopicPartition& partition, std::size_t where) {
+  const std::string name = partition.to_string();
+  absl::Status dropped =
+      directories_[where]->serial(file_deadline(), [&](BasicLogDirectory<Fs>& directory) {
+        return directory.delete_partition(partition, fresh_uuid(), Durability::written);
+      });
+  if (fault(dropped) == Fault::no_memory) {
+    return dropped;
+  }
+  Lock lock(mutex_);  // nobody notes anything in between
+  directories_[where]->locked([&](BasicLogDirectory<Fs>& directory) {
+    directory.note_deleted(partition);
+    return 0;
+  });
+  places_.erase(name);
+  return fault(dropped) == Fault::not_found ? absl::OkStatus() : dropped;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

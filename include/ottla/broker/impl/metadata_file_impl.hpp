@@ -142,20 +142,23 @@ absl::StatusOr<SharedBytes> MetadataFile<Fs>::batch_of(std::span<const MachineRe
 
 template <FileSystem Fs>
 absl::StatusOr<Offset> MetadataFile<Fs>::write(std::span<const MachineRecord> records) {
-  OTTLA_TRY(failed_);
+  OTTLA_TRY(undo_again());
   OTTLA_TRY(health_->check());
   OTTLA_ASSIGN(const SharedBytes batch, batch_of(records, next_));
   const Bytes piece = batch.bytes();
-  if (absl::Status written = file_->write(end_, std::span(&piece, 1), IoReason::metadata);
-      !written.ok()) {
-    return undo(std::move(written));
+  absl::Status written =
+      guarded([&] { return file_->write(end_, std::span(&piece, 1), IoReason::metadata); });
+  if (!written.ok()) {
+    undo();
+    return written;
   }
-  absl::Status synced = file_->sync(IoReason::metadata);
-  if (synced.ok() && !entry_synced_) {
-    synced = fs_.sync_directory(directory_, IoReason::metadata);
-  }
+  absl::Status synced = guarded([&]() -> absl::Status {
+    OTTLA_TRY(file_->sync(IoReason::metadata));
+    return entry_synced_ ? absl::OkStatus() : fs_.sync_directory(directory_, IoReason::metadata);
+  });
   if (not_tried(synced)) {
-    return undo(std::move(synced));
+    undo();
+    return synced;
   }
   if (!synced.ok()) {  // final (W5)
     health_->fail();
@@ -171,15 +174,24 @@ absl::StatusOr<Offset> MetadataFile<Fs>::write(std::span<const MachineRecord> re
 
 /// Nothing of the change stays in the file.
 template <FileSystem Fs>
-absl::Status MetadataFile<Fs>::undo(absl::Status why) {
-  if (absl::Status undone = file_->truncate(end_, IoReason::undo_append); !undone.ok()) {
+void MetadataFile<Fs>::undo() {
+  const absl::Status undone = guarded([&] { return file_->truncate(end_, IoReason::undo_append); });
+  torn_ = not_tried(undone);
+  if (!undone.ok() && !torn_) {
     failed_ = annotate(undone, "the metadata log cannot be written any more");
   }
-  return why;
 }
 
 template <FileSystem Fs>
-void MetadataFile<Fs>::append(std::span<const MachineRecord> records, Done done) {
+absl::Status MetadataFile<Fs>::undo_again() {
+  if (torn_) {
+    undo();
+  }
+  return torn_ ? out_of_memory() : failed_;
+}
+
+template <FileSystem Fs>
+void MetadataFile<Fs>::append(std::span<const MachineRecord> records, Done done) noexcept {
   // The state before this change is what a snapshot holds, so the file is rewritten first.
   guarded([&] {
     return rewrite_when_large();
@@ -207,10 +219,13 @@ absl::Status MetadataFile<Fs>::rewrite_when_large() {
   }
   // From the renaming on the old file is nobody's: what cannot be written to the new one is
   // refused.
-  const absl::Status replaced =
-      replace_small_file(fs_, path_, content, Durability::durable, IoReason::metadata);
-  auto file = replaced.ok() ? fs_.open(path_, OpenMode::read_write, IoReason::metadata)
-                            : absl::StatusOr<typename Fs::File>(replaced);
+  const absl::Status replaced = guarded([&] {
+    return replace_small_file(fs_, path_, content, Durability::durable, IoReason::metadata);
+  });
+  auto file = guarded([&]() -> absl::StatusOr<typename Fs::File> {
+    OTTLA_TRY(replaced);
+    return fs_.open(path_, OpenMode::read_write, IoReason::metadata);
+  });
   if (!file.ok()) {
     if (replaced.ok() || outcome(replaced) == Outcome::unknown) {
       failed_ = annotate(file.status(), "the metadata log cannot be written any more");
@@ -225,8 +240,9 @@ absl::Status MetadataFile<Fs>::rewrite_when_large() {
 
 template <FileSystem Fs>
 absl::Status MetadataFile<Fs>::close() {
+  absl::Status whole = undo_again();
   OTTLA_TRY(file_->close());
-  return failed_;
+  return whole;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -9,9 +9,8 @@
 #include <cstdint>
 #include <numeric>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
 
 #include <ottla/group/assignor.hpp>
 
@@ -76,12 +75,12 @@ class AssignmentIndex {
   std::vector<const MemberToAssign*> members_;
   std::vector<std::size_t> place_;  ///< of each member in the group's list
   std::vector<const TopicToAssign*> topics_;
-  absl::flat_hash_map<std::string_view, Index> topic_numbers_;
+  std::unordered_map<std::string_view, Index> topic_numbers_;
   std::vector<Index> first_;
   std::vector<Index> topic_of_;
   std::vector<std::vector<Index>> topics_of_;
   std::vector<std::vector<Index>> subscribers_;
-  absl::flat_hash_map<std::string_view, Index> racks_;
+  std::unordered_map<std::string_view, Index> racks_;
   std::vector<Index> rack_of_;
   std::vector<std::vector<Index>> racks_of_;
   std::vector<Index> no_racks_;

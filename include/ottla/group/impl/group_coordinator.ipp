@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include <ottla/group/group_coordinator.hpp>
@@ -147,9 +148,11 @@ OTTLA_INLINE absl::Status GroupCoordinator::apply(const WrittenRecord& record) {
   return absl::OkStatus();  // records of other kinds of groups are left alone
 }
 
-OTTLA_INLINE void GroupCoordinator::apply(GroupBecomes change) {
-  std::string id = change.group.id();
-  groups_.insert_or_assign(std::move(id), std::move(change.group));
+OTTLA_INLINE void GroupCoordinator::apply(GroupBecomes&& change) noexcept {
+  static_assert(std::is_nothrow_move_assignable_v<ClassicGroup>);
+  if (const auto found = groups_.find(change.group.id()); found != groups_.end()) {
+    found->second = std::move(change.group);
+  }
 }
 
 OTTLA_INLINE ErrorCode GroupCoordinator::check_join(const JoinGroupRequest& request) const {

@@ -230,8 +230,11 @@ absl::Status BasicLogDirectory<Fs>::delete_partition(const TopicPartition& parti
   constexpr IoReason why = IoReason::delete_partition;
   OTTLA_TRY(health_->check());
   const std::string name = deleted_directory_name(partition, unique);
-  OTTLA_TRY(files_->rename(path_of(partition), in(name), why));
   deleted_.push_back(name);
+  if (absl::Status renamed = files_->rename(path_of(partition), in(name), why); !renamed.ok()) {
+    deleted_.pop_back();
+    return renamed;
+  }
   return durability == Durability::durable ? checked(files_->sync_directory(path_, why))
                                            : absl::OkStatus();
 }

@@ -263,7 +263,7 @@ OTTLA_INLINE absl::Status MetadataMachine::apply(const WrittenRecord& record) {
 
 OTTLA_INLINE void MetadataMachine::take(const TopicRecord& record) {
   topics_.try_emplace(record.name, MetadataTopic{record.name, record.id, {}, {}});
-  names_[record.id] = record.name;
+  names_.insert_or_assign(record.id, record.name);
   plain_names_.insert(metadata_impl::plain_name(record.name));
 }
 
@@ -302,7 +302,7 @@ OTTLA_INLINE absl::Status MetadataMachine::take(const PartitionChangeRecord& rec
   if (topic == nullptr || record.partition.value() < 0 || index >= topic->partitions.size()) {
     return error(Fault::corrupt, "metadata log: a change of a partition that is not there");
   }
-  PartitionRecord& partition = topic->partitions[index];
+  PartitionRecord partition = topic->partitions[index];
   partition.partition_epoch += 1;
   if (record.in_sync_replicas) {
     partition.in_sync_replicas = *record.in_sync_replicas;
@@ -311,6 +311,7 @@ OTTLA_INLINE absl::Status MetadataMachine::take(const PartitionChangeRecord& rec
     partition.leader = *record.leader;
     ++partition.leader_epoch;
   }
+  topic->partitions[index] = std::move(partition);  // all of the change, or nothing
   return absl::OkStatus();
 }
 
@@ -321,8 +322,9 @@ OTTLA_INLINE void MetadataMachine::take(const RemoveTopicRecord& record) {
     return;
   }
   const auto topic = topics_.find(name->second);
+  const std::string plain = metadata_impl::plain_name(topic->first);  // the last that may throw
   partition_count_ -= static_cast<std::int32_t>(topic->second.partitions.size());
-  plain_names_.erase(metadata_impl::plain_name(topic->first));
+  plain_names_.erase(plain);
   topics_.erase(topic);
   names_.erase(name);
 }

@@ -127,7 +127,7 @@ OTTLA_INLINE bool OffsetStore::remove(std::string_view group, const TopicPartiti
 OTTLA_INLINE bool OffsetStore::remove_all(std::string_view group,
                                           std::vector<MachineRecord>& records,
                                           std::size_t most) const {
-  absl::btree_set<TopicPartition> all;
+  std::set<TopicPartition> all;
   const auto add = [&](const ByGroup& groups) {
     if (const auto of_group = groups.find(group); of_group != groups.end()) {
       for (const auto& [partition, stored] : of_group->second) {
@@ -152,7 +152,7 @@ OTTLA_INLINE bool OffsetStore::remove_all(std::string_view group,
 
 OTTLA_INLINE void OffsetStore::remove_partitions(const std::vector<TopicPartition>& deleted,
                                                  std::vector<MachineRecord>& records) const {
-  absl::btree_set<std::string_view> groups;
+  std::set<std::string_view> groups;
   for (const auto& [group, offsets] : offsets_) {
     groups.insert(group);
   }
