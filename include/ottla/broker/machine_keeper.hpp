@@ -44,8 +44,8 @@ class MachineKeeper final : public Counted {
   using Response = typename Decision::Response;
   using Timer = typename Decision::Timer;
   using Effect = typename Decision::Effect;
-  /// Called once, without a lock; throws nothing. `no_memory`: ask again; unless its outcome is
-  /// unknown, nothing was decided.
+  /// Called once, without a lock; throws nothing. `no_memory`: ask again; nothing was done, unless
+  /// the outcome is unknown.
   using Reply = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
 
   struct Hooks {
@@ -119,8 +119,7 @@ class MachineKeeper final : public Counted {
     RequestId request;  // 0: a timer's
     std::variant<Event, DueTimer> event;
   };
-  using Queue =
-      std::list<Queued>;  // entries go from one to another, so only the first asks for memory
+  using Queue = std::list<Queued>;  // an entry is made once, and goes from one to another
   struct Armed {
     std::uint64_t generation = 0;
     TimerId id = no_timer;

@@ -127,7 +127,7 @@ void MachineKeeper<M>::finish() {
     auto& [request, response] = decision.answers[turn_.answered++];
     const bool asked_now = request == turn_.event.front().request;
     if (asked_now && fault(turn_.refused) == Fault::no_memory) {
-      answer(request, refusal(turn_.refused));
+      answer(request, turn_.refused);
     } else {
       answer(request, std::move(response));
     }
