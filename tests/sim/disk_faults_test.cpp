@@ -80,6 +80,19 @@ TEST_CASE("A failed sync may be reported by the next one only") {
   CHECK(file.sync(why).ok());
 }
 
+TEST_CASE("A failed sync may be reported to another File of the same file") {
+  Faulty d;
+  SimFile file = d.settled("/a", "old");
+  SimFile other = must(d.fs.open("/a", OpenMode::read_write, why));
+  must(write(file, 0, "new"));
+  d.next(SimFault::sync_elsewhere);
+  CHECK(file.sync(why).ok());
+  CHECK(file.sync(why).ok());
+  CHECK(fault(other.sync(why)) == Fault::io);
+  CHECK(other.sync(why).ok());
+  CHECK(d.states() == std::set<Tree>{{{"/a", "old"}}});
+}
+
 TEST_CASE("A disk may be found full by a sync, and by a close") {
   Faulty d;
   SimFile file = d.settled("/a", "old");
@@ -303,6 +316,20 @@ TEST_CASE("Delays and hangs pass their time in the hook, without a lock") {
   CHECK(passed.size() == 2);
   CHECK(d.disk.down());
   CHECK(d.disk.problems().empty());
+}
+
+TEST_CASE("A call that was delayed beyond its process's end does nothing, and is no problem") {
+  SimDisk* running = nullptr;
+  Faulty d({.pass_time = [&](std::chrono::nanoseconds) {
+    running->crash(CrashKind::process);
+    running->restart();
+  }});
+  running = &d.disk;
+  SimFile file = d.create("/a", "a");
+  d.next(SimFault::delay);
+  CHECK(outcome(write(file, 0, "b")) == Outcome::unknown);
+  CHECK(d.disk.problems().empty());
+  CHECK(text_of(d.disk.file_system(), "/a") == "a");
 }
 
 TEST_CASE("Without a hook a delay takes no time, and a hang is an error") {

@@ -30,6 +30,7 @@ enum class SimFault : std::uint8_t {
   sync_keeps,         ///< the sync fails; pages are clean and keep what the device never gets
   sync_reverts,       ///< the sync fails; the file is what the device holds
   sync_late,          ///< as `sync_keeps`, but it answers ok and the file's next sync fails
+  sync_elsewhere,     ///< as `sync_late`, but only a sync through another File does
   delay,              ///< the call takes up to `max_delay`
   hang,               ///< the call does not return before somebody ends it
   process_crash,      ///< the process dies in the middle of the call

@@ -57,8 +57,8 @@ class DiskFile {
   void lose_pending();
   /// As `lose_pending`, and processes see what the device holds.
   void revert();
-  /// After a crash: this is what the device held.
-  void restart_with(std::vector<std::byte> content);
+  /// After a crash, when the device held `content`; its bad sectors are still bad.
+  DiskFile restarted(std::vector<std::byte> content) const;
 
   /// Flips bits on the device; readers see it where nothing newer is in memory.
   void rot(std::int64_t position, std::byte bits);
@@ -77,6 +77,7 @@ class DiskFile {
 
   Timestamp modified = no_timestamp;
   bool fails_next_sync = false;
+  std::uint64_t spared_handle = 0;  // which that does not meet
 
  private:
   /// Beyond these, the older half of what is pending goes to the device, as a kernel does it.

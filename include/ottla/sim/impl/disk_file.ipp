@@ -162,14 +162,14 @@ OTTLA_INLINE void DiskFile::revert() {
   content_ = durable_;
 }
 
-OTTLA_INLINE void DiskFile::restart_with(std::vector<std::byte> content) {
-  content_ = content;
-  durable_ = std::move(content);
-  durable_size_ = static_cast<std::int64_t>(durable_.size());
-  pending_.clear();
-  sizes_.clear();
-  lost_.clear();
-  fails_next_sync = false;
+OTTLA_INLINE DiskFile DiskFile::restarted(std::vector<std::byte> content) const {
+  DiskFile fresh;
+  fresh.modified = modified;
+  fresh.bad_ = bad_;
+  fresh.content_ = content;
+  fresh.durable_ = std::move(content);
+  fresh.durable_size_ = fresh.size();
+  return fresh;
 }
 
 OTTLA_INLINE void DiskFile::rot(std::int64_t position, std::byte bits) {

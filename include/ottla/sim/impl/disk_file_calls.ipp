@@ -242,8 +242,8 @@ OTTLA_INLINE absl::Status DiskState::truncate(HandleNumber handle, std::string_v
                     failure == DiskFailure::io ? Outcome::unknown : Outcome::not_written);
 }
 
-OTTLA_INLINE absl::Status DiskState::sync_to_device(InodeNumber number, const IoCall& call,
-                                                    const Fate& fate) {
+OTTLA_INLINE absl::Status DiskState::sync_to_device(HandleNumber handle, InodeNumber number,
+                                                    const IoCall& call, const Fate& fate) {
   const auto failed = [&](DiskFailure failure) {
     return disk_error(failure, "sync", call.path, Outcome::unknown);
   };
@@ -251,8 +251,9 @@ OTTLA_INLINE absl::Status DiskState::sync_to_device(InodeNumber number, const Io
   if (fate.crashes()) {
     return die(fate);  // whatever the device has by now is as it is without
   }
-  if (file.fails_next_sync || file.spoiled_pending() || fate.fault == SimFault::sync_keeps) {
-    file.fails_next_sync = false;
+  const bool told_late = file.fails_next_sync && file.spared_handle != handle;
+  if (told_late || file.spoiled_pending() || fate.fault == SimFault::sync_keeps) {
+    file.fails_next_sync = file.fails_next_sync && !told_late;
     file.lose_pending();
     return failed(DiskFailure::io);
   }
@@ -264,9 +265,10 @@ OTTLA_INLINE absl::Status DiskState::sync_to_device(InodeNumber number, const Io
     file.revert();
     return failed(DiskFailure::io);
   }
-  if (fate.fault == SimFault::sync_late) {
+  if (fate.fault == SimFault::sync_late || fate.fault == SimFault::sync_elsewhere) {
     file.lose_pending();
     file.fails_next_sync = true;
+    file.spared_handle = fate.fault == SimFault::sync_elsewhere ? handle : no_handle;
     return absl::OkStatus();
   }
   file.settle(all_changes);
@@ -294,7 +296,7 @@ OTTLA_INLINE absl::Status DiskState::sync(HandleNumber handle, std::string_view 
   if (open == nullptr) {
     return failed;
   }
-  return fate.ignored ? absl::OkStatus() : sync_to_device(open->inode, call, fate);
+  return fate.ignored ? absl::OkStatus() : sync_to_device(handle, open->inode, call, fate);
 }
 
 OTTLA_INLINE absl::Status DiskState::reserve(HandleNumber handle, std::string_view path,

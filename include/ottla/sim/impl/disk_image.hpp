@@ -81,8 +81,8 @@ class DiskImage {
   std::int64_t used_bytes() const;
 
   /// After a crash of the machine: the names are `entries` by directory, and the contents `files`.
-  void restart_with(std::map<InodeNumber, Entries> entries,
-                    std::map<InodeNumber, std::vector<std::byte>> files);
+  DiskImage restarted(const std::map<InodeNumber, Entries>& entries,
+                      std::map<InodeNumber, std::vector<std::byte>> files) const;
   /// After a crash of the process.
   void drop_handles();
 

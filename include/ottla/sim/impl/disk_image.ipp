@@ -228,27 +228,28 @@ OTTLA_INLINE std::int64_t DiskImage::used_bytes() const {
   return sum;
 }
 
-OTTLA_INLINE void DiskImage::restart_with(std::map<InodeNumber, Entries> entries,
-                                          std::map<InodeNumber, std::vector<std::byte>> files) {
-  std::erase_if(inodes_, [&](const auto& its) {
-    return !entries.contains(its.first) && !files.contains(its.first);
-  });
-  for (auto& [number, its] : inodes_) {
-    its.handles = 0;
-    its.links = number == root_inode ? 1 : 0;
-    its.pending.clear();
-    if (its.kind == FileKind::directory) {
-      its.entries = std::move(entries[number]);
-      its.durable_entries = its.entries;
-    } else {
-      its.file.restart_with(std::move(files[number]));
+OTTLA_INLINE DiskImage
+DiskImage::restarted(const std::map<InodeNumber, Entries>& entries,
+                     std::map<InodeNumber, std::vector<std::byte>> files) const {
+  DiskImage fresh;
+  fresh.last_inode_ = last_inode_;
+  fresh.changes_ = changes_;
+  for (auto& [number, content] : files) {
+    fresh.inodes_[number].file = inode(number).file.restarted(std::move(content));
+  }
+  for (const auto& [number, its_entries] : entries) {
+    Inode& directory = fresh.inodes_[number];
+    directory.kind = FileKind::directory;
+    directory.file.modified = inode(number).file.modified;
+    directory.entries = its_entries;
+    directory.durable_entries = its_entries;
+  }
+  for (const auto& [number, its_entries] : entries) {
+    for (const auto& [name, named] : its_entries) {
+      ++fresh.inode(named).links;
     }
   }
-  for (const auto& [number, its] : inodes_) {
-    for (const auto& [name, named] : its.entries) {
-      ++inode(named).links;
-    }
-  }
+  return fresh;
 }
 
 OTTLA_INLINE void DiskImage::drop_handles() {

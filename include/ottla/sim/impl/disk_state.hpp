@@ -119,7 +119,8 @@ class DiskState final : public Counted {
   enum class Changes : bool { nothing, something };
 
   absl::StatusOr<Fate> meet(const IoCall& call, Caller caller);
-  absl::Status check_alive(const IoCall& call, Caller caller) OTTLA_REQUIRES(mutex_);
+  absl::Status check_alive(const IoCall& call, Caller caller, bool begins = false)
+      OTTLA_REQUIRES(mutex_);
   SimFault choose(const IoCall& call, SimFault wanted) OTTLA_REQUIRES(mutex_);
   void note(const IoCall& call, const Fate& fate) OTTLA_REQUIRES(mutex_);
   void report(SimDiskProblem::Kind kind, const IoCall& call) OTTLA_REQUIRES(mutex_);
@@ -134,8 +135,8 @@ class DiskState final : public Counted {
       OTTLA_REQUIRES(mutex_);
   absl::Status write_to(OpenHandle& open, const IoCall& call, std::vector<std::byte> bytes,
                         const Fate& fate) OTTLA_REQUIRES(mutex_);
-  absl::Status sync_to_device(InodeNumber number, const IoCall& call, const Fate& fate)
-      OTTLA_REQUIRES(mutex_);
+  absl::Status sync_to_device(HandleNumber handle, InodeNumber number, const IoCall& call,
+                              const Fate& fate) OTTLA_REQUIRES(mutex_);
   std::size_t bytes_with_room(const DiskFile& file, std::int64_t position, std::size_t bytes) const
       OTTLA_REQUIRES(mutex_);
   template <class Change>

@@ -37,7 +37,7 @@ OTTLA_INLINE absl::StatusOr<Fate> DiskState::meet(const IoCall& call, Caller cal
   Fate fate;
   {
     Lock lock(mutex_);
-    OTTLA_TRY(check_alive(call, caller));
+    OTTLA_TRY(check_alive(call, caller, true));
     ++calls_;
     fate.fault = choose(call, wanted);
     fate.chance = random_.next();
@@ -60,13 +60,16 @@ OTTLA_INLINE absl::StatusOr<Fate> DiskState::meet(const IoCall& call, Caller cal
   return fate;
 }
 
-OTTLA_INLINE absl::Status DiskState::check_alive(const IoCall& call, Caller caller) {
+// A call that only ends after its process, since it was delayed, is nobody's fault.
+OTTLA_INLINE absl::Status DiskState::check_alive(const IoCall& call, Caller caller, bool begins) {
   const bool of_handle = caller.handle != no_handle;
   if (down_) {
     return died();
   }
   if (of_handle ? caller.handle <= dead_handles_ : caller.incarnation != incarnation_) {
-    report(SimDiskProblem::Kind::dead_process, call);
+    if (begins) {
+      report(SimDiskProblem::Kind::dead_process, call);
+    }
     return died();
   }
   if (of_handle && !handles_.contains(caller.handle)) {
@@ -173,8 +176,7 @@ OTTLA_INLINE std::uint64_t DiskState::restart() {
     go_down(CrashKind::process);
   }
   if (power_lost_) {
-    const DiskImage before = image_;
-    image_ = DurableStates(before, options_.crash, states_seed(), 1).draw(random_);
+    image_ = DurableStates(image_, options_.crash, states_seed(), 1).draw(random_);
     ++boot_;
     power_lost_ = false;
   }

@@ -85,8 +85,6 @@ class DurableStates {
   FileStates& states_of(InodeNumber file);
   std::uint64_t count_files(const Names& names);
   void visit_all(const Names& names, const std::function<void(DiskImage)>& visit);
-  DiskImage restarted(const Names& names,
-                      std::map<InodeNumber, std::vector<std::byte>> files) const;
 
   const DiskImage& image_;
   const CrashModel& model_;

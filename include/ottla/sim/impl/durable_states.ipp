@@ -132,13 +132,6 @@ OTTLA_INLINE std::uint64_t DurableStates::count_files(const Names& names) {
   return count;
 }
 
-OTTLA_INLINE DiskImage DurableStates::restarted(
-    const Names& names, std::map<InodeNumber, std::vector<std::byte>> files) const {
-  DiskImage image = image_;
-  image.restart_with(names.directories, std::move(files));
-  return image;
-}
-
 OTTLA_INLINE void DurableStates::visit_all(const Names& names,
                                            const std::function<void(DiskImage)>& visit) {
   const std::uint64_t count = count_files(names);
@@ -154,7 +147,7 @@ OTTLA_INLINE void DurableStates::visit_all(const Names& names,
         index /= its.count();
       }
     }
-    visit(restarted(names, std::move(files)));
+    visit(image_.restarted(names.directories, std::move(files)));
   }
 }
 
@@ -208,7 +201,7 @@ OTTLA_INLINE DiskImage DurableStates::draw(SeededRandom& random) {
   for (const InodeNumber file : names.files) {
     files[file] = states_of(file).draw(random, file_draw, cut);
   }
-  return restarted(names, std::move(files));
+  return image_.restarted(names.directories, std::move(files));
 }
 
 }  // namespace sim_impl

@@ -7,10 +7,10 @@ namespace ottla::inline OTTLA_ABI {
 
 OTTLA_INLINE std::string_view name(SimFault fault) {
   static constexpr std::string_view names[] = {
-      "none",       "io",      "bad_sector",    "no_space",     "no_descriptors",
-      "read_only",  "denied",  "cut_write",     "lost_write",   "misdirected_write",
-      "stale_read", "bit_rot", "sync_keeps",    "sync_reverts", "sync_late",
-      "delay",      "hang",    "process_crash", "power_crash"};
+      "none",           "io",      "bad_sector", "no_space",      "no_descriptors",
+      "read_only",      "denied",  "cut_write",  "lost_write",    "misdirected_write",
+      "stale_read",     "bit_rot", "sync_keeps", "sync_reverts",  "sync_late",
+      "sync_elsewhere", "delay",   "hang",       "process_crash", "power_crash"};
   static_assert(std::size(names) == sim_faults);
   return names[static_cast<std::size_t>(fault)];
 }
@@ -62,6 +62,7 @@ OTTLA_INLINE bool applies(SimFault fault, IoOperation operation) {
     case SimFault::sync_keeps:
     case SimFault::sync_reverts:
     case SimFault::sync_late:
+    case SimFault::sync_elsewhere:
       return operation == IoOperation::sync;
     case SimFault::delay:
     case SimFault::hang:
