@@ -250,6 +250,23 @@ TEST_CASE("xfs: a size brings all data that it makes visible") {
                                      {{"/a", std::string(1000, 'a') + std::string(10, 'b')}}});
 }
 
+TEST_CASE(
+    "What replaces a file without a sync is whole in ext4 and btrfs, and may be empty in xfs") {
+  for (const DiskMode mode : {DiskMode::ext4_ordered, DiskMode::btrfs, DiskMode::xfs}) {
+    DiskFixture d(in_mode(mode));
+    d.settled("/a", "old");
+    d.create("/a.tmp", "new");
+    must(d.fs.rename("/a.tmp", "/a", why));
+    must(d.fs.sync_directory("/", why));
+    std::set<std::string> left;
+    for (const Tree& state : d.states()) {
+      left.insert(state.at("/a"));
+    }
+    CHECK(left == (mode == DiskMode::xfs ? std::set<std::string>{"", "new"}
+                                         : std::set<std::string>{"new"}));
+  }
+}
+
 TEST_CASE("btrfs: the disk is as it was after one change or another") {
   DiskFixture d(in_mode(DiskMode::btrfs));
   SimFile a = d.create("/a", "1");

@@ -23,11 +23,13 @@ enum class DiskMode : std::uint8_t {
   adversarial,
   /// Names in the order of their changes, all of them with any sync (one journal). A size is there
   /// only with the data of the pages that it added (data=ordered); other sectors are on their own.
+  /// A file that replaces another by a rename has its data first (auto_da_alloc).
   ext4_ordered,
-  /// The same, and a size is there only with all sectors that it added bytes to.
+  /// Names likewise; a size is there only with all sectors that it added bytes to. A rename does
+  /// not wait for data: what replaced a file without a sync may be empty.
   xfs,
   /// The disk as it was after one change or another (checkpoints of the whole tree), but for what
-  /// was synced later: a file with its names.
+  /// was synced later: a file with its names, or a directory. Renames as in ext4.
   btrfs,
 };
 

@@ -74,6 +74,8 @@ class DiskImage {
   void settle_all_entries();
   /// The pending entries that name this file are.
   void settle_names_of(InodeNumber number);
+  /// Where `path` would replace the file `to`, its data is.
+  void settle_replacement(std::string_view path, std::string_view to);
 
   void heal_sectors();
 

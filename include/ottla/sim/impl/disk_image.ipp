@@ -206,11 +206,20 @@ OTTLA_INLINE void DiskImage::settle_all_entries() {
 
 OTTLA_INLINE void DiskImage::settle_names_of(InodeNumber number) {
   for (auto& [directory, its] : inodes_) {
-    const bool named = std::any_of(its.pending.begin(), its.pending.end(),
-                                   [&](const auto& change) { return change.inode == number; });
-    if (named) {
-      settle_entries(directory);
-    }
+    std::erase_if(its.pending, [&, &settled = its.durable_entries](const EntryChange& change) {
+      if (change.inode == number) {
+        change.apply(settled);
+      }
+      return change.inode == number;
+    });
+  }
+}
+
+OTTLA_INLINE void DiskImage::settle_replacement(std::string_view path, std::string_view to) {
+  InodeNumber moved = no_inode;
+  InodeNumber replaced = no_inode;
+  if (find(path, moved) == DiskFailure::none && find(to, replaced) == DiskFailure::none) {
+    inode(moved).file.settle(all_changes);
   }
 }
 

@@ -152,7 +152,13 @@ OTTLA_INLINE absl::Status DiskState::rename(std::uint64_t incarnation, const std
                                             const std::string& to, IoReason why) {
   const IoCall call{.operation = IoOperation::rename, .reason = why, .path = path, .to = to};
   return change_names(call, {.incarnation = incarnation}, "rename", absl::StrCat(path, " to ", to),
-                      [&](DiskImage& image, Timestamp) { return image.rename(path, to); });
+                      [&](DiskImage& image, Timestamp) {
+                        if (options_.crash.mode == DiskMode::ext4_ordered ||
+                            options_.crash.mode == DiskMode::btrfs) {
+                          image.settle_replacement(path, to);
+                        }
+                        return image.rename(path, to);
+                      });
 }
 
 OTTLA_INLINE absl::Status DiskState::remove(std::uint64_t incarnation, const std::string& path,
@@ -195,10 +201,10 @@ OTTLA_INLINE absl::Status DiskState::sync_directory(std::uint64_t incarnation,
     failure = image_.find_directory(path, directory);
   }
   if (failure == DiskFailure::none && !fate.ignored) {
-    if (options_.crash.mode == DiskMode::adversarial) {
-      image_.settle_entries(directory);
-    } else {
+    if (options_.crash.mode == DiskMode::ext4_ordered || options_.crash.mode == DiskMode::xfs) {
       image_.settle_all_entries();
+    } else {
+      image_.settle_entries(directory);
     }
   }
   return disk_error(failure, "sync the directory", path,
