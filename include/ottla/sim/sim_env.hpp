@@ -8,6 +8,7 @@
 // The next incarnation of a process that has crashed is a new SimEnv over the same files.
 #pragma once
 
+#include <concepts>
 #include <string>
 #include <utility>
 
@@ -38,9 +39,9 @@ IoHook file_hook(SimScheduler& world, SimProcess process, IoHook also);
 
 /// Of one thread, as its world, which outlives it. Files belong to the world: those that a process
 /// opened answer `closed` once it is dead, and what one call does another process never sees half
-/// done, unless the file system itself waits inside.
-template <FileSystem Fs>
-class SimEnv {
+/// done, unless the file system itself waits inside. Copies of an `Fs` are handles of one.
+template <class Fs>
+requires(FileSystem<Fs>&& std::copy_constructible<Fs>) class SimEnv {
  public:
   using Clock = SimClock;
   using FileSystem = AnyFileSystem;
