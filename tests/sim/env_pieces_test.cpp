@@ -368,7 +368,7 @@ TEST_CASE("what a partition acknowledged is in its log after its process crashed
       last = std::max(last, account.last);
     }
     if (!unwinds) {
-      static_cast<void>(crowd.partition.release());  // of the dead
+      crowd.world.give_up([dead = std::move(crowd.partition)] {});
     }
     crowd.partition = {};
     auto log =

@@ -16,6 +16,7 @@
 #include <ottla/env/env.hpp>
 #include <ottla/env/fault_file_system.hpp>
 #include <ottla/env/memory/random.hpp>
+#include <ottla/sim/impl/process_file_system.hpp>
 #include <ottla/sim/sim_clock.hpp>
 #include <ottla/sim/sim_executor.hpp>
 #include <ottla/sim/sim_scheduler.hpp>
@@ -26,20 +27,15 @@ struct SimEnvOptions {
   std::string name = "process";
   SimExecutorOptions executor = {};
   Timestamp wall = Timestamp(1'600'000'000'000);
-  /// Asked before and after each call of a file, as FaultFileSystem does; it may crash the process.
-  /// Afterwards nobody else has run since the call began.
+  /// Asked before and after each call of a file, as FaultFileSystem does; it may crash the process,
+  /// and wait. Unless it does, nobody else runs from one to the other.
   IoHook on_io = {};
 };
 
-namespace sim_impl {
-/// The hook around each file call of a process: a preemption point before and after it, in the
-/// trace both times; refused where the process is dead; one step for everybody else.
-IoHook file_hook(SimScheduler& world, SimProcess process, IoHook also);
-}  // namespace sim_impl
-
 /// Of one thread, as its world, which outlives it. Files belong to the world: those that a process
-/// opened answer `closed` once it is dead, and what one call does another process never sees half
-/// done, unless the file system itself waits inside. Copies of an `Fs` are handles of one.
+/// opened answer `closed` once it is dead, its locks on directories are free then, and what one
+/// call does nobody sees half done, unless the file system itself waits inside. Copies of an `Fs`
+/// are handles of one.
 template <class Fs>
 requires(FileSystem<Fs>&& std::copy_constructible<Fs>) class SimEnv {
  public:
@@ -54,8 +50,7 @@ requires(FileSystem<Fs>&& std::copy_constructible<Fs>) class SimEnv {
         clock_(world.steady_hand(), options.wall),
         random_(world.random()),
         files_(files),
-        file_system_(FaultFileSystem<Fs>(
-            std::move(files), sim_impl::file_hook(world, process_, std::move(options.on_io)))),
+        file_system_(files_of_process(std::move(files), std::move(options.on_io))),
         executor_(world, process_, options.executor) {}
 
   const SimClock& clock() const { return clock_; }
@@ -77,6 +72,18 @@ requires(FileSystem<Fs>&& std::copy_constructible<Fs>) class SimEnv {
   Fs& files() { return files_; }
 
  private:
+  AnyFileSystem files_of_process(Fs files, IoHook on_io) {
+    using Faulty = FaultFileSystem<Fs>;
+    using Files = sim_impl::ProcessFileSystem<Faulty>;
+    const sim_impl::ProcessSteps steps(world_, process_);
+    const auto locks = make_ref<typename Files::Locks>(steps);
+    world_.on_end(process_, [locks](bool) { locks->release_all(); });
+    if (!on_io) {
+      on_io = [](IoCall&) { return absl::OkStatus(); };
+    }
+    return AnyFileSystem(Files(Faulty(std::move(files), std::move(on_io)), steps, locks));
+  }
+
   SimScheduler& world_;
   const SimProcess process_;
   SimClock clock_;

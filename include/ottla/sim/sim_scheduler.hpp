@@ -113,14 +113,17 @@ class SimScheduler final : public LockScheduler {
   /// then is a deadlock; `crash` it.
   void fail(SimProcess process);
   bool alive(SimProcess process) const;
-  /// Called when the process crashes (true; nothing may run then) or fails (false). One a
-  /// process; none: it is forgotten.
+  /// Called when the process crashes (true; nothing may run then) or fails (false), in the order
+  /// they were given.
   void on_end(SimProcess process, std::function<void(bool crashed)> called);
-  /// For `on_end`: neither run nor destroyed.
+  /// Nothing is called any more.
+  void forget_end(SimProcess process);
+  /// Neither run nor destroyed: what is left of the dead. Counted as leaked.
   void give_up(Task task);
   /// Waits until the background actors of a process have returned, or for `deadline`; abandons
   /// those that have not. Before: inside.
   void join(SimProcess process, SteadyTime deadline);
+  /// Does not wait for them.
   void abandon_background(SimProcess process);
 
   struct Leaked {

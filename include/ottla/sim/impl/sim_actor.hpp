@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <ottla/sim/impl/fiber.hpp>
 #include <ottla/sim/sim_scheduler.hpp>
@@ -47,7 +48,7 @@ struct Process {
   std::string name;
   State state = State::alive;
   std::uint64_t background = 0;  // actors
-  std::function<void(bool)> on_end;
+  std::vector<std::function<void(bool)>> on_end;
 };
 
 struct Held {

@@ -32,7 +32,7 @@ OTTLA_INLINE SimExecutor::~SimExecutor() {
   }));
   if (!crashed_) {
     world_.abandon_background(process_);
-    world_.on_end(process_, nullptr);
+    world_.forget_end(process_);
     leave_unrun();
   }
 }

@@ -29,9 +29,12 @@ OTTLA_INLINE void SimScheduler::crash(SimProcess process) {
   }
   note("crash");
   note(process.value());
-  if (auto called = std::exchange(crashed.on_end, nullptr)) {
+  hold(1);
+  for (const auto& called : crashed.on_end) {
     called(true);
   }
+  hold(-1);
+  crashed.on_end.clear();
   abandon(process, false);
 }
 
@@ -50,8 +53,9 @@ OTTLA_INLINE void SimScheduler::fail(SimProcess process) {
       actor->timed_out = true;
     }
   }
-  if (failed.on_end) {
-    failed.on_end(false);
+  const auto on_end = failed.on_end;
+  for (const auto& called : on_end) {
+    called(false);
   }
 }
 
@@ -60,7 +64,11 @@ OTTLA_INLINE bool SimScheduler::alive(SimProcess process) const {
 }
 
 OTTLA_INLINE void SimScheduler::on_end(SimProcess process, std::function<void(bool)> called) {
-  processes_[process.value()]->on_end = std::move(called);
+  processes_[process.value()]->on_end.push_back(std::move(called));
+}
+
+OTTLA_INLINE void SimScheduler::forget_end(SimProcess process) {
+  processes_[process.value()]->on_end.clear();
 }
 
 OTTLA_INLINE void SimScheduler::give_up(Task task) {
@@ -103,7 +111,7 @@ OTTLA_INLINE void SimScheduler::abandon(SimProcess process, bool background_only
 
 // Frees the stacks of those who left.
 OTTLA_INLINE void SimScheduler::bury() {
-  auto grave = std::make_unique<sim_impl::Grave>();
+  sim_impl::Grave grave;
   for (const std::unique_ptr<Actor>& actor : ended_) {
     if (!actor->given_up) {
       continue;
@@ -115,13 +123,13 @@ OTTLA_INLINE void SimScheduler::bury() {
     const std::span<const std::byte> stack = actor->fiber.in_use();
     leaked_.stack_bytes += stack.size();
     if (sim_impl::leaks_are_checked()) {
-      grave->stacks.push_back(sim_impl::pointers_in(stack));
+      grave.stacks.push_back(sim_impl::pointers_in(stack));
     }
   }
   ended_.clear();
-  grave->tasks.swap(given_up_);
-  if (!grave->tasks.empty() || !grave->stacks.empty()) {
-    sim_impl::expect_leak(grave.release());
+  grave.tasks.swap(given_up_);
+  if (!grave.tasks.empty() || !grave.stacks.empty()) {
+    sim_impl::expect_leak(new sim_impl::Grave(std::move(grave)));
   }
 }
 
