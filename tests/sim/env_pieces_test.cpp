@@ -156,7 +156,8 @@ struct Crowd {
     ++finished;
   }
   /// Reads everything once, in order, and waits where nothing is.
-  void consume(std::int64_t until) {
+  void consume() {
+    const auto until = static_cast<std::int64_t>(accounts.size()) * batches_each;
     const auto bell = make_ref<Doorbell>();
     std::int64_t next = 0;
     while (next < until) {
@@ -307,13 +308,12 @@ TEST_CASE("producers, consumers, syncs and upkeep of a partition see one order i
     bool closed = false;
     crowd.world.start(crowd.env.process(), "main", [&] {
       crowd.open();
-      const std::int64_t all = static_cast<std::int64_t>(crowd.accounts.size()) * batches_each;
       for (std::size_t who = 0; who < crowd.accounts.size(); ++who) {
         crowd.world.start(crowd.env.process(), "producer",
                           [&crowd, who] { crowd.produce(who, batches_each); });
       }
       for (int i = 0; i < 2; ++i) {
-        crowd.world.start(crowd.env.process(), "consumer", [&crowd, all] { crowd.consume(all); });
+        crowd.world.start(crowd.env.process(), "consumer", [&crowd] { crowd.consume(); });
       }
       while (crowd.finished < 5) {
         crowd.problems += !crowd.partition->tick([](Offset) { return absl::OkStatus(); }).ok();
