@@ -199,6 +199,11 @@ TEST_CASE("a process that fails returns from everything, in no time, and leaks n
       env.executor().post_at(after(world.now(), 24h),
                              [held = std::make_unique<Destroyed>(destroyed)] {});
       ++made;
+      SteadyTime sleeper_woke{};
+      world.start(env.process(), "sleeper", [&] {
+        world.await_time(after(world.now(), 1h));
+        sleeper_woke = world.now();
+      });
       world.start(sim_world, "breaker", [&] {
         world.await_time(after(world.now(), 10s));
         failed_at = world.now();
@@ -207,6 +212,7 @@ TEST_CASE("a process that fails returns from everything, in no time, and leaks n
       REQUIRE(world.run().ok());
       REQUIRE(refused == 3);
       REQUIRE(returned_at == failed_at);
+      REQUIRE(sleeper_woke == failed_at);
       REQUIRE(failed_at == after(SteadyTime(1s), 10s));
     }
     REQUIRE(destroyed == made);

@@ -38,6 +38,10 @@ struct Mailbox {
       changed.wait(lock);
     }
   }
+  void put_wrongly() {
+    ready = true;
+    changed.notify_one();
+  }
   void take_wrongly() {
     if (!ready) {
       Lock lock(mutex);
@@ -74,6 +78,16 @@ TEST_CASE("a lost wakeup is found by each schedule within a hundred seeds") {
             return exchange(options, true);
           }) > 0);
   }
+}
+
+TEST_CASE("a notice given without the lock is lost between the look and the sleep") {
+  CHECK(ending_with(Fault::internal, 100, [](SimSchedulerOptions options) {
+          SimScheduler world(options);
+          Mailbox box;
+          world.start(sim_world, "taker", [&] { box.take(); });
+          world.start(sim_world, "putter", [&] { box.put_wrongly(); });
+          return world.run();
+        }) > 0);
 }
 
 TEST_CASE("what waits for its condition under the lock is never accused") {

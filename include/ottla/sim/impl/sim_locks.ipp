@@ -21,6 +21,7 @@ OTTLA_INLINE void SimScheduler::unlock(Mutex& mutex) {
 }
 
 OTTLA_INLINE bool SimScheduler::wait(Condition& condition, Mutex& mutex, SteadyTime deadline) {
+  preempt();  // who notifies without the lock comes between the look at the condition and the sleep
   release(mutex);
   bool notified = true;
   if (drawn_one_in(options_.spurious_one_in)) {
