@@ -205,6 +205,7 @@ TEST_CASE("a wait without an end goes on until another actor rings or posts") {
         }
       });
       REQUIRE(bed.executor().await(*bell, never));
+      REQUIRE(bed.world.run().ok());
     }
   }
 }

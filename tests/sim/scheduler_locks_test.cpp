@@ -101,6 +101,34 @@ TEST_CASE("what waits for its condition under the lock is never accused") {
         }) == 1'000);
 }
 
+TEST_CASE("nobody sleeps through a doorbell, and what was done before the ring is seen") {
+  CHECK(ending_with(Fault::none, 5'000, [](SimSchedulerOptions options) {
+          SimScheduler world(options);
+          const auto bell = make_ref<Doorbell>();
+          int done = 0;
+          int seen = 0;
+          world.start(sim_world, "sleeper", [&] {
+            for (int round = 1; round <= 3; ++round) {
+              while (!bell->rung()) {
+                bell->wait_until(never);
+              }
+              bell->reset();
+              seen = done;
+            }
+          });
+          world.start(sim_world, "ringer", [&] {
+            for (int round = 1; round <= 3; ++round) {
+              done = round;
+              bell->ring();
+              while (seen != round) {
+                world.await_time(after(world.now(), 1ms));
+              }
+            }
+          });
+          return world.run();
+        }) == 5'000);
+}
+
 TEST_CASE("a wait without a loop is found by spurious wakeups") {
   const int found = ending_with(Fault::internal, 100, [](SimSchedulerOptions options) {
     options.spurious_one_in = 2;
