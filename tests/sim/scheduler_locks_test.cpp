@@ -103,6 +103,7 @@ TEST_CASE("what waits for its condition under the lock is never accused") {
 
 TEST_CASE("nobody sleeps through a doorbell, and what was done before the ring is seen") {
   CHECK(ending_with(Fault::none, 5'000, [](SimSchedulerOptions options) {
+          options.time_limit = 1min;
           SimScheduler world(options);
           const auto bell = make_ref<Doorbell>();
           int done = 0;
