@@ -81,14 +81,35 @@ bool is_end(const absl::Status& status) {
   return fault(status) == Fault::closed || outcome(status) == Outcome::unknown;
 }
 
+/// A broker on such a disk, with the topic "orders".
+struct Hosted {
+  HangingDisk disk;
+  std::unique_ptr<PosixEnv> env;
+  std::optional<Broker> broker;
+
+  Hosted(IoOperation hanging, int partitions) : disk(hanging) {
+    env = must(PosixEnv::open({.executor = {.threads = 2}, .files = disk.files()}));
+    broker = must(open());
+    must(broker->create_topic({.name = "orders", .partitions = partitions}));
+  }
+  absl::StatusOr<Broker> open() const {
+    return Broker::open(
+        *env, {.log_dirs = "data", .offsets_topic_partitions = 1, .close_timeout = 200ms});
+  }
+  TextConsumer member() const {
+    auto member = must(
+        TextConsumer::open(*broker, {.group = "g", .topics = {"orders"}, .close_timeout = 200ms}));
+    while (must(member.assignment()).empty()) must(member.poll(10ms).status());
+    return member;
+  }
+};
+
 }  // namespace
 
 TEST_CASE("the broker ends with a thread parked in every call that waits, and tells them all") {
-  HangingDisk disk(GENERATE(IoOperation::sync, IoOperation::write));
-  auto env = must(PosixEnv::open({.executor = {.threads = 2}, .files = disk.files()}));
-  auto broker = std::make_optional(must(Broker::open(
-      *env, {.log_dirs = "data", .offsets_topic_partitions = 1, .close_timeout = 200ms})));
-  must(broker->create_topic({.name = "orders", .partitions = 3}));
+  Hosted hosted(GENERATE(IoOperation::sync, IoOperation::write), 3);
+  HangingDisk& disk = hosted.disk;
+  std::optional<Broker>& broker = hosted.broker;
   const auto open = [&](std::int64_t memory = 1 << 20) {
     return std::make_unique<TextProducer>(
         must(TextProducer::open(*broker, {.durability = Durability::durable,
@@ -108,9 +129,7 @@ TEST_CASE("the broker ends with a thread parked in every call that waits, and te
   const auto narrow = open(1 << 10);
   auto alone = must(TextConsumer::open(*broker, {.close_timeout = 200ms}));
   must(alone.assign({test::partition(1)}));
-  auto member = must(
-      TextConsumer::open(*broker, {.group = "g", .topics = {"orders"}, .close_timeout = 200ms}));
-  while (must(member.assignment()).empty()) must(member.poll(10ms).status());
+  auto member = hosted.member();
   must(first->topic("orders").status());
 
   disk.hang();
@@ -141,24 +160,18 @@ TEST_CASE("the broker ends with a thread parked in every call that waits, and te
   const absl::Status told = in_disk.join();
   CHECK((told.ok() || is_end(told)));
   // Once the disk has let everybody go.
-  while (!Broker::open(*env, {.log_dirs = "data", .offsets_topic_partitions = 1}).ok()) {
-    std::this_thread::yield();
-  }
+  while (!hosted.open().ok()) std::this_thread::yield();
 }
 
 TEST_CASE("clients' destructors end while the disk hangs") {
-  HangingDisk disk(GENERATE(IoOperation::sync, IoOperation::write));
-  auto env = must(PosixEnv::open({.executor = {.threads = 2}, .files = disk.files()}));
-  auto broker = must(Broker::open(
-      *env, {.log_dirs = "data", .offsets_topic_partitions = 1, .close_timeout = 200ms}));
-  must(broker.create_topic({.name = "orders", .partitions = 1}));
+  Hosted hosted(GENERATE(IoOperation::sync, IoOperation::write), 1);
+  HangingDisk& disk = hosted.disk;
+  const Broker& broker = *hosted.broker;
   const ProducerConfig durable{
       .durability = Durability::durable, .delivery_timeout = 1h, .close_timeout = 100ms};
   auto other = must(TextProducer::open(broker, durable));
   std::optional<TextProducer> producer = must(TextProducer::open(broker, durable));
-  std::optional<TextConsumer> consumer = must(
-      TextConsumer::open(broker, {.group = "g", .topics = {"orders"}, .close_timeout = 100ms}));
-  must(consumer->poll(0ms).status());
+  std::optional<TextConsumer> consumer = hosted.member();
   must(producer->topic("orders").status());
 
   disk.hang();

@@ -60,6 +60,12 @@ ssize_t pwritev(int fd, const iovec* pieces, int count, off_t position) {
               : ::syscall(SYS_pwritev, fd, pieces, count, position, 0);
 }
 
+ssize_t pwrite(int fd, const void* bytes, size_t size, off_t position) {
+  return interrupted() ? -1
+                       : ::syscall(SYS_pwrite64, fd, bytes, torn ? std::min<size_t>(size, 1) : size,
+                                   position);
+}
+
 ssize_t pread(int fd, void* into, size_t size, off_t position) {
   return interrupted()
              ? -1

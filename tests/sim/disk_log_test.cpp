@@ -141,6 +141,21 @@ TEST_CASE("Each mode's power cuts leave what was flushed") {
   }
 }
 
+TEST_CASE("What was flushed outlives a leader epoch that was not") {
+  for (const DiskMode mode : {DiskMode::adversarial, DiskMode::xfs}) {
+    LogDisk d({.crash = {.mode = mode, .torn = false, .garbage = false}});
+    d.options.config.segment_bytes = 1 << 20;
+    Opened opened(d.disk.file_system(), d.options, LastStop::clean);
+    append_some(*opened.log, 2, 2);
+    opened.log->assign_epoch(LeaderEpoch(1));
+    must(log_test::append(*opened.log, make_batches(2, 1, {.epoch = 1})).status);
+    d.disk.crash(CrashKind::power);
+    const Found found = recover_each(d, 4096);
+    CHECK(found.states.all);
+    CHECK(found.fewest == 2);
+  }
+}
+
 TEST_CASE("Where there are more states than can be visited, a sample finds what was flushed") {
   LogDisk d;
   Opened opened(d.disk.file_system(), d.options, LastStop::clean);

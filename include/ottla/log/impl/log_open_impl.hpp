@@ -173,6 +173,10 @@ absl::Status BasicLog<Fs>::Opener::read_epochs() {
     return absl::OkStatus();  // rebuilt where there are batches
   }
   OTTLA_TRY(text.status());
+  if (text->empty()) {
+    return absl::OkStatus();  // likewise: a power cut may leave a new file's name without its
+                              // content
+  }
   const std::uint32_t crc = crc32c(as_bytes(*text));
   auto entries = parse_epoch_checkpoint(*text, path);
   if (!entries.ok() || !log_.manifest_.may_be_epochs(crc)) {

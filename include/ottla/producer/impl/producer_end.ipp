@@ -113,20 +113,25 @@ OTTLA_INLINE void ProducerCore::write_out(ProducerLane& lane, SteadyTime deadlin
   }
 }
 
+/// False where there is no memory for the task.
+OTTLA_INLINE bool ProducerCore::bring_elsewhere(SteadyTime deadline) {
+  const auto bring = [self = Ref<ProducerCore>(this), deadline] {
+    guarded([&] {
+      self->send_everything();
+      self->write_out_everything(deadline);
+    }).IgnoreError();
+  };
+  return guarded([&] { world_.post(bring); }).ok();
+}
+
 OTTLA_INLINE absl::Status ProducerCore::flush_everything(SteadyTime deadline, AskFrom from) {
   const std::uint64_t end = outcomes_.next();
   const auto bell = make_ref<Doorbell>();
-  const bool elsewhere =
-      from == AskFrom::world && guarded([&] {
-                                  world_.post([self = Ref<ProducerCore>(this), deadline] {
-                                    self->send_everything();
-                                    self->write_out_everything(deadline);
-                                  });
-                                }).ok();
-  if (!elsewhere) {
+  bool done = outcomes_.done_below(end, bell);
+  const bool elsewhere = from == AskFrom::world && !done && bring_elsewhere(deadline);
+  if (!done && !elsewhere) {
     send_everything();
   }
-  bool done = outcomes_.done_below(end, bell);
   while (!done) {
     if (!elsewhere) {
       write_out_everything(deadline);
