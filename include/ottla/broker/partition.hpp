@@ -103,6 +103,11 @@ class BasicPartition final : public Counted {
   /// Writes and syncs everything, refuses what comes later with `closed`. Where the disk does not
   /// answer in time all who wait are told `unknown`, and the log is left to the next recovery.
   absl::StatusOr<CleanEnd> close(SteadyTime deadline);
+  /// For whoever does not wait any longer for `close`: what is not known by now is told as unknown,
+  /// and everybody who waits here goes. No file is touched. Answers what they are told.
+  absl::Status abandon();
+  /// Waits until no thread works on the files any more, however long, or the world ends.
+  void wait_until_idle();
   /// The topic is deleted: nothing is written any more, everybody is told UNKNOWN_TOPIC_ID. `ok`
   /// when nobody works on the files any more.
   absl::Status remove(SteadyTime deadline);

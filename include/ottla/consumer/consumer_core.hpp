@@ -136,6 +136,7 @@ class ConsumerCore final : public Counted {
   const Ref<CommitOutcomes> commits_;
   std::atomic<std::uint64_t> inside_{0};  // the thread that is, or 0
   std::atomic<bool> woken_{false};
+  bool closing_ = false;
   bool closed_ = false;
   Fetcher fetcher_;
   std::optional<Membership> membership_;

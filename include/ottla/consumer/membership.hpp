@@ -66,7 +66,7 @@ class Membership {
   void leave_poll(SteadyTime now) { mailbox_->leave_poll(now); }
 
   /// Gives back everything and leaves the group (static members stay).
-  void leave();
+  void leave(SteadyTime deadline);
   /// No heartbeat any more, and nobody is told.
   void abandon() { mailbox_->stop(); }
 

@@ -11,6 +11,7 @@
 #include <absl/functional/any_invocable.h>
 #include <absl/status/statusor.h>
 
+#include <ottla/base/callback_scope.hpp>
 #include <ottla/base/doorbell.hpp>
 #include <ottla/base/ref.hpp>
 #include <ottla/base/status.hpp>
@@ -70,18 +71,32 @@ class Connection : public Counted {
   virtual void call(DeleteGroupsRequest request, Reply<DeleteGroupsResponse> reply) = 0;
 };
 
+/// Which thread makes a call: this one is the fastest. One of the world's leaves this one free to
+/// keep to its deadline where the broker's disk does not answer: for destructors.
+enum class AskFrom : bool { here, world };
+
 /// Asks and waits for the answer until `deadline`; `timed_out` (outcome unknown) when it passes.
 template <class Response, class Request>
-absl::StatusOr<Response> ask(Connection& connection, Request request, SteadyTime deadline) {
+absl::StatusOr<Response> ask(Connection& connection, Request request, SteadyTime deadline,
+                             AskFrom from = AskFrom::here) {
   struct Pending final : Counted {
     Ref<Doorbell> answered = make_ref<Doorbell>();
     std::optional<absl::StatusOr<Response>> answer;
   };
   const auto pending = make_ref<Pending>();
-  connection.call(std::move(request), Reply<Response>([pending](absl::StatusOr<Response> answer) {
-                    pending->answer.emplace(std::move(answer));
-                    pending->answered->ring();
-                  }));
+  auto call = [pending, connection = Ref<Connection>(&connection),
+               request = std::move(request)]() mutable {
+    connection->call(std::move(request),
+                     Reply<Response>([pending](absl::StatusOr<Response> answer) {
+                       pending->answer.emplace(std::move(answer));
+                       pending->answered->ring();
+                     }));
+  };
+  if (from == AskFrom::world && !CallbackScope::active()) {
+    connection.world().post(std::move(call));
+  } else {
+    call();
+  }
   if (!connection.world().await(*pending->answered, deadline)) {
     return error(ErrorCode::request_timed_out, Fault::timed_out,
                  "no answer from the broker in time; try again, or allow more time",

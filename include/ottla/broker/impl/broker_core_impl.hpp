@@ -272,17 +272,25 @@ std::chrono::nanoseconds BasicBrokerCore<E>::remove_files() {
   return more ? std::chrono::milliseconds(10) : std::chrono::milliseconds(60'000);
 }
 
-/// Asks for no memory where none is needed: every partition is closed at any rate.
+/// Asks for no memory where `work` does not.
 template <Env E>
-absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
-  absl::Status all;
+template <class Work>
+void BasicBrokerCore<E>::for_each_partition(Work work) {
   for (Ref<Topic> topic = topics_.next(""); topic; topic = topics_.next(topic->name)) {
     for (const Ref<Partition>& partition : topic->partitions) {
       if (partition) {
-        all.Update(close_partition(*partition, deadline));
+        work(*partition);
       }
     }
   }
+}
+
+/// Every partition is closed at any rate.
+template <Env E>
+absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
+  absl::Status all;
+  for_each_partition(
+      [&](Partition& partition) { all.Update(close_partition(partition, deadline)); });
   return all;
 }
 
@@ -369,12 +377,35 @@ absl::Status BasicBrokerCore<E>::close(SteadyTime deadline) {
     return error(Fault::timed_out, "another thread still closes the broker; try again",
                  Outcome::unknown);
   }
-  if (!close_status_) {
-    close_status_ = close_all(deadline);
+  if (close_status_) {
+    closing_.give();
+    return *close_status_;
   }
-  absl::Status closed = *close_status_;
-  closing_.give();
-  return closed;
+  // A thread of its own makes the calls, so that this one ends in time whatever the disk does. It
+  // keeps this object, and what is in it, until nobody is in a call of the disk any more.
+  const absl::StatusOr<Ref<Doorbell>> ended = guarded([&]() -> absl::StatusOr<Ref<Doorbell>> {
+    auto bell = make_ref<Doorbell>();
+    OTTLA_TRY(
+        env_.executor().spawn("ottla-close", [self = Ref<BasicBrokerCore>(this), bell, deadline] {
+          self->close_status_ = self->close_all(deadline);
+          self->closing_.give();
+          bell->ring();
+          self->for_each_partition([](Partition& partition) { partition.wait_until_idle(); });
+        }));
+    return bell;
+  });
+  if (!ended.ok()) {  // an executor without threads, or no memory for one
+    close_status_ = close_all(deadline);
+    closing_.give();
+    return *close_status_;
+  }
+  constexpr std::chrono::milliseconds grace{100};  // it keeps to the same deadline
+  if (world_.await(**ended, after(deadline, grace))) {
+    return *close_status_;
+  }
+  absl::Status late;
+  for_each_partition([&](Partition& partition) { late.Update(partition.abandon()); });
+  return late;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

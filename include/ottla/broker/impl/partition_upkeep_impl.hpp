@@ -240,13 +240,8 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline) {
   OTTLA_TRY(refusal());
   state_ = State::closing;
   if (!wait_until_alone(deadline)) {
-    const absl::Status late =
-        too_slow("the disk did not answer before the deadline of closing; the next open recovers");
-    replies_.fail_all(late);
-    settle(todo);
     lock.unlock();
-    carry_out(todo);
-    return late;
+    return abandon();
   }
   write_once(written);
   last_ends_ = current_ends();  // nobody but this thread looks at the log from now on
@@ -268,6 +263,34 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline) {
   lock.unlock();
   carry_out(todo);
   return end;
+}
+
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::abandon() {
+  const absl::Status late =
+      too_slow("the disk did not answer before the deadline of closing; the next open recovers");
+  AfterLock todo;
+  AfterLock syncs;
+  Lock lock(mutex_);
+  if (state_ == State::open) {
+    state_ = State::closing;
+  }
+  replies_.fail_all(late);
+  settle(todo);
+  todo.bells.swap(write_bells_);
+  syncs.bells.swap(sync_bells_);
+  lock.unlock();
+  carry_out(todo);
+  carry_out(syncs);
+  return late;
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::wait_until_idle() {
+  Lock lock(mutex_);
+  while ((writing_ || syncing_) &&
+         wait_for(writing_ ? write_bells_ : sync_bells_, never, "the disk is busy").ok()) {
+  }
 }
 
 template <FileSystem Fs>

@@ -61,8 +61,8 @@ OTTLA_INLINE absl::Status ConsumerCore::commit_now(const OffsetsToCommit& offset
   }
   for (;;) {
     OTTLA_ASSIGN(OffsetCommitRequest request, commit_request(offsets));
-    absl::Status done =
-        commit_outcome(ask<OffsetCommitResponse>(*connection_, std::move(request), deadline));
+    absl::Status done = commit_outcome(ask<OffsetCommitResponse>(
+        *connection_, std::move(request), deadline, closing_ ? AskFrom::world : AskFrom::here));
     switch (error_code(done)) {
       case ErrorCode::coordinator_load_in_progress:
       case ErrorCode::coordinator_not_available:

@@ -301,7 +301,7 @@ OTTLA_INLINE absl::Status Membership::failed(ErrorCode code, SteadyTime now) {
   }
 }
 
-OTTLA_INLINE void Membership::leave() {
+OTTLA_INLINE void Membership::leave(SteadyTime deadline) {
   if (!owned_.empty()) {
     owner_.revoke(std::exchange(owned_, {}));
     owner_.assign({});
@@ -311,8 +311,8 @@ OTTLA_INLINE void Membership::leave() {
     LeaveGroupRequest request{.group = config_.group, .members = {}};
     request.members.push_back(
         {.member_id = member_id_, .instance_id = {}, .reason = "the consumer is closing"});
-    connection_->call(std::move(request),
-                      Reply<LeaveGroupResponse>([](const absl::StatusOr<LeaveGroupResponse>&) {}));
+    ask<LeaveGroupResponse>(*connection_, std::move(request), deadline, AskFrom::world)
+        .IgnoreError();
   }
   member_id_.clear();
   generation_ = Generation(-1);

@@ -89,7 +89,7 @@ OTTLA_INLINE absl::Status ProducerCore::flush(SteadyTime deadline) {
     return producer_impl::would_deadlock("flush");
   }
   const Ref<ProducerCore> self(this);  // a callback may destroy the producer
-  return guarded([&] { return flush_everything(deadline); });
+  return guarded([&] { return flush_everything(deadline, AskFrom::here); });
 }
 
 OTTLA_INLINE void ProducerCore::send_everything() {
@@ -113,13 +113,29 @@ OTTLA_INLINE void ProducerCore::write_out(ProducerLane& lane, SteadyTime deadlin
   }
 }
 
-OTTLA_INLINE absl::Status ProducerCore::flush_everything(SteadyTime deadline) {
+/// False where there is no memory for the task.
+OTTLA_INLINE bool ProducerCore::bring_elsewhere(SteadyTime deadline) {
+  const auto bring = [self = Ref<ProducerCore>(this), deadline] {
+    guarded([&] {
+      self->send_everything();
+      self->write_out_everything(deadline);
+    }).IgnoreError();
+  };
+  return guarded([&] { world_.post(bring); }).ok();
+}
+
+OTTLA_INLINE absl::Status ProducerCore::flush_everything(SteadyTime deadline, AskFrom from) {
   const std::uint64_t end = outcomes_.next();
-  send_everything();
   const auto bell = make_ref<Doorbell>();
   bool done = outcomes_.done_below(end, bell);
+  const bool elsewhere = from == AskFrom::world && !done && bring_elsewhere(deadline);
+  if (!done && !elsewhere) {
+    send_everything();
+  }
   while (!done) {
-    write_out_everything(deadline);
+    if (!elsewhere) {
+      write_out_everything(deadline);
+    }
     const SteadyTime now = world_.steady_now();
     done = world_.await(*bell, std::min(deadline, after(now, producer_impl::look_again)));
     if (!done && now >= deadline) {
@@ -144,7 +160,8 @@ OTTLA_INLINE absl::Status ProducerCore::close(SteadyTime deadline) {
     return absl::OkStatus();
   }
   const Ref<ProducerCore> self(this);  // a callback may destroy the producer
-  const absl::Status flushed = guarded([&] { return flush_everything(deadline); });
+  // So that this thread, in a destructor perhaps, ends in time whatever the disk does.
+  const absl::Status flushed = guarded([&] { return flush_everything(deadline, AskFrom::world); });
   const absl::Status ended = guarded([&] { end(deadline, false); });
   return flushed.ok() ? ended : flushed;
 }
