@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <ottla/env/fault_file_system.hpp>
@@ -25,13 +26,15 @@ using namespace std::chrono_literals;
 namespace {
 
 /// Files in memory of which one kind of calls, from some moment on, does not return until the disk
-/// answers again.
+/// answers again; of all files, or of those with `part` in their path.
 class HangingDisk {
  public:
-  explicit HangingDisk(IoOperation operation) : operation_(operation) {}
+  HangingDisk(IoOperation operation, std::string part)
+      : operation_(operation), part_(std::move(part)) {}
   AnyFileSystem files() {
     return AnyFileSystem(FaultFileSystem(MemoryFileSystem(), [this](IoCall& call) {
-      if (call.operation == operation_ && !call.done && hangs_.load()) {
+      if (call.operation == operation_ && !call.done && hangs_.load() &&
+          call.path.find(part_) != std::string_view::npos) {
         ++inside_;
         hangs_.wait(true);
         --inside_;
@@ -50,6 +53,7 @@ class HangingDisk {
 
  private:
   const IoOperation operation_;
+  const std::string part_;
   std::atomic<bool> hangs_{false};
   std::atomic<int> inside_{0};
 };
@@ -87,7 +91,8 @@ struct Hosted {
   std::unique_ptr<PosixEnv> env;
   std::optional<Broker> broker;
 
-  Hosted(IoOperation hanging, int partitions) : disk(hanging) {
+  Hosted(IoOperation hanging, int partitions, std::string part = "")
+      : disk(hanging, std::move(part)) {
     env = must(PosixEnv::open({.executor = {.threads = 2}, .files = disk.files()}));
     broker = must(open());
     must(broker->create_topic({.name = "orders", .partitions = partitions}));
@@ -156,11 +161,38 @@ TEST_CASE("the broker ends with a thread parked in every call that waits, and te
 
   broker.reset();  // ends, though the disk hangs
   for (const auto& each : parked) CHECK(is_end(each->join()));
+  CHECK(fault(hosted.open().status()) == Fault::locked);
   disk.answer();
   const absl::Status told = in_disk.join();
   CHECK((told.ok() || is_end(told)));
   // Once the disk has let everybody go.
   while (!hosted.open().ok()) std::this_thread::yield();
+}
+
+TEST_CASE(
+    "one log that hangs keeps its directory until it is let go, and costs the others nothing") {
+  Hosted hosted(IoOperation::write, 2, "orders-0/");
+  auto stuck = must(TextProducer::open(*hosted.broker, {.close_timeout = 100ms}));
+  auto well = must(TextProducer::open(*hosted.broker, {}));
+  const auto record = [](int partition) {
+    return TextProducer::Record{
+        .topic = "orders", .partition = PartitionId(partition), .value = "v"};
+  };
+  must(stuck.topic("orders").status());
+  hosted.disk.hang();
+  Parked in_disk([&] { return stuck.wait(must(stuck.send(record(0))), 1h).status(); });
+  hosted.disk.wait_for_somebody();
+  must(well.wait(must(well.send(record(1)))).status());
+  hosted.broker.reset();
+  CHECK(fault(hosted.open().status()) == Fault::locked);
+  hosted.disk.answer();
+  CHECK(is_end(in_disk.join()));
+  absl::StatusOr<Broker> again = hosted.open();
+  for (; !again.ok(); again = hosted.open()) std::this_thread::yield();
+  auto consumer = must(TextConsumer::open(*again, {}));
+  const auto ends = must(consumer.end_offsets({test::partition(0), test::partition(1)}));
+  CHECK(ends.at(test::partition(0)) <= Offset(1));
+  CHECK(ends.at(test::partition(1)) == Offset(1));
 }
 
 TEST_CASE("clients' destructors end while the disk hangs") {

@@ -216,7 +216,7 @@ class Counter {
     ++total_;
     return absl::OkStatus();
   }
-  void apply(RequestId) {}
+  void apply(RequestId) noexcept {}
   int total() const { return total_; }
   int disorder() const { return disorder_; }
 
@@ -229,7 +229,7 @@ class Counter {
 class LateJournal final : public Journal {
  public:
   LateJournal(SimScheduler& world, SimExecutor& executor) : world_(world), executor_(executor) {}
-  void append(std::span<const MachineRecord> records, Done done) override {
+  void append(std::span<const MachineRecord> records, Done done) noexcept override {
     const Offset base(written_);
     written_ += static_cast<std::int64_t>(records.size());
     const std::chrono::nanoseconds delay(world_.below(2'000'000));

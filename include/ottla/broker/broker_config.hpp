@@ -51,7 +51,8 @@ struct BrokerConfig {
   std::int32_t group_max_size = 1'000;
   OffsetsConfig offsets = {};  ///< what groups commit
   EventSink on_event = {};
-  std::chrono::milliseconds close_timeout{30'000};  ///< how long the destructor may take
+  /// How long the destructor may take. With `threads` 0 it makes the calls of the disk itself.
+  std::chrono::milliseconds close_timeout{30'000};
 };
 
 template <>

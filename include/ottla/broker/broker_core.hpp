@@ -150,6 +150,7 @@ class BasicBrokerCore final : public Counted {
   absl::Status close_partitions(SteadyTime deadline);
   absl::Status close_partition(Partition& partition, SteadyTime deadline);
   absl::Status close_all(SteadyTime deadline);
+  absl::Status leave_directories(SteadyTime deadline);
   template <class Work>
   void for_each_partition(Work work);
 
@@ -172,7 +173,7 @@ class BasicBrokerCore final : public Counted {
   Baton topic_work_;  // opening and dropping topics, one at a time
   Baton group_work_;  // loading coordinators, likewise
   Baton closing_;
-  std::optional<absl::Status> close_status_;  // written once, by the first that has closing_
+  std::optional<absl::Status> close_status_;  // of the first to close; by who has closing_
 
   Mutex mutex_;
   std::map<std::string, Place> places_ OTTLA_GUARDED_BY(mutex_);  // by name of the partition

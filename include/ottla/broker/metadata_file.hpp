@@ -17,6 +17,7 @@
 #include <absl/status/statusor.h>
 
 #include <ottla/base/shared_bytes.hpp>
+#include <ottla/broker/baton.hpp>
 #include <ottla/broker/journal.hpp>
 #include <ottla/env/file_system.hpp>
 #include <ottla/env/world.hpp>
@@ -44,7 +45,9 @@ class MetadataFile final : public Journal {
   void set_snapshot(std::function<std::vector<MachineRecord>()> snapshot) {
     snapshot_ = std::move(snapshot);
   }
-  absl::Status close();
+  /// Waits until `deadline` for an append that is under way; `timed_out` then, and it can be called
+  /// again. After: appends are refused.
+  absl::Status close(SteadyTime deadline);
 
   /// A file is left alone below this size.
   static constexpr std::int64_t smallest_rewrite = 1 << 20;
@@ -75,6 +78,8 @@ class MetadataFile final : public Journal {
   std::int64_t snapshot_size_ = 0;  // of the file when it was rewritten last
   Offset next_{0};
   std::function<std::vector<MachineRecord>()> snapshot_;
+  Baton work_;           // an append's, or closing's; it guards all above
+  bool closed_ = false;  // the baton's
   bool torn_ = false;    // there was no memory to cut what lies behind `end_`
   absl::Status failed_;  // an append could not be undone: nothing is written any more
 };

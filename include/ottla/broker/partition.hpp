@@ -104,10 +104,14 @@ class BasicPartition final : public Counted {
   /// answer in time all who wait are told `unknown`, and the log is left to the next recovery.
   absl::StatusOr<CleanEnd> close(SteadyTime deadline);
   /// For whoever does not wait any longer for `close`: what is not known by now is told as unknown,
-  /// and everybody who waits here goes. No file is touched. Answers what they are told.
-  absl::Status abandon();
-  /// Waits until no thread works on the files any more, however long, or the world ends.
-  void wait_until_idle();
+  /// and everybody who waits here goes; `close` still does what it can. No file is touched.
+  void abandon();
+  /// Some thread works on its files, so that `close` would have to wait.
+  bool is_busy() const;
+  bool is_closed() const;
+  /// Waits until no thread works on its files any more; false when one still does at `deadline`, or
+  /// the world ends before.
+  bool wait_until_idle(SteadyTime deadline);
   /// The topic is deleted: nothing is written any more, everybody is told UNKNOWN_TOPIC_ID. `ok`
   /// when nobody works on the files any more.
   absl::Status remove(SteadyTime deadline);
@@ -155,6 +159,7 @@ class BasicPartition final : public Counted {
                         std::string_view late) OTTLA_REQUIRES(mutex_);
   void timer_due();
   absl::Status too_slow(std::string_view what) const;
+  absl::Status closed_late() const;
 
   // ── sync ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -221,6 +226,7 @@ class BasicPartition final : public Counted {
   std::optional<Ends> last_ends_ OTTLA_GUARDED_BY(mutex_);    // set when log_ is not to be asked
   PartitionMetrics metrics_ OTTLA_GUARDED_BY(mutex_);
   State state_ OTTLA_GUARDED_BY(mutex_) = State::open;
+  bool abandoned_ OTTLA_GUARDED_BY(mutex_) = false;
   bool writing_ OTTLA_GUARDED_BY(mutex_) = false;   // the write baton is somebody's
   bool syncing_ OTTLA_GUARDED_BY(mutex_) = false;   // the sync baton is
   bool replying_ OTTLA_GUARDED_BY(mutex_) = false;  // somebody gives replies

@@ -22,6 +22,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/consumer/consumer_core.hpp>
 #include <ottla/consumer/consumer_records.hpp>
 #include <ottla/protocol/host.hpp>
@@ -222,7 +223,7 @@ class Consumer {
   }
   void close_quietly() {
     if (core_) {
-      core_->close(deadline(core_->config().close_timeout)).IgnoreError();
+      guarded([&] { return core_->close(deadline(core_->config().close_timeout)); }).IgnoreError();
     }
   }
 

@@ -66,7 +66,9 @@ class Membership {
   void leave_poll(SteadyTime now) { mailbox_->leave_poll(now); }
 
   /// Gives back everything and leaves the group (static members stay).
-  void leave(SteadyTime deadline);
+  void leave();
+  /// The same for a consumer's end: waits until `deadline` that it is done.
+  void close(SteadyTime deadline);
   /// No heartbeat any more, and nobody is told.
   void abandon() { mailbox_->stop(); }
 
@@ -80,6 +82,7 @@ class Membership {
   Membership(const ConsumerConfig& config, Ref<Connection> connection, Ref<Wakeable> bell,
              Owner owner, std::vector<Assignor> assignors);
 
+  std::optional<LeaveGroupRequest> give_back(std::string_view reason);
   void join();
   absl::Status joined(absl::StatusOr<JoinGroupResponse> answer, SteadyTime now);
   absl::Status synced(absl::StatusOr<SyncGroupResponse> answer, SteadyTime now);

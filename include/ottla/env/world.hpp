@@ -19,6 +19,9 @@ class World {
     return calls_->post_at(env_, when, std::move(task));
   }
   bool cancel(TimerId timer) { return calls_->cancel(env_, timer); }
+  absl::Status spawn(std::string_view name, Task body) {
+    return calls_->spawn(env_, name, std::move(body));
+  }
   bool await(Doorbell& bell, SteadyTime deadline) { return calls_->await(env_, bell, deadline); }
   std::uint64_t next_random() { return calls_->next_random(env_); }
   std::uint64_t process_generation() const { return calls_->process_generation(env_); }
@@ -30,6 +33,7 @@ class World {
     void (*post)(void* env, Task task);
     TimerId (*post_at)(void* env, SteadyTime when, Task task);
     bool (*cancel)(void* env, TimerId timer);
+    absl::Status (*spawn)(void* env, std::string_view name, Task body);
     bool (*await)(void* env, Doorbell& bell, SteadyTime deadline);
     std::uint64_t (*next_random)(void* env);
     std::uint64_t (*process_generation)(void* env);
@@ -57,6 +61,8 @@ class WorldOf final : public World {
       .post_at = [](void* env, SteadyTime when,
                     Task task) { return of(env).executor().post_at(when, std::move(task)); },
       .cancel = [](void* env, TimerId timer) { return of(env).executor().cancel(timer); },
+      .spawn = [](void* env, std::string_view name,
+                  Task body) { return of(env).executor().spawn(name, std::move(body)); },
       .await = [](void* env, Doorbell& bell,
                   SteadyTime deadline) { return of(env).executor().await(bell, deadline); },
       .next_random = [](void* env) { return of(env).random().next(); },

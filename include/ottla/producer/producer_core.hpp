@@ -112,8 +112,7 @@ class ProducerCore final : public Counted {
   void bring(std::uint64_t batch, SteadyTime deadline);
   /// Brings what was handed over for the lane as far as this producer asked for.
   void write_out(ProducerLane& lane, SteadyTime deadline);
-  absl::Status flush_everything(SteadyTime deadline, AskFrom from);
-  bool bring_elsewhere(SteadyTime deadline);
+  absl::Status flush_everything(SteadyTime deadline);
 
   void settle(ProducerLane& lane, ClosedBatch& batch, absl::StatusOr<ProduceResponse> outcome,
               SealedBatch refused);

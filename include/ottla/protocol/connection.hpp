@@ -11,10 +11,10 @@
 #include <absl/functional/any_invocable.h>
 #include <absl/status/statusor.h>
 
-#include <ottla/base/callback_scope.hpp>
 #include <ottla/base/doorbell.hpp>
 #include <ottla/base/ref.hpp>
 #include <ottla/base/status.hpp>
+#include <ottla/env/apart.hpp>
 #include <ottla/env/world.hpp>
 #include <ottla/protocol/classic_group.hpp>
 #include <ottla/protocol/fetch.hpp>
@@ -71,38 +71,46 @@ class Connection : public Counted {
   virtual void call(DeleteGroupsRequest request, Reply<DeleteGroupsResponse> reply) = 0;
 };
 
-/// Which thread makes a call: this one is the fastest. One of the world's leaves this one free to
-/// keep to its deadline where the broker's disk does not answer: for destructors.
-enum class AskFrom : bool { here, world };
-
 /// Asks and waits for the answer until `deadline`; `timed_out` (outcome unknown) when it passes.
 template <class Response, class Request>
-absl::StatusOr<Response> ask(Connection& connection, Request request, SteadyTime deadline,
-                             AskFrom from = AskFrom::here) {
+absl::StatusOr<Response> ask(Connection& connection, Request request, SteadyTime deadline) {
   struct Pending final : Counted {
     Ref<Doorbell> answered = make_ref<Doorbell>();
     std::optional<absl::StatusOr<Response>> answer;
   };
   const auto pending = make_ref<Pending>();
-  auto call = [pending, connection = Ref<Connection>(&connection),
-               request = std::move(request)]() mutable {
-    connection->call(std::move(request),
-                     Reply<Response>([pending](absl::StatusOr<Response> answer) {
-                       pending->answer.emplace(std::move(answer));
-                       pending->answered->ring();
-                     }));
-  };
-  if (from == AskFrom::world && !CallbackScope::active()) {
-    connection.world().post(std::move(call));
-  } else {
-    call();
-  }
+  connection.call(std::move(request), Reply<Response>([pending](absl::StatusOr<Response> answer) {
+                    pending->answer.emplace(std::move(answer));
+                    pending->answered->ring();
+                  }));
   if (!connection.world().await(*pending->answered, deadline)) {
     return error(ErrorCode::request_timed_out, Fault::timed_out,
                  "no answer from the broker in time; try again, or allow more time",
                  Outcome::unknown);
   }
   return *std::move(pending->answer);
+}
+
+/// The same in a thread of its own (env/apart.hpp): this one ends in time though the broker's disk
+/// does not answer. A request that was not made by `deadline` is not made any more.
+template <class Response, class Request>
+absl::StatusOr<Response> ask_apart(Connection& connection, Request request, SteadyTime deadline) {
+  struct Asked final : Counted {
+    std::optional<absl::StatusOr<Response>> answer;
+  };
+  const auto asked = make_ref<Asked>();
+  OTTLA_TRY(apart(connection.world(), "ottla-ask", deadline,
+                  [asked, deadline, connection = Ref<Connection>(&connection),
+                   request = std::move(request)](bool) mutable -> absl::Status {
+                    if (connection->world().steady_now() < deadline) {
+                      asked->answer.emplace(
+                          ask<Response>(*connection, std::move(request), deadline));
+                    }
+                    return absl::OkStatus();
+                  }));
+  return asked->answer ? *std::move(asked->answer)
+                       : error(ErrorCode::request_timed_out, Fault::timed_out,
+                               "there was no time to ask the broker", Outcome::not_written);
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -7,9 +7,11 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/callback_scope.hpp>
 #include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/broker/broker_core.hpp>
+#include <ottla/env/apart.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -285,12 +287,23 @@ void BasicBrokerCore<E>::for_each_partition(Work work) {
   }
 }
 
-/// Every partition is closed at any rate.
+/// Those that nobody works on come first, so that they do not wait for a disk that does not answer.
 template <Env E>
 absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
   absl::Status all;
-  for_each_partition(
-      [&](Partition& partition) { all.Update(close_partition(partition, deadline)); });
+  const auto close = [&](Partition& partition) {
+    all.Update(close_partition(partition, deadline));
+  };
+  for_each_partition([&](Partition& partition) {
+    if (!partition.is_busy()) {
+      close(partition);
+    }
+  });
+  for_each_partition([&](Partition& partition) {
+    if (!partition.is_closed()) {
+      close(partition);
+    }
+  });
   return all;
 }
 
@@ -344,8 +357,7 @@ absl::Status BasicBrokerCore<E>::close_all(SteadyTime deadline) {
   }
   absl::Status closed = close_partitions(deadline);
   if (metadata_file_) {
-    if (const absl::Status written = guarded([&] { return metadata_file_->close(); });
-        !written.ok()) {
+    if (const absl::Status written = metadata_file_->close(deadline); !written.ok()) {
       closed.Update(written);
       directories_.front()->keep_unclean();
     }
@@ -361,10 +373,30 @@ absl::Status BasicBrokerCore<E>::close_all(SteadyTime deadline) {
                    });
     }));
   }
-  for (const Ref<Directory>& directory : directories_) {
-    closed.Update(guarded([&] { return directory->leave(deadline); }));
-  }
   return closed;
+}
+
+/// Lets go of the directories once nobody is at a file in them: another broker must not come
+/// before.
+template <Env E>
+absl::Status BasicBrokerCore<E>::leave_directories(SteadyTime deadline) {
+  bool idle = topic_work_.take(world_, deadline);  // kept: no partition is opened any more
+  for_each_partition(
+      [&](Partition& partition) { idle = partition.wait_until_idle(deadline) && idle; });
+  if (metadata_file_) {
+    idle = fault(metadata_file_->close(deadline)) != Fault::timed_out && idle;
+  }
+  if (!idle) {
+    return error(Fault::timed_out,
+                 "the disk did not answer before the deadline of closing: the directories stay "
+                 "locked, and the next open recovers",
+                 Outcome::unknown);
+  }
+  absl::Status left;
+  for (const Ref<Directory>& directory : directories_) {
+    left.Update(guarded([&] { return directory->leave(deadline); }));
+  }
+  return left;
 }
 
 template <Env E>
@@ -373,39 +405,33 @@ absl::Status BasicBrokerCore<E>::close(SteadyTime deadline) {
     return usable();  // a child forgets what it inherited
   }
   closed_.store(true);
-  if (!closing_.take(world_, deadline)) {
+  // A callback may be what closing waits for: there it only begins.
+  const bool waits = !CallbackScope::active();
+  if (!closing_.take(world_, waits ? deadline : SteadyTime::min())) {
     return error(Fault::timed_out, "another thread still closes the broker; try again",
                  Outcome::unknown);
   }
   if (close_status_) {
+    const absl::Status closed = *close_status_;
     closing_.give();
-    return *close_status_;
+    return closed;
   }
   // A thread of its own makes the calls, so that this one ends in time whatever the disk does. It
   // keeps this object, and what is in it, until nobody is in a call of the disk any more.
-  const absl::StatusOr<Ref<Doorbell>> ended = guarded([&]() -> absl::StatusOr<Ref<Doorbell>> {
-    auto bell = make_ref<Doorbell>();
-    OTTLA_TRY(
-        env_.executor().spawn("ottla-close", [self = Ref<BasicBrokerCore>(this), bell, deadline] {
-          self->close_status_ = self->close_all(deadline);
-          self->closing_.give();
-          bell->ring();
-          self->for_each_partition([](Partition& partition) { partition.wait_until_idle(); });
-        }));
-    return bell;
-  });
-  if (!ended.ok()) {  // an executor without threads, or no memory for one
-    close_status_ = close_all(deadline);
-    closing_.give();
-    return *close_status_;
+  const auto close = [self = Ref<BasicBrokerCore>(this), deadline](bool is_apart) {
+    absl::Status closed = self->close_all(deadline);
+    closed.Update(self->leave_directories(is_apart ? never : deadline));
+    self->close_status_ = closed;
+    self->closing_.give();
+    return closed;
+  };
+  constexpr std::chrono::milliseconds grace{100};  // that thread keeps to the same deadline
+  const absl::Status closed =
+      apart(world_, "ottla-close", waits ? after(deadline, grace) : SteadyTime::min(), close);
+  if (waits && fault(closed) == Fault::timed_out) {
+    for_each_partition([](Partition& partition) { partition.abandon(); });
   }
-  constexpr std::chrono::milliseconds grace{100};  // it keeps to the same deadline
-  if (world_.await(**ended, after(deadline, grace))) {
-    return *close_status_;
-  }
-  absl::Status late;
-  for_each_partition([&](Partition& partition) { late.Update(partition.abandon()); });
-  return late;
+  return closed;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

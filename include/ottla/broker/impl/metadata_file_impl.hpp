@@ -192,11 +192,17 @@ absl::Status MetadataFile<Fs>::undo_again() {
 
 template <FileSystem Fs>
 void MetadataFile<Fs>::append(std::span<const MachineRecord> records, Done done) noexcept {
-  // The state before this change is what a snapshot holds, so the file is rewritten first.
-  guarded([&] {
-    return rewrite_when_large();
-  }).IgnoreError();  // the long file is as good, and the next change tries again
-  done(guarded([&] { return write(records); }));
+  work_.take(world_, never);  // nobody has it but whoever closes
+  absl::StatusOr<Offset> written = error(Fault::closed, "the broker was closed; open it again");
+  if (!closed_) {
+    // The state before this change is what a snapshot holds, so the file is rewritten first.
+    guarded([&] {
+      return rewrite_when_large();
+    }).IgnoreError();  // the long file is as good, and the next change tries again
+    written = guarded([&] { return write(records); });
+  }
+  work_.give();
+  done(std::move(written));
 }
 
 template <FileSystem Fs>
@@ -239,9 +245,19 @@ absl::Status MetadataFile<Fs>::rewrite_when_large() {
 }
 
 template <FileSystem Fs>
-absl::Status MetadataFile<Fs>::close() {
-  absl::Status whole = undo_again();
-  OTTLA_TRY(file_->close());
+absl::Status MetadataFile<Fs>::close(SteadyTime deadline) {
+  if (!work_.take(world_, deadline)) {
+    return error(Fault::timed_out, "a change of topics is still being written", Outcome::unknown);
+  }
+  absl::Status whole;
+  if (!std::exchange(closed_, true)) {
+    whole = guarded([&] {
+      absl::Status undone = undo_again();
+      undone.Update(file_->close());
+      return undone;
+    });
+  }
+  work_.give();
   return whole;
 }
 

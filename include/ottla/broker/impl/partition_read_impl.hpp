@@ -20,7 +20,10 @@ Offset BasicPartition<Fs>::visible() const {
 
 template <FileSystem Fs>
 std::uint64_t BasicPartition<Fs>::due_bytes() const {
-  return state_ != State::open ? UINT64_MAX : always_durable() ? durable_bytes_ : written_bytes_;
+  if (state_ != State::open || abandoned_) {
+    return UINT64_MAX;
+  }
+  return always_durable() ? durable_bytes_ : written_bytes_;
 }
 
 template <FileSystem Fs>

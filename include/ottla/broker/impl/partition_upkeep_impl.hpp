@@ -237,11 +237,14 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline) {
   AfterLock written;
   AfterLock todo;
   Lock lock(mutex_);
-  OTTLA_TRY(refusal());
+  if (state_ != State::open) {
+    return refusal();
+  }
   state_ = State::closing;
   if (!wait_until_alone(deadline)) {
     lock.unlock();
-    return abandon();
+    abandon();
+    return closed_late();
   }
   write_once(written);
   last_ends_ = current_ends();  // nobody but this thread looks at the log from now on
@@ -266,15 +269,20 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline) {
 }
 
 template <FileSystem Fs>
-absl::Status BasicPartition<Fs>::abandon() {
-  const absl::Status late =
-      too_slow("the disk did not answer before the deadline of closing; the next open recovers");
+absl::Status BasicPartition<Fs>::closed_late() const {
+  return too_slow("the disk did not answer before the deadline of closing; the next open recovers");
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::abandon() {
+  const absl::Status late = closed_late();
   AfterLock todo;
   AfterLock syncs;
   Lock lock(mutex_);
-  if (state_ == State::open) {
-    state_ = State::closing;
+  if (state_ == State::closed || state_ == State::removed) {
+    return;
   }
+  abandoned_ = true;
   replies_.fail_all(late);
   settle(todo);
   todo.bells.swap(write_bells_);
@@ -282,15 +290,29 @@ absl::Status BasicPartition<Fs>::abandon() {
   lock.unlock();
   carry_out(todo);
   carry_out(syncs);
-  return late;
 }
 
 template <FileSystem Fs>
-void BasicPartition<Fs>::wait_until_idle() {
+bool BasicPartition<Fs>::is_busy() const {
   Lock lock(mutex_);
-  while ((writing_ || syncing_) &&
-         wait_for(writing_ ? write_bells_ : sync_bells_, never, "the disk is busy").ok()) {
+  return writing_ || syncing_;
+}
+
+template <FileSystem Fs>
+bool BasicPartition<Fs>::is_closed() const {
+  Lock lock(mutex_);
+  return state_ == State::closed || state_ == State::removed;
+}
+
+template <FileSystem Fs>
+bool BasicPartition<Fs>::wait_until_idle(SteadyTime deadline) {
+  Lock lock(mutex_);
+  while (writing_ || syncing_) {
+    if (!wait_for(writing_ ? write_bells_ : sync_bells_, deadline, "the disk is busy").ok()) {
+      return false;
+    }
   }
+  return true;
 }
 
 template <FileSystem Fs>

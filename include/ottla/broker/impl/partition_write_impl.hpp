@@ -47,7 +47,10 @@ template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::refusal() const {
   switch (state_) {
     case State::open:
-      return absl::OkStatus();
+      if (!abandoned_) {
+        return absl::OkStatus();
+      }
+      break;
     case State::removed:
       return guarded([&] {
         return error(ErrorCode::unknown_topic_id,
@@ -406,7 +409,8 @@ void BasicPartition<Fs>::timer_due() {
 
 template <FileSystem Fs>
 void BasicPartition<Fs>::settle(AfterLock& todo) {
-  replies_.settle(log_.end(), log_.durable_end());
+  const Ends ends = current_ends();
+  replies_.settle(ends.end, ends.durable);
   todo.replies = replies_.ready() && !replying_;
   todo.woken_count = waiters_.take_due(due_bytes(), todo.woken);
   if (device_due() && !timer_armed_) {

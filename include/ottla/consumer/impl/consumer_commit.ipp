@@ -61,8 +61,9 @@ OTTLA_INLINE absl::Status ConsumerCore::commit_now(const OffsetsToCommit& offset
   }
   for (;;) {
     OTTLA_ASSIGN(OffsetCommitRequest request, commit_request(offsets));
-    absl::Status done = commit_outcome(ask<OffsetCommitResponse>(
-        *connection_, std::move(request), deadline, closing_ ? AskFrom::world : AskFrom::here));
+    absl::Status done = commit_outcome(
+        closing_ ? ask_apart<OffsetCommitResponse>(*connection_, std::move(request), deadline)
+                 : ask<OffsetCommitResponse>(*connection_, std::move(request), deadline));
     switch (error_code(done)) {
       case ErrorCode::coordinator_load_in_progress:
       case ErrorCode::coordinator_not_available:

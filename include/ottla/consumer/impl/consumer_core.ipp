@@ -157,7 +157,7 @@ OTTLA_INLINE absl::Status ConsumerCore::let_go() {
   if (subscribed_.empty()) {
     return assign_by_hand({});
   }
-  membership_->leave(api_deadline());
+  membership_->leave();
   subscribed_.clear();
   return std::exchange(listener_failed_, absl::OkStatus());
 }
@@ -246,7 +246,7 @@ OTTLA_INLINE absl::Status ConsumerCore::close(SteadyTime deadline) {
   revoke_deadline_ = deadline;
   revoke_commit_ = absl::OkStatus();
   if (!subscribed_.empty()) {
-    membership_->leave(deadline);
+    membership_->close(deadline);
   } else if (membership_ && config_.auto_commit) {
     revoke_commit_ = commit_now(positions_to_commit(fetcher_.assignment()), deadline);
   }

@@ -301,22 +301,36 @@ OTTLA_INLINE absl::Status Membership::failed(ErrorCode code, SteadyTime now) {
   }
 }
 
-OTTLA_INLINE void Membership::leave(SteadyTime deadline) {
+OTTLA_INLINE void Membership::leave() {
+  if (auto request = give_back("the consumer has unsubscribed")) {
+    connection_->call(*std::move(request),
+                      Reply<LeaveGroupResponse>([](const absl::StatusOr<LeaveGroupResponse>&) {}));
+  }
+}
+
+OTTLA_INLINE void Membership::close(SteadyTime deadline) {
+  if (auto request = give_back("the consumer is closing")) {
+    ask_apart<LeaveGroupResponse>(*connection_, *std::move(request), deadline).IgnoreError();
+  }
+}
+
+/// Everything; and what is to be said, where that is anything.
+OTTLA_INLINE std::optional<LeaveGroupRequest> Membership::give_back(std::string_view reason) {
   if (!owned_.empty()) {
     owner_.revoke(std::exchange(owned_, {}));
     owner_.assign({});
   }
   mailbox_->stop();
+  std::optional<LeaveGroupRequest> request;
   if (!member_id_.empty() && config_.instance_id.empty()) {
-    LeaveGroupRequest request{.group = config_.group, .members = {}};
-    request.members.push_back(
-        {.member_id = member_id_, .instance_id = {}, .reason = "the consumer is closing"});
-    ask<LeaveGroupResponse>(*connection_, std::move(request), deadline, AskFrom::world)
-        .IgnoreError();
+    request.emplace(LeaveGroupRequest{.group = config_.group, .members = {}});
+    request->members.push_back(
+        {.member_id = member_id_, .instance_id = {}, .reason = std::string(reason)});
   }
   member_id_.clear();
   generation_ = Generation(-1);
   state_ = State::outside;
+  return request;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

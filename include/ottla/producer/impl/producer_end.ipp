@@ -89,7 +89,7 @@ OTTLA_INLINE absl::Status ProducerCore::flush(SteadyTime deadline) {
     return producer_impl::would_deadlock("flush");
   }
   const Ref<ProducerCore> self(this);  // a callback may destroy the producer
-  return guarded([&] { return flush_everything(deadline, AskFrom::here); });
+  return guarded([&] { return flush_everything(deadline); });
 }
 
 OTTLA_INLINE void ProducerCore::send_everything() {
@@ -113,29 +113,13 @@ OTTLA_INLINE void ProducerCore::write_out(ProducerLane& lane, SteadyTime deadlin
   }
 }
 
-/// False where there is no memory for the task.
-OTTLA_INLINE bool ProducerCore::bring_elsewhere(SteadyTime deadline) {
-  const auto bring = [self = Ref<ProducerCore>(this), deadline] {
-    guarded([&] {
-      self->send_everything();
-      self->write_out_everything(deadline);
-    }).IgnoreError();
-  };
-  return guarded([&] { world_.post(bring); }).ok();
-}
-
-OTTLA_INLINE absl::Status ProducerCore::flush_everything(SteadyTime deadline, AskFrom from) {
+OTTLA_INLINE absl::Status ProducerCore::flush_everything(SteadyTime deadline) {
   const std::uint64_t end = outcomes_.next();
+  send_everything();
   const auto bell = make_ref<Doorbell>();
   bool done = outcomes_.done_below(end, bell);
-  const bool elsewhere = from == AskFrom::world && !done && bring_elsewhere(deadline);
-  if (!done && !elsewhere) {
-    send_everything();
-  }
   while (!done) {
-    if (!elsewhere) {
-      write_out_everything(deadline);
-    }
+    write_out_everything(deadline);
     const SteadyTime now = world_.steady_now();
     done = world_.await(*bell, std::min(deadline, after(now, producer_impl::look_again)));
     if (!done && now >= deadline) {
@@ -160,8 +144,10 @@ OTTLA_INLINE absl::Status ProducerCore::close(SteadyTime deadline) {
     return absl::OkStatus();
   }
   const Ref<ProducerCore> self(this);  // a callback may destroy the producer
-  // So that this thread, in a destructor perhaps, ends in time whatever the disk does.
-  const absl::Status flushed = guarded([&] { return flush_everything(deadline, AskFrom::world); });
+  const auto flush = [self, deadline](bool) { return self->flush_everything(deadline); };
+  const absl::Status flushed = outcomes_.pending() == 0
+                                   ? guarded([&] { return flush(false); })
+                                   : apart(world_, "ottla-flush", deadline, flush);
   const absl::Status ended = guarded([&] { end(deadline, false); });
   return flushed.ok() ? ended : flushed;
 }
