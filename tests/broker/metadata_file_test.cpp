@@ -137,5 +137,5 @@ TEST_CASE("a change that cannot be synced is refused: undone where it was not tr
   changes.fault = error(Fault::io, "the device failed", Outcome::unknown);
   CHECK(outcome(changes.append("four").status()) == Outcome::unknown);
   CHECK_FALSE(changes.append("five").ok());
-  CHECK_FALSE(changes.file->close().ok());
+  CHECK_FALSE(changes.file->close(never).ok());
 }

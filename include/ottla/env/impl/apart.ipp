@@ -33,7 +33,7 @@ OTTLA_INLINE absl::Status apart(World& world, std::string_view name, SteadyTime 
   }
   bool ended = false;
   guarded([&] { ended = world.await(*work->ended, deadline); }).IgnoreError();
-  return ended ? work->answer
+  return ended ? std::move(work->answer)
                : error(ErrorCode::request_timed_out, Fault::timed_out,
                        "closing is not done in time, and goes on by itself", Outcome::unknown);
 }
