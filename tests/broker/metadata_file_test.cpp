@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The metadata log as a file: what a crash can leave of it, what is damage, what is durable.
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -57,9 +58,13 @@ class Changes {
 
   absl::Status fault = absl::OkStatus();  // of the next sync
   std::vector<IoOperation> calls;
+  std::function<void()> during_write;  // of the next one
   MemoryEnv env{{.files = AnyFileSystem(FaultFileSystem(MemoryFileSystem(), [this](IoCall& call) {
                    if (call.done) return absl::OkStatus();
                    calls.push_back(call.operation);
+                   if (call.operation == IoOperation::write && during_write) {
+                     std::exchange(during_write, nullptr)();
+                   }
                    return call.operation == IoOperation::sync
                               ? std::exchange(fault, absl::OkStatus())
                               : absl::OkStatus();
@@ -138,4 +143,18 @@ TEST_CASE("a change that cannot be synced is refused: undone where it was not tr
   CHECK(outcome(changes.append("four").status()) == Outcome::unknown);
   CHECK_FALSE(changes.append("five").ok());
   CHECK_FALSE(changes.file->close(never).ok());
+}
+
+TEST_CASE("who closes waits for a change under way, and none is written afterwards") {
+  Changes changes;
+  REQUIRE(changes.open(true).ok());
+  absl::Status closed;
+  changes.during_write = [&] { closed = changes.file->close(changes.world.steady_now()); };
+  REQUIRE(changes.append("one").ok());
+  CHECK(fault(closed) == Fault::timed_out);
+  CHECK(changes.file->close(never).ok());
+  const std::string before = changes.content();
+  CHECK(fault(changes.append("two").status()) == Fault::closed);
+  CHECK(changes.file->close(never).ok());
+  CHECK(changes.content() == before);
 }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,22 +15,15 @@
 #include <ottla/log/log.hpp>
 #include <ottla/record/batch_builder.hpp>
 
+#include "tests/support/must.hpp"
+
 namespace log_test {
 
 using namespace ottla;
 
 inline constexpr std::int64_t t0 = 1'700'000'000'000;
 
-inline void must(const absl::Status& status) {
-  if (!status.ok()) {
-    throw std::runtime_error(status.ToString());
-  }
-}
-template <class T>
-T must(absl::StatusOr<T> value) {
-  must(value.status());
-  return *std::move(value);
-}
+using test::must;
 
 struct Batch {
   SharedBytes bytes;

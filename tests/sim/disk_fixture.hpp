@@ -13,22 +13,15 @@
 #include <ottla/base/status.hpp>
 #include <ottla/sim/sim_disk.hpp>
 
+#include "tests/support/must.hpp"
+
 namespace disk_test {
 
 using namespace ottla;
 
 inline constexpr IoReason why = IoReason::other;
 
-inline void must(const absl::Status& status) {
-  if (!status.ok()) {
-    throw std::runtime_error(status.ToString());
-  }
-}
-template <class T>
-T must(absl::StatusOr<T> value) {
-  must(value.status());
-  return *std::move(value);
-}
+using test::must;
 
 inline absl::Status write(SimFile& file, std::int64_t position, std::string_view text,
                           IoReason reason = why) {

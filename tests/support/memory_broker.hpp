@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,21 +14,14 @@
 #include <ottla/env/memory/memory_env.hpp>
 #include <ottla/producer/producer.hpp>
 
+#include "tests/support/must.hpp"
+
 namespace test {
 
 using namespace std::chrono_literals;
 using MemoryBroker = ottla::BasicBroker<ottla::MemoryEnv>;
 using TextProducer = ottla::Producer<std::string, std::string>;
 using TextConsumer = ottla::Consumer<std::string, std::string>;
-
-template <class T>
-T must(absl::StatusOr<T> result) {
-  if (!result.ok()) throw std::runtime_error(result.status().ToString());
-  return *std::move(result);
-}
-inline void must(const absl::Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.ToString());
-}
 
 inline MemoryBroker open(ottla::MemoryEnv& env, ottla::BrokerConfig config = {}) {
   config.log_dirs = "data";

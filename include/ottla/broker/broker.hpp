@@ -50,7 +50,8 @@ class BasicBroker {
     E& world = *env;
     return open(world, std::move(env), std::move(config));
   }
-  /// In a world of the caller's, which outlives every handle and client.
+  /// In a world of the caller's, which outlives every handle and client, and a closing that was
+  /// late until the disk has let go.
   static absl::StatusOr<BasicBroker> open(E& env, BrokerConfig config) {
     return open(env, nullptr, std::move(config));
   }

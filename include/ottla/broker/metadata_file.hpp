@@ -78,10 +78,10 @@ class MetadataFile final : public Journal {
   std::int64_t snapshot_size_ = 0;  // of the file when it was rewritten last
   Offset next_{0};
   std::function<std::vector<MachineRecord>()> snapshot_;
-  Baton work_;           // an append's, or closing's; it guards all above
-  bool closed_ = false;  // the baton's
   bool torn_ = false;    // there was no memory to cut what lies behind `end_`
   absl::Status failed_;  // an append could not be undone: nothing is written any more
+  bool closed_ = false;
+  Baton work_;  // an append's, or closing's: it guards all above once the file is open
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -192,7 +192,11 @@ absl::Status MetadataFile<Fs>::undo_again() {
 
 template <FileSystem Fs>
 void MetadataFile<Fs>::append(std::span<const MachineRecord> records, Done done) noexcept {
-  work_.take(world_, never);  // nobody has it but whoever closes
+  if (!work_.take(world_, never)) {  // whoever closes has it
+    done(error(Fault::no_memory,
+               "no memory to wait for the metadata log; free some, then try again"));
+    return;
+  }
   absl::StatusOr<Offset> written = error(Fault::closed, "the broker was closed; open it again");
   if (!closed_) {
     // The state before this change is what a snapshot holds, so the file is rewritten first.

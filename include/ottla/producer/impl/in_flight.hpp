@@ -24,6 +24,7 @@ class ProducerCore::InFlight final : public ProduceReply {
 
   /// In a block of the pool; null when memory cannot be had.
   static void* operator new(std::size_t, BufferPool& pool) noexcept {
+    static_assert(alignof(InFlight) <= alignof(BufferBlock));
     BufferBlock* const block = pool.take().release();
     return block == nullptr ? nullptr : block->data();
   }

@@ -243,7 +243,7 @@ OTTLA_INLINE absl::StatusOr<Receipt> ProducerCore::append(ProducerTopic& topic,
                                                           std::uint64_t tag) {
   bool sticky = false;
   const ProducerTopic::Snapshot& now = topic.snapshot();
-  ProducerLane* lane = nullptr;
+  ProducerLane* lane = nullptr;  // of a partition that was given: without a call
   if (partition && partition->value() >= 0 && partition->value() < now.partitions) {
     lane = now.lanes[static_cast<std::size_t>(partition->value())];
   } else {
