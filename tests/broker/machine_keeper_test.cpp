@@ -82,7 +82,9 @@ class SlowJournal final : public Journal {
     const Offset base(static_cast<std::int64_t>(written.size()));
     absl::Status taken = guarded([&] {
       std::vector<MachineRecord> copies(records.begin(), records.end());
-      written.reserve(written.size() + copies.size());
+      if (written.capacity() - written.size() < copies.size()) {
+        written.reserve(2 * written.size() + copies.size());
+      }
       std::move(copies.begin(), copies.end(), std::back_inserter(written));
     });
     if (!taken.ok()) {

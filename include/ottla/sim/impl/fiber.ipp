@@ -9,6 +9,7 @@
 #include <ottla/sim/impl/fiber.hpp>
 
 // There when the program is built with the sanitizer, null else.
+// NOLINTBEGIN(readability-identifier-naming): their names are not ours.
 extern "C" {
 __attribute__((weak)) void __sanitizer_start_switch_fiber(void** fake_stack, const void* bottom,
                                                           std::size_t size);
@@ -24,6 +25,7 @@ __attribute__((weak)) void __tsan_destroy_fiber(void* fiber);
 __attribute__((weak)) void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 __attribute__((weak)) void __lsan_ignore_object(const void* object);
 }
+// NOLINTEND(readability-identifier-naming)
 
 namespace ottla::inline OTTLA_ABI {
 namespace sim_impl {
