@@ -172,6 +172,7 @@ class BasicLog {
   void replace_list(std::vector<Ref<LogSegment>> segments);
   absl::StatusOr<std::size_t> append_to_active(std::span<const Bytes> batches,
                                                std::span<const BatchFacts> facts, Timestamp now);
+  absl::Status undo_failed_write();
   absl::Status note_epochs(std::span<const Bytes> batches, std::span<const BatchFacts> facts);
   absl::Status save_epochs(Durability durability);
   absl::Status write_manifest(const std::string& lines, Durability durability);

@@ -117,6 +117,9 @@ class BasicSegment {
   /// first or fails. Index entries are placed per batch; failing to write those is no error of this
   /// call (`index_status`).
   absl::Status write_out(std::span<const Bytes> pieces, std::span<const BatchFacts> batches);
+  /// Cuts off what a failed write left; `write_out` and `become_inactive` begin with it. An error
+  /// where that fails, or where it is not known yet where the segment ends.
+  absl::Status ready_to_write();
   /// How many of `batches` go in before the segment has to roll: 0 when it has to now. Reads the
   /// first batch's header, once.
   absl::StatusOr<std::size_t> fitting(std::span<const BatchFacts> batches,
@@ -193,7 +196,6 @@ class BasicSegment {
 
   absl::Status damaged(std::int64_t position, std::string_view what) const;
   absl::Status damaged(const Scan& scan) const;
-  absl::Status ready_to_write();
   absl::Status find_end(bool with_timestamps);
   absl::Status undo(const absl::Status& problem);
   void add_index_entries(std::span<const BatchFacts> batches, SegmentEnd at);

@@ -70,6 +70,9 @@ Appended BasicLog<Fs>::append(std::span<const Bytes> batches, std::span<const Ba
   if (done.status.ok()) {
     // Evidence for recovery, that may lag: where it cannot be written now, it is the next time.
     write_notes(now).IgnoreError();
+    done.status = undo_failed_write();
+  }
+  if (done.status.ok()) {
     done.status = note_epochs(batches, facts);
   }
   while (done.status.ok() && done.batches < facts.size()) {
@@ -174,6 +177,17 @@ void BasicLog<Fs>::assign_epoch(LeaderEpoch epoch) {
   if (epochs_.assign(epoch, end_)) {
     epochs_saved_ = epochs_published_ = false;
   }
+}
+
+/// What a failed write left may be whole batches. They go before the epochs in the file do that
+/// tell recovery what they are: a torn tail, and no damage.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::undo_failed_write() {
+  if (active() == nullptr) {
+    return absl::OkStatus();
+  }
+  OTTLA_ASSIGN(auto* segment, active()->segment());
+  return segment->ready_to_write();
 }
 
 /// New leader epochs are in their file before the batches that carry them (W7).

@@ -92,6 +92,7 @@ class BasicLog<Fs>::Opener {
   std::vector<Offset> bases_;          // of the segments that make up the log
   std::vector<Ref<LogSegment>> list_;  // one for each, once recovery has passed
   LastStop stop_ = LastStop::clean;    // after what was found to be true of it
+  bool was_here_ = false;              // as the manifest says
   bool epochs_known_ = false;
   Offset durable_end_{0};
   Offset end_{0};
@@ -153,6 +154,7 @@ absl::Status BasicLog<Fs>::Opener::read_manifest() {
   }
   log_.manifest_ = *std::move(manifest);
   durable_end_ = std::max(durable_end_, log_.manifest_.durable_end().value_or(Offset(0)));
+  was_here_ = true;
   return absl::OkStatus();
 }
 
@@ -183,6 +185,7 @@ absl::Status BasicLog<Fs>::Opener::read_epochs() {
     find(Kind::epochs_rebuilt, path, 0, 0,
          entries.ok() ? "it is not the file that was written here"
                       : std::string(sv(entries.status().message())));
+    log_.epochs_crc_ = crc32c(Bytes());  // the next one vouches for no more than an empty file
     return absl::OkStatus();
   }
   log_.epochs_ = LeaderEpochs(*std::move(entries));
@@ -207,6 +210,14 @@ void BasicLog<Fs>::Opener::check_presence() {
     damage(base, 0, base, "the file is missing");
     bases_.erase(std::lower_bound(bases_.begin(), bases_.end(), base), bases_.end());
     return;
+  }
+  if (was_here_ && stop_ == LastStop::system_crash && !bases_.empty() &&
+      bases_.front() > opening_.log_start && !report_.has(Kind::segments_missing)) {
+    find(Kind::segments_missing, place_.directory, 0, 0,
+         absl::StrCat("the log began at ", opening_.log_start.value(), " and begins at ",
+                      bases_.front().value(),
+                      " now: files that nobody synced were lost, or "
+                      "somebody else deleted them"));
   }
 }
 

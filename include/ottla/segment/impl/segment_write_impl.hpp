@@ -270,6 +270,9 @@ absl::StatusOr<std::size_t> BasicSegment<FileT>::fitting(std::span<const BatchFa
 
 template <File FileT>
 absl::Status BasicSegment<FileT>::become_inactive() {
+  if (tail_ == Tail::garbage) {
+    OTTLA_TRY(ready_to_write());
+  }
   const TimestampOffset largest = end_.load().largest;
   if (largest.timestamp > time_index_.last().timestamp) {
     const auto added = time_index_.append(largest.timestamp, largest.offset, true, IoReason::seal);
