@@ -19,6 +19,11 @@
 
 namespace ottla::inline OTTLA_ABI {
 
+/// Of what a sync answered: it was not tried, and nothing is lost by that.
+inline bool not_tried(const absl::Status& synced) {
+  return fault(synced) == Fault::no_descriptors || fault(synced) == Fault::no_memory;
+}
+
 /// Thread-safe.
 class DirectoryHealth final : public Counted {
  public:
@@ -32,6 +37,14 @@ class DirectoryHealth final : public Counted {
         !left_.load(std::memory_order_acquire)) {
       withdraw_();
     }
+  }
+  /// Hands on what a sync answered. One that failed is final (W5), one that was not tried may be
+  /// tried again.
+  absl::Status checked(absl::Status synced) {
+    if (!synced.ok() && !not_tried(synced)) {
+      fail();
+    }
+    return synced;
   }
   /// The directory may be somebody else's from now on.
   void leave() { left_.store(true, std::memory_order_release); }

@@ -173,6 +173,7 @@ class BasicLog {
   absl::StatusOr<std::size_t> append_to_active(std::span<const Bytes> batches,
                                                std::span<const BatchFacts> facts, Timestamp now);
   absl::Status undo_failed_write();
+  absl::Status sync_undone(Segment& segment, const absl::Status& failed);
   absl::Status note_epochs(std::span<const Bytes> batches, std::span<const BatchFacts> facts);
   absl::Status save_epochs(Durability durability);
   absl::Status write_manifest(const std::string& lines, Durability durability);
@@ -195,6 +196,7 @@ class BasicLog {
   LeaderEpochs epochs_;
   bool epochs_saved_ = true;  // leader-epoch-checkpoint says the same
   bool epochs_published_ = false;
+  bool deletions_synced_ = true;             // those of truncations
   std::optional<std::uint32_t> epochs_crc_;  // of that file
   Manifest manifest_;
   std::vector<SealedSegment> sealed_;  // to be noted there

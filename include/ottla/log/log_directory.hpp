@@ -125,7 +125,6 @@ class BasicLogDirectory {
   std::string in(std::string_view name) const;
   absl::Status replace(std::string_view name, std::string_view text, Durability durability,
                        IoReason why);
-  absl::Status checked(absl::Status synced);
   absl::Status make_reserve();
   absl::Status make_partition(const NewPartition& partition, Durability durability);
   absl::StatusOr<bool> provably_empty(const std::string& directory);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include <absl/container/inlined_vector.h>
 #include <absl/status/status.h>
@@ -17,6 +18,7 @@
 #include <ottla/base/status.hpp>
 #include <ottla/env/any_file_system.hpp>
 #include <ottla/log/directory_health.hpp>
+#include <ottla/log/directory_name.hpp>
 #include <ottla/log/impl/log_segment.hpp>
 #include <ottla/log/partition_metadata.hpp>
 
@@ -28,11 +30,6 @@ enum class FlushScope : std::uint8_t {
 };
 
 inline constexpr std::string_view epoch_checkpoint_file = "leader-epoch-checkpoint";
-
-/// Of what `LogFlush::run` answered: nothing was synced, and nothing is lost by that.
-inline bool not_tried(const absl::Status& flushed) {
-  return fault(flushed) == Fault::no_descriptors || fault(flushed) == Fault::no_memory;
-}
 
 template <FileSystem Fs>
 class BasicLogFlush {
@@ -63,7 +60,8 @@ class BasicLogFlush {
     if (directory_ || parent_) {
       OTTLA_TRY(checked(place_->files.sync_directory(place_->directory, IoReason::flush)));
     }
-    return parent_ ? checked(place_->files.sync_directory(place_->parent(), IoReason::flush))
+    return parent_ ? checked(place_->files.sync_directory(parent_directory(place_->directory),
+                                                          IoReason::flush))
                    : absl::OkStatus();
   }
 
@@ -72,12 +70,10 @@ class BasicLogFlush {
   friend class BasicLog;
   using LogSegment = log_impl::LogSegment<Fs>;
 
-  absl::Status checked(const absl::Status& synced) {
+  absl::Status checked(absl::Status synced) {
+    synced = health_->checked(std::move(synced));
     if (synced.ok()) {
       return synced;
-    }
-    if (!not_tried(synced)) {
-      health_->fail();
     }
     return error(ErrorCode::kafka_storage_error, fault(synced),
                  absl::StrCat("sync of ", place_->directory, " failed: ", synced.message()),

@@ -19,6 +19,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include <absl/status/statusor.h>
 
@@ -120,6 +121,9 @@ class BasicSegment {
   /// Cuts off what a failed write left; `write_out` and `become_inactive` begin with it. An error
   /// where that fails, or where it is not known yet where the segment ends.
   absl::Status ready_to_write();
+  /// Whether a failed write was cut off since the last time this was asked. Until the next `sync` a
+  /// power cut may bring back what it left.
+  bool take_undone() { return std::exchange(undone_, false); }
   /// How many of `batches` go in before the segment has to roll: 0 when it has to now. Reads the
   /// first batch's header, once.
   absl::StatusOr<std::size_t> fitting(std::span<const BatchFacts> batches,
@@ -231,6 +235,7 @@ class BasicSegment {
   std::int32_t index_interval_bytes_;
   bool reserved_;
   Tail tail_ = Tail::unknown;
+  bool undone_ = false;
   SegmentTimes times_;
   std::optional<Timestamp> first_batch_timestamp_;
   std::int64_t since_last_entry_ = 0;  // bytes; the writer's

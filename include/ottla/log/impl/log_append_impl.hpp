@@ -106,7 +106,10 @@ absl::StatusOr<std::size_t> BasicLog<Fs>::append_to_active(std::span<const Bytes
       return broken_invariant("Log::append: a new segment takes at least one batch");
     }
   }
-  OTTLA_TRY(segment->write_out(batches.first(fit), facts.first(fit)));
+  if (absl::Status failed = segment->write_out(batches.first(fit), facts.first(fit));
+      !failed.ok()) {
+    return segment->take_undone() ? sync_undone(*segment, failed) : failed;
+  }
   if (std::optional<std::uint32_t>& digest = active()->digest; digest) {
     for (const Bytes batch : batches.first(fit)) {
       digest = crc32c(batch.first(batch_header_size), *digest);
@@ -114,6 +117,19 @@ absl::StatusOr<std::size_t> BasicLog<Fs>::append_to_active(std::span<const Bytes
   }
   end_ = facts[fit - 1].last_offset + 1;
   return fit;
+}
+
+/// What is said not to be written does not come back after a power cut either.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::sync_undone(Segment& segment, const absl::Status& failed) {
+  const absl::Status synced = health_->checked(segment.sync(IoReason::undo_append));
+  return synced.ok() ? failed
+                     : error(error_code(failed), fault(failed),
+                             absl::StrCat(failed.message(),
+                                          "; and that it was cut off could not "
+                                          "be synced: ",
+                                          synced.message()),
+                             Outcome::unknown);
 }
 
 template <FileSystem Fs>

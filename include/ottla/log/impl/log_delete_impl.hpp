@@ -72,14 +72,9 @@ absl::Status BasicLog<Fs>::delete_files(const Ref<LogSegment>& segment, SteadyTi
   return absl::OkStatus();
 }
 
-/// A failed sync is final (W5).
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::sync_directory(IoReason why) {
-  const absl::Status synced = place_->files.sync_directory(place_->directory, why);
-  if (!synced.ok()) {
-    health_->fail();
-  }
-  return synced;
+  return health_->checked(place_->files.sync_directory(place_->directory, why));
 }
 
 template <FileSystem Fs>
@@ -144,8 +139,12 @@ absl::Status BasicLog<Fs>::delete_above(std::size_t kept, SteadyTime now) {
   }
   if (segments.size() < list_->segments.size()) {
     replace_list(std::move(segments));
-    status.Update(sync_directory(IoReason::truncate));
     ++cuts_;
+    deletions_synced_ = false;
+  }
+  if (!deletions_synced_) {
+    status.Update(sync_directory(IoReason::truncate));
+    deletions_synced_ = status.ok();
   }
   return status;
 }
@@ -204,11 +203,7 @@ absl::Status BasicLog<Fs>::cut_back(Offset end, std::size_t index, Segment& segm
   OTTLA_TRY(delete_above(index + 1, now));
   ++cuts_;
   OTTLA_TRY(segment.truncate_to(end).status());
-  const absl::Status synced = segment.sync(IoReason::truncate);
-  if (!synced.ok()) {
-    health_->fail();
-  }
-  return synced;
+  return health_->checked(segment.sync(IoReason::truncate));
 }
 
 template <FileSystem Fs>

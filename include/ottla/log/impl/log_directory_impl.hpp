@@ -124,16 +124,7 @@ absl::Status BasicLogDirectory<Fs>::replace(std::string_view name, std::string_v
   }
   const bool sync_failed = durability == Durability::durable && fault(replaced) == Fault::io &&
                            outcome(replaced) == Outcome::unknown;
-  return sync_failed ? checked(replaced) : replaced;
-}
-
-/// A failed sync is final (W5).
-template <FileSystem Fs>
-absl::Status BasicLogDirectory<Fs>::checked(absl::Status synced) {
-  if (!synced.ok()) {
-    health_->fail();
-  }
-  return synced;
+  return sync_failed ? health_->checked(replaced) : replaced;
 }
 
 template <FileSystem Fs>
@@ -157,7 +148,7 @@ absl::Status BasicLogDirectory<Fs>::create_partitions(std::span<const NewPartiti
     OTTLA_TRY(make_partition(partition, durability));
   }
   return durability == Durability::durable && !partitions.empty()
-             ? checked(files_->sync_directory(path_, IoReason::create_partition))
+             ? health_->checked(files_->sync_directory(path_, IoReason::create_partition))
              : absl::OkStatus();
 }
 
@@ -187,8 +178,8 @@ absl::Status BasicLogDirectory<Fs>::make_partition(const NewPartition& partition
     const Bytes piece = as_bytes(text);
     OTTLA_TRY(file.write(0, {&piece, 1}, why));
     if (durability == Durability::durable) {
-      OTTLA_TRY(checked(file.sync(why)));
-      OTTLA_TRY(checked(files_->sync_directory(beside, why)));
+      OTTLA_TRY(health_->checked(file.sync(why)));
+      OTTLA_TRY(health_->checked(files_->sync_directory(beside, why)));
     }
     OTTLA_TRY(file.close());
   }
@@ -235,7 +226,7 @@ absl::Status BasicLogDirectory<Fs>::delete_partition(const TopicPartition& parti
     deleted_.pop_back();
     return renamed;
   }
-  return durability == Durability::durable ? checked(files_->sync_directory(path_, why))
+  return durability == Durability::durable ? health_->checked(files_->sync_directory(path_, why))
                                            : absl::OkStatus();
 }
 

@@ -232,10 +232,20 @@ class BasicLogDirectory<Fs>::Opener {
   }
 
   absl::Status write_properties() {
-    return new_ ? directory_.replace(log_impl::meta_properties_file,
-                                     format_meta_properties(directory_.properties_),
-                                     Durability::durable, IoReason::metadata)
-                : absl::OkStatus();
+    if (!new_) {
+      return absl::OkStatus();
+    }
+    OTTLA_TRY(sync_entry());
+    return directory_.replace(log_impl::meta_properties_file,
+                              format_meta_properties(directory_.properties_), Durability::durable,
+                              IoReason::metadata);
+  }
+
+  /// A new directory's own. Where its parent may not be read, somebody else has made it.
+  absl::Status sync_entry() {
+    const absl::Status synced = directory_.files_->sync_directory(
+        parent_directory(directory_.path_), IoReason::open_directory);
+    return fault(synced) == Fault::read_only ? absl::OkStatus() : synced;
   }
 
   BasicLogDirectory& directory_;

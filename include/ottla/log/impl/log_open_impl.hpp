@@ -94,6 +94,7 @@ class BasicLog<Fs>::Opener {
   LastStop stop_ = LastStop::clean;    // after what was found to be true of it
   bool was_here_ = false;              // as the manifest says
   bool epochs_known_ = false;
+  bool epochs_refused_ = false;
   Offset durable_end_{0};
   Offset end_{0};
   std::shared_ptr<const Damage> damage_;
@@ -185,7 +186,7 @@ absl::Status BasicLog<Fs>::Opener::read_epochs() {
     find(Kind::epochs_rebuilt, path, 0, 0,
          entries.ok() ? "it is not the file that was written here"
                       : std::string(sv(entries.status().message())));
-    log_.epochs_crc_ = crc32c(Bytes());  // the next one vouches for no more than an empty file
+    epochs_refused_ = true;
     return absl::OkStatus();
   }
   log_.epochs_ = LeaderEpochs(*std::move(entries));
@@ -349,7 +350,8 @@ absl::Status BasicLog<Fs>::Opener::rebuild_epochs() {
   return absl::OkStatus();
 }
 
-/// Whatever an interrupted deletion or copy left, and indexes without a log.
+/// Whatever an interrupted deletion or copy left, indexes without a log, and epochs that were
+/// refused.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::remove_leftovers() {
   std::vector<std::string> names = files_->deleted;
@@ -368,6 +370,11 @@ absl::Status BasicLog<Fs>::Opener::remove_leftovers() {
     OTTLA_TRY(place_.files.remove(place_.path(name), IoReason::delete_segment));
     find(Kind::leftover, place_.path(name), 0, 0, "an interrupted deletion: removed");
   }
+  if (epochs_refused_) {
+    // Gone before a flush is acknowledged: without the manifest it might be believed next time.
+    ++log_.changes_;
+    OTTLA_TRY(place_.files.remove(place_.path(epoch_checkpoint_file), IoReason::checkpoint));
+  }
   for (const std::string& name : files_->temporaries) {
     OTTLA_TRY(place_.files.remove(place_.path(name), IoReason::checkpoint));
   }
@@ -383,7 +390,7 @@ void BasicLog<Fs>::Opener::settle_shared() {
   const auto above =
       std::upper_bound(bases_.begin(), bases_.end(), clean ? end_ : std::min(indexed_end(), end_));
   shared.unsealed_from = above == bases_.begin() ? Offset(0) : *(above - 1);
-  shared.entry_synced = clean || opening_.entry_synced;
+  shared.entry_synced = opening_.entry_synced;
   if (opening_.era && !in_era()) {
     log_.manifest_.set_era(*opening_.era);
     log_.era_noted_ = false;

@@ -212,11 +212,7 @@ absl::Status BasicLog<Fs>::Opener::cut(std::size_t index, Segment& segment,
   const bool sync = stop_ == LastStop::system_crash;
   OTTLA_TRY(sync ? log_.sync_directory(IoReason::recover_cut) : absl::OkStatus());
   OTTLA_TRY(segment.cut_tail(IoReason::recover_cut));
-  const absl::Status synced = sync ? segment.sync(IoReason::recover_cut) : absl::OkStatus();
-  if (!synced.ok() && !not_tried(synced)) {
-    log_.health_->fail();
-  }
-  return synced;
+  return sync ? log_.health_->checked(segment.sync(IoReason::recover_cut)) : absl::OkStatus();
 }
 
 }  // namespace ottla::inline OTTLA_ABI

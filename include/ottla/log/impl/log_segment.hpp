@@ -28,13 +28,6 @@ struct LogPlace final : Counted {
       : files(its_files), directory(std::move(its_directory)) {}
 
   std::string path(std::string_view name) const { return absl::StrCat(directory, "/", av(name)); }
-  /// The directory that holds it.
-  std::string_view parent() const {
-    const std::size_t slash = directory.rfind('/');
-    return slash == std::string::npos ? std::string_view(".")
-           : slash == 0               ? std::string_view("/")
-                                      : std::string_view(directory).substr(0, slash);
-  }
 
   Fs& files;
   const std::string directory;

@@ -32,6 +32,7 @@ BasicSegment<FileT>::BasicSegment(BasicSegment&& other) noexcept
       index_interval_bytes_(other.index_interval_bytes_),
       reserved_(other.reserved_),
       tail_(other.tail_),
+      undone_(other.undone_),
       times_(other.times_),
       first_batch_timestamp_(other.first_batch_timestamp_),
       since_last_entry_(other.since_last_entry_),
@@ -113,6 +114,7 @@ absl::Status BasicSegment<FileT>::undo(const absl::Status& problem) {
   }
   const absl::Status cut = log_.truncate(size(), IoReason::undo_append);
   if (cut.ok()) {
+    undone_ = true;
     return error(error_code(problem), fault(problem), sv(problem.message()), Outcome::not_written);
   }
   tail_ = Tail::garbage;
