@@ -77,7 +77,8 @@ class BasicBroker {
     return handle_ ? handle_->core->env().executor().run_once(budget) : 0;
   }
 
-  /// Writes and syncs everything, leaves the directories cleanly. Closing twice is fine.
+  /// Writes and syncs everything, leaves the directories cleanly. Closing twice is fine. In a
+  /// callback it begins, and answers `would_deadlock`: what it waits for may be that callback.
   absl::Status close(std::chrono::nanoseconds timeout) const {
     OTTLA_TRY(usable());
     return handle_->core->close(deadline(timeout));
@@ -93,7 +94,9 @@ class BasicBroker {
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
     ~Handle() {
-      core->close(after(core->world().steady_now(), core->config().close_timeout)).IgnoreError();
+      const SteadyTime deadline = after(core->world().steady_now(), core->config().close_timeout);
+      core->close(deadline).IgnoreError();
+      core->events().mute(deadline);
     }
     Ref<Core> core;
   };
@@ -142,6 +145,7 @@ absl::Status BasicBroker<E>::create_topic(TopicDefinition topic) const {
 template <Env E>
 absl::Status BasicBroker<E>::delete_topic(std::string_view name) const {
   return guarded([&]() -> absl::Status {
+    OTTLA_TRY(check_topic_name(name));
     DeleteTopicsRequest request;
     request.topics.push_back({.name = std::string(name), .id = {}});
     OTTLA_ASSIGN(const auto response, ask_self<DeleteTopicsResponse>(std::move(request)));
@@ -152,6 +156,7 @@ absl::Status BasicBroker<E>::delete_topic(std::string_view name) const {
 template <Env E>
 absl::Status BasicBroker<E>::add_partitions(std::string_view name, std::int32_t partitions) const {
   return guarded([&]() -> absl::Status {
+    OTTLA_TRY(check_topic_name(name));
     CreatePartitionsRequest request;
     request.topics.push_back({std::string(name), partitions});
     OTTLA_ASSIGN(const auto response, ask_self<CreatePartitionsResponse>(std::move(request)));
@@ -175,6 +180,7 @@ template <Env E>
 absl::StatusOr<MetadataResponse::Topic> BasicBroker<E>::describe_topic(
     std::string_view name) const {
   return guarded([&]() -> absl::StatusOr<MetadataResponse::Topic> {
+    OTTLA_TRY(check_topic_name(name));
     OTTLA_ASSIGN(auto response, ask_self<MetadataResponse>(MetadataRequest{
                                     .topics = std::vector<std::string>{std::string(name)}}));
     MetadataResponse::Topic& topic = response.topics.at(0);

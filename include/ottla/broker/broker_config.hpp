@@ -97,8 +97,8 @@ inline constexpr auto config_table<BrokerConfig> = std::array{
     config_key<&BrokerConfig::offsets, &OffsetsConfig::metadata_max_bytes>(
         "offset.metadata.max.bytes", between(0, 32'767),
         "The longest text committed with an offset."),
-    config_key<&BrokerConfig::offsets_topic_partitions>("offsets.topic.num.partitions", at_least(1),
-                                                        "Partitions of __consumer_offsets."),
+    config_key<&BrokerConfig::offsets_topic_partitions>(
+        "offsets.topic.num.partitions", between(1, 100'000), "Partitions of __consumer_offsets."),
     config_key<&BrokerConfig::group_initial_rebalance_delay>(
         "group.initial.rebalance.delay.ms", at_least(0), "How long a new group waits for members."),
     config_key<&BrokerConfig::group_min_session_timeout>("group.min.session.timeout.ms",

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <utility>
 
+#include <ottla/base/callback_scope.hpp>
+#include <ottla/base/doorbell.hpp>
 #include <ottla/base/guard.hpp>
 #include <ottla/base/mutex.hpp>
 #include <ottla/base/ref.hpp>
@@ -45,11 +47,32 @@ class Events final : public Counted {
   void tell(EventLevel level, std::string_view code, std::string_view file, std::string_view text) {
     guarded([&] {
       std::uint64_t dropped = 0;
-      if (sink_ && admit(code, dropped)) {
-        // A sink that throws has nobody else to tell.
-        sink_({level, std::string(code), std::string(file), std::string(text), dropped});
+      if (!sink_ || !admit(code, dropped)) {
+        return;
       }
+      const CallbackScope scope;
+      // A sink that throws has nobody else to tell.
+      guarded([&] {
+        sink_({level, std::string(code), std::string(file), std::string(text), dropped});
+      }).IgnoreError();
+      called();
     }).IgnoreError();
+  }
+
+  /// No call of the sink begins any more. Waits until none is under way, until `deadline` at most,
+  /// and not at all in a callback.
+  void mute(SteadyTime deadline) {
+    Ref<Doorbell> bell;
+    guarded([&] { bell = make_ref<Doorbell>(); }).IgnoreError();
+    {
+      Lock lock(mutex_);
+      muted_ = true;
+      if (calls_ == 0 || !bell || CallbackScope::active()) {
+        return;
+      }
+      idle_ = bell;
+    }
+    guarded([&] { world_.await(*bell, deadline); }).IgnoreError();
   }
 
  private:
@@ -62,6 +85,9 @@ class Events final : public Counted {
   bool admit(std::string_view code, std::uint64_t& dropped) {
     const SteadyTime now = world_.steady_now();
     Lock lock(mutex_);
+    if (muted_) {
+      return false;
+    }
     Rate& rate = rates_.try_emplace(std::string(code), Rate{.since = now}).first->second;
     if (now - rate.since >= window) {
       rate.since = now;
@@ -73,13 +99,30 @@ class Events final : public Counted {
     }
     ++rate.told;
     dropped = std::exchange(rate.dropped, 0);
+    ++calls_;
     return true;
+  }
+
+  void called() {
+    Ref<Doorbell> idle;
+    {
+      Lock lock(mutex_);
+      if (--calls_ == 0) {
+        idle = std::exchange(idle_, {});
+      }
+    }
+    if (idle) {
+      idle->ring();
+    }
   }
 
   World world_;
   const EventSink sink_;
   Mutex mutex_{Mutex::Kind::leaf};
   std::map<std::string, Rate, std::less<>> rates_ OTTLA_GUARDED_BY(mutex_);
+  bool muted_ OTTLA_GUARDED_BY(mutex_) = false;
+  int calls_ OTTLA_GUARDED_BY(mutex_) = 0;  // under way
+  Ref<Doorbell> idle_ OTTLA_GUARDED_BY(mutex_);
 };
 
 }  // namespace ottla::inline OTTLA_ABI

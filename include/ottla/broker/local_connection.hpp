@@ -69,7 +69,7 @@ class LocalConnection final : public Connection {
     coordinate(std::move(request), std::move(reply));
   }
   void call(OffsetCommitRequest request, Reply<OffsetCommitResponse> reply) override {
-    coordinate(std::move(request), std::move(reply));
+    if (usable(reply)) handlers::handle(*core_, std::move(request), std::move(reply));
   }
   void call(OffsetDeleteRequest request, Reply<OffsetDeleteResponse> reply) override {
     coordinate(std::move(request), std::move(reply));

@@ -12,6 +12,7 @@
 
 #include <ottla/base/time.hpp>
 #include <ottla/broker/topic_config.hpp>
+#include <ottla/protocol/produce.hpp>
 #include <ottla/record/sealed_batch.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -34,6 +35,9 @@ struct ProducedBatch {
 /// INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE, INVALID_TXN_STATE.
 absl::StatusOr<ProducedBatch> check_produced(SealedBatch& batch, const TopicConfig& config,
                                              Timestamp now, BatchOrigin origin);
+
+/// NOT_ENOUGH_REPLICAS where `acks` asks for more than the one that there is.
+absl::Status check_replicas(Acks acks, const TopicConfig& config);
 
 /// Takes back what a leader stamped, so that the batch may be sent again. Before: a copy of a batch
 /// that `check_produced` let pass.

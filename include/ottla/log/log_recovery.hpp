@@ -55,6 +55,7 @@ struct RecoveryReport {
     epochs_rebuilt,    ///< leader-epoch-checkpoint was missing, malformed or not ours
     manifest_dropped,  ///< ottla_manifest was malformed, or another partition's
     leftover,          ///< of an interrupted change: finished, or removed
+    not_copied,        ///< no room for the copy that follows a failed sync: it is read-only
     segments_missing,  ///< at the start of the log: it begins later than its checkpoint says
   };
   struct Finding {

@@ -35,6 +35,48 @@ void ask_coordinator(Core& core, std::string_view group, Request& request, Reply
   });
 }
 
+/// Offsets of partitions that are not there are refused, the others go to the coordinator.
+template <class Core>
+void handle(Core& core, OffsetCommitRequest request, Reply<OffsetCommitResponse> reply) {
+  const auto is_there = [&](const OffsetCommitRequest::Partition& one) {
+    const auto topic = core.topics().find(one.partition.topic);
+    return topic && one.partition.partition >= PartitionId(0) &&
+           static_cast<std::size_t>(one.partition.partition.value()) < topic->partitions.size();
+  };
+  auto& asked = request.partitions;
+  const auto missing = std::stable_partition(asked.begin(), asked.end(), is_there);
+  if (missing == asked.end()) {
+    ask_coordinator(core, request.group, request, std::move(reply));
+    return;
+  }
+  answer_later(std::move(reply), [&](const Ref<PendingReply<OffsetCommitResponse>>& pending) {
+    OffsetCommitResponse refused;
+    for (auto one = missing; one != asked.end(); ++one) {
+      refused.partitions.push_back({one->partition, ErrorCode::unknown_topic_or_partition});
+    }
+    asked.erase(missing, asked.end());
+    if (asked.empty()) {
+      pending->give(std::move(refused));
+      return absl::OkStatus();
+    }
+    Reply<OffsetCommitResponse> all = [pending, refused = std::move(refused)](
+                                          absl::StatusOr<OffsetCommitResponse> taken) mutable {
+      if (taken.ok()) {
+        const absl::Status joined = guarded([&] {
+          taken->partitions.insert(taken->partitions.end(), refused.partitions.begin(),
+                                   refused.partitions.end());
+        });
+        if (!joined.ok()) {
+          taken = joined;
+        }
+      }
+      pending->give(std::move(taken));
+    };
+    ask_coordinator(core, request.group, request, std::move(all));
+    return absl::OkStatus();
+  });
+}
+
 /// One group at a time, each by its own coordinator.
 template <class Core>
 class GroupDeletion final : public Counted {

@@ -44,6 +44,10 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
                  "hot_tail_bytes, hot_tail_partition_bytes, staged_bytes, write_out_delay and "
                  "close_timeout are 0 at least");
   }
+  if (config.group_min_session_timeout > config.group_max_session_timeout) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 "group.min.session.timeout.ms is above group.max.session.timeout.ms; lower it");
+  }
   const std::vector<std::string>& paths = config.log_dirs.paths();
   for (const std::string& path : paths) {
     if (std::count(paths.begin(), paths.end(), path) > 1) {
@@ -259,11 +263,16 @@ std::chrono::nanoseconds BasicBrokerCore<E>::checkpoints() {
 
 template <Env E>
 std::chrono::nanoseconds BasicBrokerCore<E>::remove_files() {
+  constexpr std::chrono::milliseconds turn{5};
   bool more = false;
   for (const Ref<Directory>& directory : directories_) {
     const absl::Status removed =
         directory->serial(file_deadline(), [&](BasicLogDirectory<Fs>& files) -> absl::Status {
-          OTTLA_ASSIGN(const bool left, files.remove_deleted_partitions());
+          const SteadyTime turn_ends = after(world_.steady_now(), turn);
+          bool left = true;
+          while (left && world_.steady_now() < turn_ends) {
+            OTTLA_ASSIGN(left, files.remove_deleted_partitions());
+          }
           more = more || left;
           return absl::OkStatus();
         });
@@ -431,7 +440,12 @@ absl::Status BasicBrokerCore<E>::close(SteadyTime deadline) {
   if (waits && fault(closed) == Fault::timed_out) {
     for_each_partition([](Partition& partition) { partition.abandon(); });
   }
-  return closed;
+  return waits || fault(closed) != Fault::timed_out
+             ? closed
+             : error(Fault::would_deadlock,
+                     "closing has begun, and goes on after this callback, which it may wait for; "
+                     "close from elsewhere to learn how it ended",
+                     Outcome::unknown);
 }
 
 }  // namespace ottla::inline OTTLA_ABI

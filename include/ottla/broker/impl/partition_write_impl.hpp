@@ -101,8 +101,10 @@ void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
     request.reply = {};
   }
   const std::size_t size = request.batch.size();
-  const auto checked = guarded(
-      [&] { return check_produced(request.batch, options_.config, world_.wall_now(), origin); });
+  const auto checked = guarded([&]() -> absl::StatusOr<ProducedBatch> {
+    OTTLA_TRY(check_replicas(request.acks, options_.config));
+    return check_produced(request.batch, options_.config, world_.wall_now(), origin);
+  });
   Lock lock(mutex_);
   absl::Status refused = checked.status();
   if (refused.ok()) {

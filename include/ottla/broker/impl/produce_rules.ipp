@@ -158,6 +158,14 @@ inline absl::StatusOr<WalkedRecords> check_foreign(const BatchView& batch,
 
 }  // namespace broker_impl
 
+OTTLA_INLINE absl::Status check_replicas(Acks acks, const TopicConfig& config) {
+  return acks != Acks::all || config.min_insync_replicas <= 1
+             ? absl::OkStatus()
+             : error(ErrorCode::not_enough_replicas,
+                     absl::StrCat("min.insync.replicas is ", config.min_insync_replicas,
+                                  ", and a partition has one replica; lower it, or use acks=1"));
+}
+
 OTTLA_INLINE absl::StatusOr<ProducedBatch> check_produced(SealedBatch& batch,
                                                           const TopicConfig& config, Timestamp now,
                                                           BatchOrigin origin) {

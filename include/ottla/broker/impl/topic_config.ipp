@@ -51,7 +51,7 @@ OTTLA_INLINE absl::StatusOr<TopicConfig> resolve_topic_config(
     return error(ErrorCode::invalid_config, Fault::invalid_argument,
                  "min.compaction.lag.ms is above max.compaction.lag.ms; lower it");
   }
-  if (config.min_cleanable_dirty_ratio < 0 || config.min_cleanable_dirty_ratio > 1) {
+  if (!(config.min_cleanable_dirty_ratio >= 0 && config.min_cleanable_dirty_ratio <= 1)) {
     return bad_config_value("min.cleanable.dirty.ratio",
                             print_config_double(config.min_cleanable_dirty_ratio),
                             "must be between 0 and 1");

@@ -68,6 +68,7 @@ class BasicLog<Fs>::Opener {
   void check_presence();
   absl::Status rewrite_tail();
   absl::Status rewrite(Offset base);
+  absl::Status read_without_copy(Offset base, const absl::Status& why);
   Offset indexed_end() const;
   absl::Status recover();
   absl::Status open_clean();
@@ -230,9 +231,25 @@ absl::Status BasicLog<Fs>::Opener::rewrite_tail() {
   }
   const auto first = std::upper_bound(bases_.begin(), bases_.end(), durable_end_);
   for (auto base = first == bases_.begin() ? first : first - 1; base != bases_.end(); ++base) {
-    OTTLA_TRY(rewrite(*base));
+    const absl::Status copied = rewrite(*base);
+    if (fault(copied) == Fault::no_space) {
+      return read_without_copy(*base, copied);
+    }
+    OTTLA_TRY(copied);
   }
   return place_.files.sync_directory(place_.directory, IoReason::recover_rewrite);
+}
+
+/// What cannot be copied can be read: nothing is written behind it, and the next opening tries
+/// again.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::read_without_copy(Offset base, const absl::Status& why) {
+  const std::string copy = absl::StrCat(offset_file_path(place_.directory, base, log_suffix),
+                                        av(log_impl::rewrite_suffix));
+  place_.files.remove(copy, IoReason::recover_rewrite).IgnoreError();
+  find(Kind::not_copied, copy, 0, 0, std::string(sv(why.message())));
+  log_.health_->fail();
+  return absl::OkStatus();
 }
 
 template <FileSystem Fs>

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a broker refuses, and in which words; and when its host's sink is not called any more.
+#include <atomic>
+#include <thread>
+
+#include <ottla/env/posix/posix_env.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/memory_broker.hpp"
+
+using namespace ottla;
+using namespace std::chrono_literals;
+using test::MemoryBroker;
+using test::must;
+using test::TextConsumer;
+using test::TextProducer;
+
+TEST_CASE("acks=all is refused where more replicas are asked for than there are") {
+  MemoryEnv env;
+  const MemoryBroker broker = test::open_with_topic(env, 1, {{"min.insync.replicas", "2"}});
+  for (const Acks acks : {Acks::all, Acks::leader}) {
+    auto producer = must(TextProducer::open(
+        broker,
+        {.acks = acks, .linger = 0ms, .delivery_timeout = 1'000ms, .request_timeout = 900ms}));
+    const Receipt receipt = must(producer.send({.topic = "orders", .value = "v"}));
+    const auto outcome = producer.wait(receipt);
+    CHECK(outcome.ok() == (acks != Acks::all));
+  }
+}
+
+TEST_CASE("offsets of partitions that are not there are not taken, the others are") {
+  MemoryEnv env;
+  const MemoryBroker broker = test::open_with_topic(env, 1);
+  auto consumer = must(TextConsumer::open(broker, {.group = "g"}));
+  const TopicPartition there{"orders", PartitionId(0)};
+  for (const TopicPartition& missing :
+       {TopicPartition{"nope", PartitionId(0)}, TopicPartition{"orders", PartitionId(1)},
+        TopicPartition{"orders", PartitionId(-1)}, TopicPartition{"", PartitionId(0)}}) {
+    CAPTURE(missing.to_string());
+    CHECK(error_code(consumer.commit({{missing, {Offset(3)}}})) ==
+          ErrorCode::unknown_topic_or_partition);
+    CHECK_FALSE(consumer.commit({{missing, {Offset(3)}}, {there, {Offset(5)}}}).ok());
+    CHECK(must(consumer.committed({there})).at(there).offset == Offset(5));
+  }
+}
+
+TEST_CASE("a topic's name that cannot be one is told so") {
+  MemoryEnv env;
+  const MemoryBroker broker = test::open_with_topic(env, 1);
+  for (const std::string_view name : {"", "..", "a/b"}) {
+    for (const absl::Status& refused : {broker.delete_topic(name), broker.add_partitions(name, 3),
+                                        broker.describe_topic(name).status()}) {
+      CHECK(error_code(refused) == ErrorCode::invalid_topic_exception);
+      CHECK(fault(refused) == Fault::invalid_argument);
+    }
+  }
+}
+
+TEST_CASE("limits that exclude each other are refused when the broker is opened") {
+  MemoryEnv env;
+  CHECK_FALSE(
+      MemoryBroker::open(env, {.log_dirs = "data", .offsets_topic_partitions = 200'000}).ok());
+  CHECK_FALSE(MemoryBroker::open(env, {.log_dirs = "data",
+                                       .group_min_session_timeout = 2s,
+                                       .group_max_session_timeout = 1s})
+                  .ok());
+}
+
+TEST_CASE("closing in a callback begins, and says that it goes on") {
+  MemoryEnv env;
+  const MemoryBroker broker = test::open_with_topic(env, 1);
+  absl::Status closed;
+  auto producer = must(TextProducer::open(
+      broker, {.linger = 0ms, .on_delivery = [&](const Delivery&) { closed = broker.close(); }}));
+  must(producer.send({.topic = "orders", .value = "v"}).status());
+  producer.flush().IgnoreError();
+  CHECK((closed.ok() || fault(closed) == Fault::would_deadlock));
+}
+
+TEST_CASE("a sink that was muted is not called, and one that is being called is waited for") {
+  const auto env = must(PosixEnv::open());
+  WorldOf<PosixEnv> world(*env);
+  std::atomic<int> calls{0};
+  std::atomic<bool> inside{false};
+  std::atomic<bool> go_on{false};
+  const auto events = make_ref<Events>(world, [&](const BrokerEvent&) {
+    ++calls;
+    inside = true;
+    while (!go_on) {
+      std::this_thread::yield();
+    }
+  });
+  std::thread teller([&] { events->tell(EventLevel::info, "code", "file", "text"); });
+  while (!inside) {
+    std::this_thread::yield();
+  }
+  events->mute(world.steady_now());  // in vain: the deadline has passed
+  std::atomic<bool> muted{false};
+  std::thread muter([&] {
+    events->mute(never);
+    muted = true;
+  });
+  CHECK_FALSE(muted);
+  go_on = true;
+  muter.join();
+  teller.join();
+  events->tell(EventLevel::info, "code", "file", "text");
+  CHECK(calls == 1);
+}
