@@ -37,7 +37,8 @@ class Producer {
 
   template <Host H>
   static absl::StatusOr<Producer> open(const H& host, ProducerConfig config = {}) {
-    OTTLA_ASSIGN(Ref<ProducerCore> core, ProducerCore::open(host.connect(), std::move(config)));
+    OTTLA_ASSIGN(Ref<ProducerCore> core,
+                 guarded([&] { return ProducerCore::open(host.connect(), std::move(config)); }));
     return Producer(std::move(core));
   }
 
