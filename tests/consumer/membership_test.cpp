@@ -359,3 +359,20 @@ TEST_CASE("enforce_rebalance joins with the next poll") {
   REQUIRE(member.poll(0ms).ok());
   CHECK(group.take_told() == Told{"revoked 2", "join m", "sync 2", "assigned 2"});
 }
+
+TEST_CASE("a member that is told by a commit that it is none gives up its partitions and joins") {
+  Coordinator group;
+  Member member = group.member({.auto_commit_interval = 0ms});
+  REQUIRE(member.poll(0ms).ok());
+  group.host.connection->on_commit = [](const OffsetCommitRequest& request,
+                                        Reply<OffsetCommitResponse> reply) {
+    OffsetCommitResponse response;
+    response.partitions.push_back(
+        {.partition = request.partitions.at(0).partition, .error = ErrorCode::unknown_member_id});
+    reply(std::move(response));
+  };
+  REQUIRE(member.poll(0ms).ok());
+  group.take_told();
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told() == Told{"lost 2", "join -", "sync 2", "assigned 2"});
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <atomic>
+#include <new>
 #include <thread>
 
 #include <ottla/env/posix/posix_env.hpp>
@@ -13,6 +14,22 @@ namespace {
 
 constexpr PartitionId p0{0};
 constexpr auto nothing = [] {};
+
+/// Has no memory to wait with.
+class Restless final : public World {
+ public:
+  Restless() : World(nullptr, calls()) {}
+
+ private:
+  static const Calls& calls() {
+    static const Calls only = [] {
+      Calls made{};
+      made.await = [](void*, Doorbell&, SteadyTime) -> bool { throw std::bad_alloc(); };
+      return made;
+    }();
+    return only;
+  }
+};
 
 }  // namespace
 
@@ -58,6 +75,16 @@ TEST_CASE("more than there is in all is refused at once") {
   WorldOf<MemoryEnv> world(env);
   MemoryBudget budget(100);
   CHECK(error_code(budget.take(101, world, never, nothing)) == ErrorCode::message_too_large);
+  CHECK(budget.available() == 100);
+}
+
+TEST_CASE("who cannot wait for memory is told, and leaves the queue") {
+  Restless world;
+  MemoryBudget budget(100);
+  REQUIRE(budget.try_take(80));
+  CHECK(fault(budget.take(50, world, never, nothing)) == Fault::no_memory);
+  CHECK_FALSE(budget.exhausted());
+  budget.give_back(80);
   CHECK(budget.available() == 100);
 }
 

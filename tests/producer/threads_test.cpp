@@ -164,3 +164,34 @@ TEST_CASE(
     CHECK(told <= accepted);
   }
 }
+
+TEST_CASE("who closes while another thread closes waits for that, until his own deadline") {
+  RealBed bed(1);
+  std::vector<ProduceRequest> parked;
+  bed.leader->script = [&](ProduceRequest& request) {
+    parked.push_back(std::move(request));
+    return true;
+  };
+  std::atomic<bool> told{false};
+  auto opened = StringProducer::open(
+      FakeHost{bed.leader}, {.linger = 0ms, .on_delivery = [&](const Delivery&) { told = true; }});
+  REQUIRE(opened.ok());
+  REQUIRE(opened->send({.topic = "t", .value = "v"}).ok());
+  absl::Status first;
+  std::thread closes([&] { first = opened->close(60s); });
+  while (opened->send({.topic = "missing", .value = "v"}).ok() ||
+         fault(opened->flush(0ms)) != Fault::closed) {
+    std::this_thread::yield();
+  }
+  const absl::Status late = opened->close(1ms);
+  std::thread answers([&] { bed.leader->accept(std::move(parked.at(0))); });
+  const absl::Status second = opened->close(60s);
+  const bool was_told = told;
+  answers.join();
+  closes.join();
+  CHECK(fault(late) == Fault::timed_out);
+  CHECK(second.ok());
+  CHECK(was_told);
+  CHECK(first.ok());
+  CHECK(opened->close().ok());
+}

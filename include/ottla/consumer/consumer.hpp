@@ -39,7 +39,8 @@ class Consumer {
 
   template <Host H>
   static absl::StatusOr<Consumer> open(const H& host, ConsumerConfig config = {}) {
-    OTTLA_ASSIGN(Ref<ConsumerCore> core, ConsumerCore::open(host.connect(), std::move(config)));
+    OTTLA_ASSIGN(Ref<ConsumerCore> core,
+                 guarded([&] { return ConsumerCore::open(host.connect(), std::move(config)); }));
     return Consumer(std::move(core));
   }
 
@@ -57,32 +58,32 @@ class Consumer {
   /// unsubscribes.
   absl::Status subscribe(std::vector<std::string> topics) {
     OTTLA_TRY(usable());
-    return core_->subscribe(std::move(topics));
+    return guarded([&] { return core_->subscribe(std::move(topics)); });
   }
   /// By hand, without a group's rebalancing; commits still work with a group.
   absl::Status assign(const std::vector<TopicPartition>& partitions) {
     OTTLA_TRY(usable());
-    return core_->assign(partitions);
+    return guarded([&] { return core_->assign(partitions); });
   }
   absl::Status unsubscribe() {
     OTTLA_TRY(usable());
-    return core_->unsubscribe();
+    return guarded([&] { return core_->unsubscribe(); });
   }
   /// Ascending; empty until a poll has joined the group.
   absl::StatusOr<std::vector<TopicPartition>> assignment() {
     OTTLA_TRY(usable());
-    return core_->assignment();
+    return guarded([&] { return core_->assignment(); });
   }
 
   /// The topics that are subscribed.
   absl::StatusOr<std::vector<std::string>> subscription() {
     OTTLA_TRY(usable());
-    return core_->subscription();
+    return guarded([&] { return core_->subscription(); });
   }
   /// The next poll joins the group anew.
   absl::Status enforce_rebalance() {
     OTTLA_TRY(usable());
-    return core_->enforce_rebalance();
+    return guarded([&] { return core_->enforce_rebalance(); });
   }
 
   /// Records as soon as there are some, max.poll.records at most, none after `timeout`; 0 never
@@ -90,7 +91,7 @@ class Consumer {
   /// returned.
   absl::StatusOr<Records> poll(Timeout timeout) {
     OTTLA_TRY(usable());
-    OTTLA_ASSIGN(RecordBatches batches, core_->poll(timeout));
+    OTTLA_ASSIGN(RecordBatches batches, guarded([&] { return core_->poll(timeout); }));
     return Records(std::move(batches));
   }
   /// Any thread: a poll that waits, or the next one, answers `woken`.
@@ -105,13 +106,12 @@ class Consumer {
   /// this consumer. Polls stay due within max.poll.interval.
   absl::Status on_ready(std::function<void()> callback) {
     OTTLA_TRY(usable());
-    core_->on_ready(std::move(callback));
-    return absl::OkStatus();
+    return guarded([&] { core_->on_ready(std::move(callback)); });
   }
 
   absl::Status seek(const TopicPartition& partition, Offset offset) {
     OTTLA_TRY(usable());
-    return core_->seek(partition, offset);
+    return guarded([&] { return core_->seek(partition, offset); });
   }
   /// An empty list: all that are assigned.
   absl::Status seek_to_beginning(const std::vector<TopicPartition>& partitions = {}) {
@@ -130,82 +130,82 @@ class Consumer {
   /// Of the next record to be returned.
   absl::StatusOr<Offset> position(const TopicPartition& partition) {
     OTTLA_TRY(usable());
-    return core_->position(partition, api_deadline());
+    return guarded([&] { return core_->position(partition, api_deadline()); });
   }
   absl::StatusOr<std::map<TopicPartition, Offset>> beginning_offsets(
       const std::vector<TopicPartition>& partitions) {
     OTTLA_TRY(usable());
-    return core_->ends(partitions, at_earliest, api_deadline());
+    return guarded([&] { return core_->ends(partitions, at_earliest, api_deadline()); });
   }
   /// What is visible ends there.
   absl::StatusOr<std::map<TopicPartition, Offset>> end_offsets(
       const std::vector<TopicPartition>& partitions) {
     OTTLA_TRY(usable());
-    return core_->ends(partitions, at_latest, api_deadline());
+    return guarded([&] { return core_->ends(partitions, at_latest, api_deadline()); });
   }
   /// The first record with that timestamp or a later one; partitions without one are left out.
   absl::StatusOr<std::map<TopicPartition, OffsetAndTimestamp>> offsets_for_times(
       const std::map<TopicPartition, Timestamp>& times) {
     OTTLA_TRY(usable());
-    return core_->offsets_for_times(times, api_deadline());
+    return guarded([&] { return core_->offsets_for_times(times, api_deadline()); });
   }
   absl::StatusOr<std::vector<TopicPartition>> partitions_of(std::string_view topic) {
     OTTLA_TRY(usable());
-    return core_->partitions_of(topic, api_deadline());
+    return guarded([&] { return core_->partitions_of(topic, api_deadline()); });
   }
 
   /// Paused partitions stay assigned and return nothing.
   absl::Status pause(const std::vector<TopicPartition>& partitions) {
     OTTLA_TRY(usable());
-    return core_->pause(partitions, true);
+    return guarded([&] { return core_->pause(partitions, true); });
   }
   absl::Status resume(const std::vector<TopicPartition>& partitions) {
     OTTLA_TRY(usable());
-    return core_->pause(partitions, false);
+    return guarded([&] { return core_->pause(partitions, false); });
   }
   absl::StatusOr<std::vector<TopicPartition>> paused() {
     OTTLA_TRY(usable());
-    return core_->paused();
+    return guarded([&] { return core_->paused(); });
   }
   /// Records between the position and the end, as of the last fetch; nothing where that is not
   /// known yet.
   absl::StatusOr<std::optional<std::int64_t>> lag(const TopicPartition& partition) {
     OTTLA_TRY(usable());
-    return core_->lag(partition);
+    return guarded([&] { return core_->lag(partition); });
   }
 
   /// Commits what was returned so far, or `offsets`, and waits until that is written.
   absl::Status commit() {
     OTTLA_TRY(usable());
-    return core_->commit(std::nullopt, api_deadline());
+    return guarded([&] { return core_->commit(std::nullopt, api_deadline()); });
   }
   absl::Status commit(OffsetsToCommit offsets) {
     OTTLA_TRY(usable());
-    return core_->commit(std::move(offsets), api_deadline());
+    return guarded([&] { return core_->commit(std::move(offsets), api_deadline()); });
   }
   /// Does not wait. `done` is called by the thread that polls, commits or closes next.
   absl::Status commit_async(CommitCallback done = {}) {
     OTTLA_TRY(usable());
-    return core_->commit_async(std::nullopt, std::move(done));
+    return guarded([&] { return core_->commit_async(std::nullopt, std::move(done)); });
   }
   absl::Status commit_async(OffsetsToCommit offsets, CommitCallback done = {}) {
     OTTLA_TRY(usable());
-    return core_->commit_async(std::move(offsets), std::move(done));
+    return guarded([&] { return core_->commit_async(std::move(offsets), std::move(done)); });
   }
   /// Partitions for which nothing was committed are left out.
   absl::StatusOr<OffsetsToCommit> committed(const std::vector<TopicPartition>& partitions) {
     OTTLA_TRY(usable());
-    return core_->committed(partitions, api_deadline());
+    return guarded([&] { return core_->committed(partitions, api_deadline()); });
   }
 
   /// Commits with auto commit, leaves the group. Closing twice is fine.
   absl::Status close(Timeout timeout) {
     OTTLA_TRY(usable());
-    return core_->close(deadline(timeout));
+    return guarded([&] { return core_->close(deadline(timeout)); });
   }
   absl::Status close() {
     OTTLA_TRY(usable());
-    return core_->close(deadline(core_->config().close_timeout));
+    return guarded([&] { return core_->close(deadline(core_->config().close_timeout)); });
   }
 
  private:
@@ -219,7 +219,7 @@ class Consumer {
   SteadyTime api_deadline() const { return deadline(core_->config().api_timeout); }
   absl::Status seek_to(const std::vector<TopicPartition>& partitions, Timestamp where) {
     OTTLA_TRY(usable());
-    return core_->seek_to(partitions, where, api_deadline());
+    return guarded([&] { return core_->seek_to(partitions, where, api_deadline()); });
   }
   void close_quietly() {
     if (core_) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <absl/status/statusor.h>
@@ -29,24 +30,30 @@ class GroupMailbox final : public Counted {
     std::optional<absl::StatusOr<JoinGroupResponse>> joined;
     std::optional<absl::StatusOr<SyncGroupResponse>> synced;
     ErrorCode heartbeat = ErrorCode::none;  ///< an answer other than success, since last asked
-    bool polled_too_late = false;           ///< max.poll.interval passed: the member has left
+    /// The member has left: max.poll.interval passed, or there was no memory for heartbeats.
+    bool left = false;
   };
   News take();
 
   void join(JoinGroupRequest request);
   void sync(SyncGroupRequest request);
 
-  /// From now on heartbeats are sent for this member, until `stop`.
+  /// From now on heartbeats are sent for this member, until `stop`. One that finds no memory is
+  /// left out.
   void beat(HeartbeatRequest as, std::chrono::nanoseconds interval,
             std::chrono::nanoseconds max_poll_interval);
   void stop();
+  /// Another answer said it of the member of that generation.
+  void heard(ErrorCode error, Generation of);
   /// Time spent inside a poll does not count as time without one.
   void enter_poll() { last_poll_.store(never, std::memory_order_relaxed); }
   void leave_poll(SteadyTime now) { last_poll_.store(now, std::memory_order_relaxed); }
 
  private:
   void arm(std::uint64_t generation);
-  void tick(std::uint64_t generation);
+  void tick(std::uint64_t generation) noexcept;
+  void send_heartbeat();
+  void send_leave(std::string_view reason);
 
   const Ref<Connection> connection_;
   const Ref<Wakeable> bell_;

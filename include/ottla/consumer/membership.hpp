@@ -74,6 +74,8 @@ class Membership {
 
   bool is_member() const { return generation_ >= Generation(0); }
   Generation generation() const { return generation_; }
+  /// Takes, from any thread, what answers to commits say of the member.
+  const Ref<GroupMailbox>& mailbox() const { return mailbox_; }
   const std::string& member_id() const { return member_id_; }
 
  private:
@@ -90,7 +92,7 @@ class Membership {
       const JoinGroupResponse& answer) const;
   void take_assignment(std::vector<TopicPartition> assigned);
   absl::Status watch_topics(const JoinGroupResponse& answer);
-  void look_at_topics();
+  bool look_at_topics();
   absl::Status failed(ErrorCode error, SteadyTime now);
   void lose_all();
   std::vector<std::byte> subscription(const Assignor& assignor) const;

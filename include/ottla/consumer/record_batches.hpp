@@ -98,15 +98,14 @@ class RecordBatches {
   }
   ~RecordBatches() { release(); }
 
-  /// Before: made with a memory.
+  /// For one more; false where there is no memory. Before: made with a memory.
+  bool make_room() { return (batches_ && batches_->size() < batches_->capacity()) || grow(); }
+  /// Before: there is room.
   void push(PolledBatch batch) {
     const auto size = static_cast<std::int64_t>(batch.memory.size());
     bytes_ += size;
     memory_->add(size);
     records_ += batch.records;
-    if (!batches_) {
-      batches_ = memory_->take();
-    }
     batches_->push_back(std::move(batch));
   }
 
@@ -116,6 +115,7 @@ class RecordBatches {
   }
 
  private:
+  bool grow();
   void release() {
     if (batches_) {
       memory_->add(-bytes_);

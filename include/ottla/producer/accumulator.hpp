@@ -19,6 +19,7 @@
 #include <ottla/base/buffer_pool.hpp>
 #include <ottla/base/mutex.hpp>
 #include <ottla/base/ref.hpp>
+#include <ottla/base/status.hpp>
 #include <ottla/base/time.hpp>
 #include <ottla/env/clock.hpp>
 #include <ottla/producer/batch_estimate.hpp>
@@ -83,7 +84,8 @@ class PartitionQueue {
   /// key. The clock is read when a batch is opened: its time stands for the timestamps that the
   /// batch's records do not have. `limit_reached` when a new batch needs memory that is not there:
   /// send what is closed, `take` memory_needed(record) from the budget, and call again with that as
-  /// `granted`, which is given back unless it is needed. `closed` after end().
+  /// `granted`, which is given back unless it is needed. `closed` after end(). Throws where opening
+  /// a batch finds no memory. A failed call leaves no record and no empty batch behind.
   template <Clock C>
   absl::StatusOr<Appended> append(const RecordFields& record, std::uint64_t tag, bool sticky,
                                   const C& clock, std::int64_t granted = 0);
@@ -109,10 +111,10 @@ class PartitionQueue {
 
   enum class PutBack : std::uint8_t { queued, held, ended };
   /// Puts batches that were not written, or the pieces of one, back at their place. `hold`: nothing
-  /// is taken until `release`, and `held` says that this call began that. `ended`: the queue takes
-  /// none any more.
-  PutBack put_back(std::list<ClosedBatch>& batches, bool hold);
-  void release();
+  /// is taken until there was a `release` for each such call, whichever comes first. `held`:
+  /// nothing is taken now. `ended`: the queue takes none any more, the batches are the caller's.
+  PutBack put_back(std::list<ClosedBatch>& batches, bool hold) noexcept;
+  void release() noexcept;
 
   /// Every batch that was not taken. After: appends are refused.
   std::list<ClosedBatch> end();
@@ -138,7 +140,8 @@ class PartitionQueue {
   }
   std::int64_t estimated_compressed_size() const OTTLA_REQUIRES(mutex_);
   Buffer first_memory(const RecordFields& record) const OTTLA_REQUIRES(mutex_);
-  void close() OTTLA_REQUIRES(mutex_);
+  void close() noexcept OTTLA_REQUIRES(mutex_);
+  bool keep_tag(std::uint64_t tag) OTTLA_REQUIRES(mutex_);
   std::optional<ClosedBatch> drop_empty() OTTLA_REQUIRES(mutex_);
   std::optional<ClosedBatch> take_front(Take what) OTTLA_REQUIRES(mutex_);
   absl::Status open(const RecordFields& record, SteadyTime now, GivenBack& granted)
@@ -154,10 +157,10 @@ class PartitionQueue {
   std::int64_t open_limit_ OTTLA_GUARDED_BY(mutex_) = 0;
   std::size_t expected_size_ OTTLA_GUARDED_BY(mutex_) = BatchBuilder::initial_capacity;
   std::list<ClosedBatch> closed_ OTTLA_GUARDED_BY(mutex_);
-  // The place of one that was taken, for the next.
+  // The place of one that was taken, for the next. There is one while a batch is open.
   std::list<ClosedBatch> spare_ OTTLA_GUARDED_BY(mutex_);
-  bool sending_ OTTLA_GUARDED_BY(mutex_) = false;  // somebody has the baton
-  bool held_ OTTLA_GUARDED_BY(mutex_) = false;
+  bool sending_ OTTLA_GUARDED_BY(mutex_) = false;    // somebody has the baton
+  std::int32_t holds_ OTTLA_GUARDED_BY(mutex_) = 0;  // nothing is taken while it is above 0
   bool ended_ OTTLA_GUARDED_BY(mutex_) = false;
   CompressionRatio ratio_ OTTLA_GUARDED_BY(mutex_);
   StickyShare share_ OTTLA_GUARDED_BY(mutex_);
@@ -181,13 +184,13 @@ absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(const RecordFiel
     open_timestamp_ = clock.wall_now();
     appended.opened = true;
   }
-  if (options_.keep_tags) {
-    open_->tags.push_back(tag);
-  }
   const std::size_t before = open_->builder.size();
   const Timestamp timestamp = untimed ? open_timestamp_ : record.timestamp;
-  if (absl::Status refused = open_->builder.append(record, timestamp); !refused.ok()) [[unlikely]] {
-    open_->tags.resize(options_.keep_tags ? open_->tags.size() - 1 : 0);
+  const bool kept = !options_.keep_tags || keep_tag(tag);
+  if (absl::Status refused = kept ? open_->builder.append(record, timestamp) : out_of_memory();
+      !refused.ok()) [[unlikely]] {
+    open_->tags.resize(options_.keep_tags ? static_cast<std::size_t>(open_->builder.record_count())
+                                          : 0);
     const std::optional<ClosedBatch> empty = drop_empty();
     lock.unlock();
     if (empty) {

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 
 #include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
@@ -31,12 +31,13 @@ class MemoryBudget {
   bool try_take(std::int64_t bytes);
   /// Takes `bytes`, waiting in `world` until `deadline`: `timed_out` when it passes (not_written,
   /// retriable), MESSAGE_TOO_LARGE when it is more than there is in all, `closed` after close().
-  /// `meanwhile` is called once, in the queue and before any waiting: to send what holds memory.
+  /// `no_memory` where there is none to wait with. `meanwhile` is called once, in the queue and
+  /// before any waiting: to send what holds memory.
   absl::Status take(std::int64_t bytes, World& world, SteadyTime deadline,
                     absl::FunctionRef<void()> meanwhile);
-  void give_back(std::int64_t bytes);
+  void give_back(std::int64_t bytes) noexcept;
   /// Ends every wait, now and later, with `closed`.
-  void close();
+  void close() noexcept;
 
   std::int64_t total() const { return total_; }
   std::int64_t available() const;
@@ -44,19 +45,24 @@ class MemoryBudget {
   bool exhausted() const { return waiting_.load() != 0; }
 
  private:
-  struct Waiting {
-    std::int64_t bytes = 0;
-    Ref<Doorbell> bell;
-    bool granted = false;
+  struct Waiting final : Counted {
+    explicit Waiting(std::int64_t wanted) : bytes(wanted) {}
+
+    const std::int64_t bytes;
+    Doorbell bell;
+    bool granted = false;  // guarded by mutex_
   };
-  /// Grants those at the head of the queue who fit; what to ring once unlocked goes into `wakeups`.
-  void grant(Wakeups& wakeups) OTTLA_REQUIRES(mutex_);
+  using Queue = std::list<Ref<Waiting>>;
+
+  /// Takes those who fit from the head of the queue: to be rung once unlocked.
+  Queue grant() noexcept OTTLA_REQUIRES(mutex_);
+  static void ring(const Queue& these) noexcept;
 
   const std::int64_t total_;
   mutable Mutex mutex_{Mutex::Kind::leaf};
   std::int64_t free_ OTTLA_GUARDED_BY(mutex_);
   bool closed_ OTTLA_GUARDED_BY(mutex_) = false;
-  std::deque<Waiting*> queue_ OTTLA_GUARDED_BY(mutex_);
+  Queue queue_ OTTLA_GUARDED_BY(mutex_);
   std::atomic<std::size_t> waiting_{0};  // the queue's size
 };
 

@@ -19,6 +19,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/producer/producer_core.hpp>
 #include <ottla/producer/producer_record.hpp>
 #include <ottla/protocol/host.hpp>
@@ -36,7 +37,8 @@ class Producer {
 
   template <Host H>
   static absl::StatusOr<Producer> open(const H& host, ProducerConfig config = {}) {
-    OTTLA_ASSIGN(Ref<ProducerCore> core, ProducerCore::open(host.connect(), std::move(config)));
+    OTTLA_ASSIGN(Ref<ProducerCore> core,
+                 guarded([&] { return ProducerCore::open(host.connect(), std::move(config)); }));
     return Producer(std::move(core));
   }
 
@@ -98,7 +100,8 @@ class Producer {
   }
 
   /// Flushes within `timeout`, fails what is left, and calls nobody back afterwards. Closing twice
-  /// is fine.
+  /// is fine: while another thread closes this, it waits for that, and answers `timed_out` when
+  /// that takes longer than `timeout`.
   absl::Status close(std::chrono::nanoseconds timeout) {
     OTTLA_TRY(usable());
     return core_->close(deadline(timeout));
@@ -132,8 +135,8 @@ class Producer {
     thread_local std::vector<std::byte> value_scratch;
     // Filled in place: a copy made right after would wait for each store (8 ns a record).
     RecordFields fields{.timestamp = record.timestamp, .headers = record.headers};
-    OTTLA_TRY(serialize<K>(record.key, key_scratch, fields.key));
-    OTTLA_TRY(serialize<V>(record.value, value_scratch, fields.value));
+    OTTLA_TRY(guarded([&] { return serialize<K>(record.key, key_scratch, fields.key); }));
+    OTTLA_TRY(guarded([&] { return serialize<V>(record.value, value_scratch, fields.value); }));
     return core_->send(topic, record.partition, fields, record.tag);
   }
   template <class T>

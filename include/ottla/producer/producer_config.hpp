@@ -45,6 +45,7 @@ struct ProducerConfig {
   std::int32_t max_request_size = 1'048'576;  ///< bytes of one record, not compressed
   std::chrono::milliseconds max_block{60'000};
   std::chrono::milliseconds delivery_timeout{120'000};
+  /// Only looked at when opening: `delivery_timeout` is at least this and `linger`.
   std::chrono::milliseconds request_timeout{30'000};
   std::int32_t retries = INT32_MAX;
   std::chrono::milliseconds retry_backoff{100};
@@ -91,8 +92,9 @@ inline constexpr auto config_table<ProducerConfig> = std::array{
                                            "How long send may wait for memory or metadata."),
     config_key<&ProducerConfig::delivery_timeout>("delivery.timeout.ms", between(0, INT32_MAX),
                                                   "From send to success or failure, at most."),
-    config_key<&ProducerConfig::request_timeout>("request.timeout.ms", between(0, INT32_MAX),
-                                                 "How long one answer may take."),
+    config_key<&ProducerConfig::request_timeout>(
+        "request.timeout.ms", between(0, INT32_MAX),
+        "What delivery.timeout.ms leaves for an answer at least; it ends none."),
     config_key<&ProducerConfig::retries>("retries", at_least(0),
                                          "How often a failed request is sent again."),
     config_key<&ProducerConfig::retry_backoff>("retry.backoff.ms", at_least(0),

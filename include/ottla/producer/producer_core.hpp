@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -51,6 +52,7 @@ class ProducerCore final : public Counted {
   /// Ok when every record sent before was acknowledged; else the first failure since the last
   /// flush.
   absl::Status flush(SteadyTime deadline);
+  /// While another thread closes this, it waits for that, until `deadline` (`timed_out`).
   absl::Status close(SteadyTime deadline);
   /// For destructors: as close, but in a callback it drops what is left without waiting.
   void abandon(SteadyTime deadline) noexcept;
@@ -81,8 +83,9 @@ class ProducerCore final : public Counted {
   absl::Status learn(ProducerTopic& topic, std::uint64_t version,
                      const absl::StatusOr<MetadataResponse>& answer);
   absl::Status look_up(ProducerTopic& topic);
-  /// The same without waiting; `then` is called once it is done, with or without success.
-  void look_up_later(ProducerTopic& topic, absl::AnyInvocable<void()> then);
+  /// The same without waiting; `then`, which does not throw, is called once it is done, with or
+  /// without success. False when it could not be asked: `then` is not called.
+  bool look_up_later(ProducerTopic& topic, absl::AnyInvocable<void()> then) noexcept;
   absl::StatusOr<ProducerLane*> choose_lane(ProducerTopic& topic,
                                             std::optional<PartitionId> partition,
                                             const RecordFields& record, bool& sticky);
@@ -99,10 +102,10 @@ class ProducerCore final : public Counted {
                                                                        const RecordFields& record,
                                                                        std::uint64_t tag,
                                                                        bool sticky);
-  void batch_opened(ProducerLane& lane);
+  void batch_opened(ProducerLane& lane) noexcept;
 
   /// Sends what may be sent, in order, unless another thread does.
-  void drain(ProducerLane& lane);
+  void drain(ProducerLane& lane) noexcept;
   void hand_over(ProducerLane& lane, ClosedBatch& batch);
   absl::StatusOr<SealedBatch> seal(ProducerLane& lane, ClosedBatch& batch);
   /// Closes and sends every batch there is.
@@ -114,28 +117,57 @@ class ProducerCore final : public Counted {
   void write_out(ProducerLane& lane, SteadyTime deadline);
   absl::Status flush_everything(SteadyTime deadline);
 
+  /// What becomes of a batch that was answered.
   void settle(ProducerLane& lane, ClosedBatch& batch, absl::StatusOr<ProduceResponse> outcome,
-              SealedBatch refused);
+              SealedBatch refused) noexcept;
   bool may_retry(const absl::Status& status, const ProducerLane& lane,
                  const ClosedBatch& batch) const;
-  void retry(ProducerLane& lane, ClosedBatch& batch, const absl::Status& why, SealedBatch refused);
-  void resume(ProducerLane& lane);
+  /// Ok when the batch goes on by itself; else, or where they throw, it is the caller's still, to
+  /// be finished with that.
+  absl::Status retry(ProducerLane& lane, ClosedBatch& batch, const absl::Status& why,
+                     SealedBatch& refused);
   absl::Status split(ProducerLane& lane, ClosedBatch& batch, const SealedBatch& refused);
+  void resume(ProducerLane& lane) noexcept;
+  /// Once a batch, by whoever has it.
   void finish(ProducerLane& lane, ClosedBatch& batch,
-              const absl::StatusOr<ProduceResponse>& outcome);
+              const absl::StatusOr<ProduceResponse>& outcome) noexcept;
   void report(ProducerLane& lane, const ClosedBatch& batch,
               const absl::StatusOr<ProduceResponse>& outcome);
 
-  void linger(ProducerLane& lane, SteadyTime opened);
-  void close_lingered();
-  /// False when this was closed: the batch is not to be sent.
-  bool watch(const Ref<InFlight>& batch);
-  void expire_overdue();
-  /// Has the timer's work done at `when`, unless that is `never`.
-  void arm(Timer timer, SteadyTime when);
-  void end(SteadyTime deadline, bool in_callback);
-  void fail_unsent();
-  std::vector<ProducerLane*> lanes() const;
+  /// Where it cannot be remembered until then, the lane's open batch is sent now.
+  void linger(ProducerLane& lane, SteadyTime opened) noexcept;
+  void close_lingered() noexcept;
+  /// Of the batches that linger: closes and sends those opened by `latest`.
+  void send_lingered(SteadyTime latest) noexcept;
+  absl::Status watch(const Ref<InFlight>& batch);
+  void expire_overdue() noexcept;
+  /// Those under way whose time is up at `latest`.
+  void give_up_watched(SteadyTime latest, const absl::Status& why) noexcept;
+  /// Has the timer's work done at `when`, unless that is `never`. False where there is no memory
+  /// for that: it is not armed.
+  bool arm(Timer timer, SteadyTime when) noexcept;
+  void end(SteadyTime deadline, bool in_callback) noexcept;
+  /// This thread has closed it: those who wait for that go on.
+  void tell_closed() noexcept;
+  absl::Status await_closed(SteadyTime deadline);
+  void fail_unsent() noexcept;
+  /// Without memory: topics stay where they are, and their snapshots too.
+  template <class Body>
+  void for_each_lane(Body body) const {
+    for (std::size_t i = 0;; ++i) {
+      const ProducerTopic* topic = nullptr;
+      {
+        Lock lock(mutex_);
+        if (i == topics_.size()) {
+          return;
+        }
+        topic = topics_[i].get();
+      }
+      for (ProducerLane* lane : topic->snapshot().lanes) {
+        body(*lane);
+      }
+    }
+  }
 
   const Ref<Connection> connection_;
   World world_;
@@ -163,6 +195,8 @@ class ProducerCore final : public Counted {
   std::size_t sweep_at_ OTTLA_GUARDED_BY(mutex_) = 64;
   bool expiry_armed_ OTTLA_GUARDED_BY(mutex_) = false;
   bool ended_ OTTLA_GUARDED_BY(mutex_) = false;
+  bool close_done_ OTTLA_GUARDED_BY(mutex_) = false;
+  std::list<Ref<Doorbell>> closers_ OTTLA_GUARDED_BY(mutex_);  // rung once it is
   TimerId timers_[2] OTTLA_GUARDED_BY(mutex_) = {no_timer, no_timer};
   std::vector<std::unique_ptr<Compressor>> compressors_ OTTLA_GUARDED_BY(mutex_);
   absl::Status first_failure_ OTTLA_GUARDED_BY(mutex_);

@@ -5,10 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
+#include <map>
 #include <utility>
 #include <vector>
 
-#include <absl/container/btree_map.h>
 #include <absl/status/status.h>
 
 #include <ottla/base/doorbell.hpp>
@@ -41,7 +42,8 @@ struct OutcomeWaiter final : Counted {
   BatchOutcome outcome;  ///< once `bell` is rung
 };
 
-/// Thread-safe; its lock is a leaf. Where nothing is late it allocates nothing, but to grow.
+/// Thread-safe; its lock is a leaf. Where nothing is late it allocates nothing, but to grow; what
+/// finds no memory throws and leaves everything as it was, and `complete` needs none.
 class BatchOutcomes {
  public:
   /// Whether done or not, so many newest batches are remembered; older ones until they are done.
@@ -50,13 +52,13 @@ class BatchOutcomes {
   /// A new batch of `queue` is under way; its number, above every one before.
   std::uint64_t open(PartitionQueue* queue);
   /// It is done. Rings whoever waits for it.
-  void complete(std::uint64_t batch, BatchOutcome outcome) {
+  void complete(std::uint64_t batch, BatchOutcome outcome) noexcept {
     complete(batch, 0, std::move(outcome));
   }
   /// The batch, or a piece of it, went on as `pieces` pieces: it is done when all of them are.
   void split(std::uint64_t batch, std::int32_t pieces);
   /// Of a piece: the one that begins with the record at `first` in the batch.
-  void complete(std::uint64_t batch, std::int32_t first, BatchOutcome outcome);
+  void complete(std::uint64_t batch, std::int32_t first, BatchOutcome outcome) noexcept;
 
   enum class State : std::uint8_t { pending, done, forgotten };
   /// `done`: the outcome is in `into`. `pending` with a waiter: it is told, and its bell rung, when
@@ -78,9 +80,12 @@ class BatchOutcomes {
     PartitionQueue* queue = nullptr;
     bool done = false;
   };
+  using Waiters = std::list<Ref<OutcomeWaiter>>;
+  using Flushing = std::list<std::pair<std::uint64_t, Ref<Doorbell>>>;
   struct Pieces {
     std::int32_t left = 1;
-    std::vector<std::pair<std::int32_t, BatchOutcome>> done;  // by their first index
+    // By their first index; there is room for those that are left.
+    std::vector<std::pair<std::int32_t, BatchOutcome>> done;
   };
 
   Slot& in_ring(std::uint64_t batch) OTTLA_REQUIRES(mutex_) {
@@ -93,7 +98,9 @@ class BatchOutcomes {
   void make_room() OTTLA_REQUIRES(mutex_);
   std::uint64_t oldest_pending() OTTLA_REQUIRES(mutex_);
   BatchOutcome outcome_of(Receipt receipt, const Slot& slot) const OTTLA_REQUIRES(mutex_);
-  void tell(std::uint64_t batch, const Slot& slot, Wakeups& wakeups) OTTLA_REQUIRES(mutex_);
+  /// Who waits for the batch, told.
+  Waiters tell(std::uint64_t batch, const Slot& slot) noexcept OTTLA_REQUIRES(mutex_);
+  Flushing flushed() noexcept OTTLA_REQUIRES(mutex_);
 
   mutable Mutex mutex_{Mutex::Kind::leaf};
   std::uint64_t next_ OTTLA_GUARDED_BY(mutex_) = 1;
@@ -101,10 +108,10 @@ class BatchOutcomes {
   std::uint64_t oldest_ OTTLA_GUARDED_BY(mutex_) = 1;  // in the ring, all below it are done
   std::vector<Slot> ring_ OTTLA_GUARDED_BY(mutex_);    // by number; its size a power of two
   // Pending, though a whole ring of others came after them.
-  absl::btree_map<std::uint64_t, Slot> late_ OTTLA_GUARDED_BY(mutex_);
-  absl::btree_map<std::uint64_t, Pieces> pieces_ OTTLA_GUARDED_BY(mutex_);
-  std::vector<Ref<OutcomeWaiter>> waiting_ OTTLA_GUARDED_BY(mutex_);
-  std::vector<std::pair<std::uint64_t, Ref<Doorbell>>> flushing_ OTTLA_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, Slot> late_ OTTLA_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, Pieces> pieces_ OTTLA_GUARDED_BY(mutex_);
+  Waiters waiting_ OTTLA_GUARDED_BY(mutex_);
+  Flushing flushing_ OTTLA_GUARDED_BY(mutex_);
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/status.hpp>
@@ -49,6 +51,9 @@ OTTLA_INLINE void CommitOutcomes::finish(std::uint64_t commit, absl::Status outc
 OTTLA_INLINE std::vector<CommitOutcomes::Done> CommitOutcomes::take() {
   std::vector<Done> done;
   Lock lock(mutex_);
+  const auto pending = std::find_if(commits_.begin(), commits_.end(),
+                                    [](const Commit& each) { return !each.outcome; });
+  done.reserve(static_cast<std::size_t>(pending - commits_.begin()));
   while (!commits_.empty() && commits_.front().outcome) {
     done.emplace_back(std::move(commits_.front().callback), *std::move(commits_.front().outcome));
     commits_.pop_front();

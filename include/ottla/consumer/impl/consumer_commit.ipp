@@ -11,6 +11,16 @@
 #include <ottla/consumer/impl/consumer_inside.hpp>
 
 namespace ottla::inline OTTLA_ABI {
+namespace consumer_impl {
+
+/// Others may read what the member was assigned.
+inline bool is_expelled(ErrorCode error) {
+  return error == ErrorCode::unknown_member_id || error == ErrorCode::illegal_generation ||
+         error == ErrorCode::fenced_instance_id;
+}
+
+}  // namespace consumer_impl
+
 OTTLA_INLINE OffsetsToCommit
 ConsumerCore::positions_to_commit(const std::vector<TopicPartition>& of) const {
   OffsetsToCommit offsets;
@@ -101,12 +111,17 @@ OTTLA_INLINE absl::Status ConsumerCore::commit_async(std::optional<OffsetsToComm
     commits_->finish(commit, absl::OkStatus());
     return absl::OkStatus();
   }
-  connection_->call(
-      std::move(request),
-      Reply<OffsetCommitResponse>(
-          [commits = commits_, commit](const absl::StatusOr<OffsetCommitResponse>& response) {
-            commits->finish(commit, commit_outcome(response));
-          }));
+  const absl::Status asked = guarded([&] {
+    connection_->call(
+        std::move(request),
+        Reply<OffsetCommitResponse>(
+            [commits = commits_, commit](const absl::StatusOr<OffsetCommitResponse>& response) {
+              commits->finish(commit, guarded([&] { return commit_outcome(response); }));
+            }));
+  });
+  if (!asked.ok()) {
+    commits_->finish(commit, asked);
+  }
   return absl::OkStatus();
 }
 
@@ -140,10 +155,20 @@ OTTLA_INLINE void ConsumerCore::commit_by_itself() {
     return;
   }
   // What fails now is committed with the next, or at close.
-  if (absl::StatusOr<OffsetCommitRequest> request = commit_request(offsets); request.ok()) {
-    connection_->call(*std::move(request), Reply<OffsetCommitResponse>(
-                                               [](const absl::StatusOr<OffsetCommitResponse>&) {}));
+  absl::StatusOr<OffsetCommitRequest> request = commit_request(offsets);
+  if (!request.ok()) {
+    return;
   }
+  const Generation of = request->generation;
+  connection_->call(
+      *std::move(request),
+      Reply<OffsetCommitResponse>(
+          [mailbox = membership_->mailbox(), of](const absl::StatusOr<OffsetCommitResponse>& to) {
+            if (to.ok() && !to->partitions.empty() &&
+                consumer_impl::is_expelled(to->partitions[0].error)) {
+              mailbox->heard(to->partitions[0].error, of);
+            }
+          }));
 }
 
 OTTLA_INLINE absl::StatusOr<OffsetsToCommit> ConsumerCore::committed(

@@ -8,6 +8,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/consumer/impl/consumer_inside.hpp>
 #include <ottla/protocol/host.hpp>
 
@@ -30,17 +31,19 @@ OTTLA_INLINE ConsumerCore::~ConsumerCore() {
 
 OTTLA_INLINE absl::StatusOr<Ref<ConsumerCore>> ConsumerCore::open(Ref<Connection> connection,
                                                                   ConsumerConfig config) {
-  OTTLA_TRY(usable_host(connection));
-  OTTLA_TRY(check_consumer_config(config));
-  auto core = make_ref<ConsumerCore>(std::move(connection), std::move(config));
-  core->next_auto_commit_ = after(core->world_.steady_now(), core->config_.auto_commit_interval);
-  if (!core->config_.group.empty()) {
-    OTTLA_TRY(core->open_membership());
-  }
-  if (!core->config_.topics.empty()) {
-    OTTLA_TRY(core->subscribe(core->config_.topics));
-  }
-  return core;
+  return guarded([&]() -> absl::StatusOr<Ref<ConsumerCore>> {
+    OTTLA_TRY(usable_host(connection));
+    OTTLA_TRY(check_consumer_config(config));
+    auto core = make_ref<ConsumerCore>(std::move(connection), std::move(config));
+    core->next_auto_commit_ = after(core->world_.steady_now(), core->config_.auto_commit_interval);
+    if (!core->config_.group.empty()) {
+      OTTLA_TRY(core->open_membership());
+    }
+    if (!core->config_.topics.empty()) {
+      OTTLA_TRY(core->subscribe(core->config_.topics));
+    }
+    return core;
+  });
 }
 
 OTTLA_INLINE absl::Status ConsumerCore::open_membership() {

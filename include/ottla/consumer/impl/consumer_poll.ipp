@@ -24,7 +24,8 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll(std::chrono::nanos
     membership_->enter_poll();
   }
   const SteadyTime now = world_.steady_now();
-  absl::StatusOr<RecordBatches> polled = poll_until(now, after(now, timeout));
+  absl::StatusOr<RecordBatches> polled =
+      guarded([&] { return poll_until(now, after(now, timeout)); });
   if (membership_) {
     membership_->leave_poll(world_.steady_now());
   }
@@ -127,8 +128,10 @@ OTTLA_INLINE SteadyTime ConsumerCore::next_turn(SteadyTime now, SteadyTime deadl
 OTTLA_INLINE void ConsumerCore::on_revoked(const std::vector<TopicPartition>& partitions) {
   if (config_.auto_commit) {
     // What cannot be committed now is read again by the next owner.
-    revoke_commit_ =
-        commit_now(positions_to_commit(partitions), std::min(revoke_deadline_, api_deadline()));
+    revoke_commit_ = guarded([&] {
+      return commit_now(positions_to_commit(partitions),
+                        std::min(revoke_deadline_, api_deadline()));
+    });
   }
   tell(config_.rebalance.revoked, partitions);
 }

@@ -6,6 +6,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/consumer/fetcher.hpp>
 
@@ -59,12 +60,13 @@ OTTLA_INLINE void Fetcher::assign(const std::vector<Assigned>& partitions) {
   std::map<TopicPartition, State> next;
   for (const Assigned& assigned : partitions) {
     State& state = next[assigned.partition];
-    if (const auto old = states_.find(assigned.partition);
-        old != states_.end() && old->second.topic_id == assigned.topic_id) {
+    state.topic_id = assigned.topic_id;
+    state.source = make_ref<FetchSource>(assigned.partition);
+  }
+  for (auto& [partition, state] : next) {  // from here on nothing can fail
+    const auto old = states_.find(partition);
+    if (old != states_.end() && old->second.topic_id == state.topic_id) {
       state = std::move(old->second);
-    } else {
-      state.topic_id = assigned.topic_id;
-      state.source = make_ref<FetchSource>(assigned.partition);
     }
   }
   states_ = std::move(next);
@@ -81,8 +83,8 @@ OTTLA_INLINE std::vector<TopicPartition> Fetcher::assignment() const {
 OTTLA_INLINE void Fetcher::set_topic_id(const TopicPartition& partition, const TopicId& id) {
   State& state = states_.at(partition);
   if (state.topic_id != id) {
-    state.topic_id = id;
     forget_position(partition);
+    state.topic_id = id;
   }
 }
 
@@ -105,14 +107,14 @@ OTTLA_INLINE LeaderEpoch Fetcher::consumed_epoch(const TopicPartition& partition
 
 OTTLA_INLINE void Fetcher::seek(const TopicPartition& partition, Offset offset) {
   State& state = states_.at(partition);
+  // What an old walk still finds concerns nobody any more.
+  state.source = make_ref<FetchSource>(partition);
   state.drop_batches();
   state.problem = absl::OkStatus();
   state.out_of_range = false;
   state.position = offset;
   state.fetch_from = offset;
   state.epoch = no_leader_epoch;
-  // What an old walk still finds concerns nobody any more.
-  state.source = make_ref<FetchSource>(partition);
 }
 
 OTTLA_INLINE void Fetcher::forget_position(const TopicPartition& partition) {
@@ -242,8 +244,8 @@ OTTLA_INLINE bool Fetcher::take_answer(State& state, const FetchedPartition& ans
         metadata_is_old_ = true;
         return false;
       default:
-        state.out_of_range = error_code(answer.status) == ErrorCode::offset_out_of_range;
         state.problem = annotate(answer.status, state.source->partition.to_string());
+        state.out_of_range = error_code(answer.status) == ErrorCode::offset_out_of_range;
         return true;
     }
   }
@@ -318,10 +320,10 @@ OTTLA_INLINE absl::Status Fetcher::take_batch(State& state, const BatchView& bat
   if (header.base_offset < wanted) {
     OTTLA_TRY(consumer_impl::skip_below(polled, wanted));
   }
-  state.fetch_from = header.next_offset();
   if (polled.records > 0) {
     state.buffered.push_back(std::move(polled));
   }
+  state.fetch_from = header.next_offset();
   return absl::OkStatus();
 }
 
@@ -340,7 +342,7 @@ OTTLA_INLINE absl::Status Fetcher::damage_of(State& state) {
 OTTLA_INLINE std::int64_t Fetcher::take_from(State& state, std::int64_t max_records, bool may_split,
                                              RecordBatches& into) {
   std::int64_t taken = 0;
-  while (state.has_batches()) {
+  while (state.has_batches() && into.make_room()) {
     PolledBatch& batch = state.buffered[state.next];
     if (taken + batch.records > max_records) {
       if (taken > 0 || !may_split) {
@@ -370,15 +372,22 @@ OTTLA_INLINE std::int64_t Fetcher::take_from(State& state, std::int64_t max_reco
 OTTLA_INLINE absl::StatusOr<RecordBatches> Fetcher::take(std::int64_t max_records) {
   RecordBatches records(pinned_);
   std::int64_t taken = 0;
-  for (auto& [partition, state] : states_) {
+  for (auto& each : states_) {
+    State& state = each.second;
     if (state.paused || !state.position || taken >= max_records) {
       continue;
     }
-    if (absl::Status damaged = damage_of(state); !damaged.ok()) {
+    if (absl::Status damaged = guarded([&] { return damage_of(state); }); !damaged.ok()) {
       if (taken == 0) {
         return damaged;
       }
       continue;
+    }
+    if (state.has_batches() && !records.make_room()) {
+      if (taken == 0) {
+        return out_of_memory();
+      }
+      break;
     }
     taken += take_from(state, max_records - taken, taken == 0, records);
     if (taken == 0 && !state.problem.ok() && !state.out_of_range && !state.has_batches()) {

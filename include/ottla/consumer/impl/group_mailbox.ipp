@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <utility>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/consumer/group_mailbox.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -108,51 +111,77 @@ OTTLA_INLINE void GroupMailbox::arm(std::uint64_t generation) {
   }
 }
 
-OTTLA_INLINE void GroupMailbox::tick(std::uint64_t generation) {
+/// The next one is armed before the work: what fails in that ends no heartbeats.
+OTTLA_INLINE void GroupMailbox::tick(std::uint64_t generation) noexcept {
   const SteadyTime now = connection_->world().steady_now();
-  HeartbeatRequest as;
-  bool too_late = false;
+  bool leaves = false;
+  bool is_static = false;
   {
     Lock lock(mutex_);
     if (beating_ != generation) {
       return;
     }
-    as = as_;
-    too_late = after(last_poll_.load(std::memory_order_relaxed), max_poll_interval_) <= now;
-    if (too_late) {
-      beating_ = 0;
-      news_.polled_too_late = true;
-    }
+    leaves = after(last_poll_.load(std::memory_order_relaxed), max_poll_interval_) <= now;
+    is_static = as_.instance_id.has_value();
   }
-  if (too_late && !as.instance_id) {
-    LeaveGroupRequest leave{.group = as.group, .members = {}};
-    leave.members.push_back({.member_id = as.member_id,
-                             .instance_id = as.instance_id,
-                             .reason = "max.poll.interval.ms passed without a poll"});
-    connection_->call(std::move(leave),
-                      Reply<LeaveGroupResponse>([](const absl::StatusOr<LeaveGroupResponse>&) {}));
-  }
-  if (too_late) {  // a static member only falls silent, so that its session ends
-    bell_->wake();
+  if (!leaves && guarded([&] { arm(generation); }).ok()) {
+    guarded([&] { send_heartbeat(); }).IgnoreError();
     return;
   }
+  {
+    Lock lock(mutex_);
+    if (beating_ != generation) {
+      return;
+    }
+    beating_ = 0;
+    news_.left = true;
+  }
+  if (!is_static) {  // a static member only falls silent, so that its session ends
+    guarded([&] {
+      send_leave(leaves ? "max.poll.interval.ms passed without a poll"
+                        : "there was no memory for heartbeats");
+    }).IgnoreError();
+  }
+  bell_->wake();
+}
+
+OTTLA_INLINE void GroupMailbox::send_leave(std::string_view reason) {
+  LeaveGroupRequest leave;
+  {
+    Lock lock(mutex_);
+    leave.group = as_.group;
+    leave.members.push_back(
+        {.member_id = as_.member_id, .instance_id = {}, .reason = std::string(reason)});
+  }
+  connection_->call(std::move(leave),
+                    Reply<LeaveGroupResponse>([](const absl::StatusOr<LeaveGroupResponse>&) {}));
+}
+
+OTTLA_INLINE void GroupMailbox::send_heartbeat() {
+  HeartbeatRequest as;
+  {
+    Lock lock(mutex_);
+    as = as_;
+  }
+  const Generation of = as.generation;
   connection_->call(std::move(as),
-                    Reply<HeartbeatResponse>([self = Ref<GroupMailbox>(this), generation](
-                                                 absl::StatusOr<HeartbeatResponse> answer) {
-                      const ErrorCode error = answer.ok() ? answer->error : ErrorCode::none;
-                      if (error == ErrorCode::none) {
-                        return;
+                    Reply<HeartbeatResponse>([self = Ref<GroupMailbox>(this),
+                                              of](const absl::StatusOr<HeartbeatResponse>& answer) {
+                      if (answer.ok() && answer->error != ErrorCode::none) {
+                        self->heard(answer->error, of);
                       }
-                      {
-                        Lock lock(self->mutex_);
-                        if (self->beating_ != generation) {
-                          return;
-                        }
-                        self->news_.heartbeat = error;
-                      }
-                      self->bell_->wake();
                     }));
-  arm(generation);
+}
+
+OTTLA_INLINE void GroupMailbox::heard(ErrorCode error, Generation of) {
+  {
+    Lock lock(mutex_);
+    if (beating_ == 0 || as_.generation != of) {
+      return;
+    }
+    news_.heartbeat = error;
+  }
+  bell_->wake();
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -8,6 +8,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/consumer/impl/partition_lists.hpp>
 #include <ottla/consumer/membership.hpp>
@@ -60,9 +61,9 @@ OTTLA_INLINE void Membership::join() {
     owner_.revoke(std::exchange(owned_, {}));
     owner_.assign({});
   }
+  state_ = State::outside;  // should it fail here
   rejoin_ = false;
   retry_at_ = never;
-  state_ = State::joining;
   JoinGroupRequest request{.client = {.id = config_.client_id},
                            .group = config_.group,
                            .member_id = member_id_,
@@ -75,13 +76,14 @@ OTTLA_INLINE void Membership::join() {
     request.protocols.push_back({assignor.name, subscription(assignor)});
   }
   mailbox_->join(std::move(request));
+  state_ = State::joining;
 }
 
 OTTLA_INLINE absl::StatusOr<bool> Membership::step(SteadyTime now) {
   // Each turn uses up news, or changes the state; a coordinator in this process answers at once.
   for (;;) {
     GroupMailbox::News news = mailbox_->take();
-    if (news.polled_too_late) {
+    if (news.left) {
       member_id_.clear();
       lose_all();
     } else if (news.heartbeat != ErrorCode::none && state_ == State::stable) {
@@ -95,8 +97,8 @@ OTTLA_INLINE absl::StatusOr<bool> Membership::step(SteadyTime now) {
       OTTLA_TRY(synced(*std::move(news.synced), now));
       continue;
     }
-    if (state_ == State::stable && std::exchange(metadata_changed_, false)) {
-      look_at_topics();
+    if (state_ == State::stable && metadata_changed_) {
+      metadata_changed_ = !look_at_topics();
     }
     const bool due = retry_at_ == never || retry_at_ <= now;
     if (due && (state_ == State::outside || (state_ == State::stable && rejoin_))) {
@@ -109,13 +111,10 @@ OTTLA_INLINE absl::StatusOr<bool> Membership::step(SteadyTime now) {
 
 OTTLA_INLINE absl::Status Membership::joined(absl::StatusOr<JoinGroupResponse> answer,
                                              SteadyTime now) {
-  if (!answer.ok()) {
-    state_ = State::outside;
-    return std::move(answer).status();
-  }
+  state_ = State::outside;  // should it fail here
+  OTTLA_TRY(answer.status());
   if (answer->error == ErrorCode::member_id_required) {
     member_id_ = answer->member_id;
-    state_ = State::outside;
     return absl::OkStatus();
   }
   if (answer->error != ErrorCode::none) {
@@ -131,7 +130,6 @@ OTTLA_INLINE absl::Status Membership::joined(absl::StatusOr<JoinGroupResponse> a
                            .protocol_type = std::string(consumer_protocol_type),
                            .protocol = assignor_,
                            .assignments = {}};
-  state_ = State::outside;  // should it fail here
   watched_topics_.reset();
   if (answer->leader == member_id_) {
     OTTLA_TRY(watch_topics(*answer));
@@ -139,13 +137,13 @@ OTTLA_INLINE absl::Status Membership::joined(absl::StatusOr<JoinGroupResponse> a
   if (answer->leader == member_id_ && !answer->skip_assignment) {
     OTTLA_ASSIGN(request.assignments, assign_members(*answer));
   }
-  state_ = State::syncing;
   mailbox_->beat({.group = config_.group,
                   .generation = generation_,
                   .member_id = member_id_,
                   .instance_id = consumer_impl::text_or_none(config_.instance_id)},
                  config_.heartbeat_interval, config_.max_poll_interval);
   mailbox_->sync(std::move(request));
+  state_ = State::syncing;
   return absl::OkStatus();
 }
 
@@ -168,9 +166,10 @@ OTTLA_INLINE absl::Status Membership::watch_topics(const JoinGroupResponse& answ
   return absl::OkStatus();
 }
 
-OTTLA_INLINE void Membership::look_at_topics() {
+/// False where it has to be done again, with the next step.
+OTTLA_INLINE bool Membership::look_at_topics() {
   if (!watched_topics_) {
-    return;  // the leader looks
+    return true;  // the leader looks
   }
   std::vector<std::string> names;
   for (const auto& [name, partitions] : *watched_topics_) {
@@ -178,8 +177,7 @@ OTTLA_INLINE void Membership::look_at_topics() {
   }
   const auto topics = owner_.describe(names);
   if (!topics.ok()) {
-    metadata_changed_ = true;  // with the next step
-    return;
+    return false;
   }
   std::size_t there = 0;
   for (const TopicToAssign& topic : *topics) {
@@ -189,6 +187,7 @@ OTTLA_INLINE void Membership::look_at_topics() {
   const auto known = std::count_if(watched_topics_->begin(), watched_topics_->end(),
                                    [](const auto& each) { return each.second != 0; });
   rejoin_ = rejoin_ || static_cast<std::size_t>(known) != there;
+  return true;
 }
 
 OTTLA_INLINE absl::StatusOr<std::vector<SyncGroupRequest::Assignment>> Membership::assign_members(
@@ -231,31 +230,34 @@ OTTLA_INLINE absl::StatusOr<std::vector<SyncGroupRequest::Assignment>> Membershi
 
 OTTLA_INLINE absl::Status Membership::synced(absl::StatusOr<SyncGroupResponse> answer,
                                              SteadyTime now) {
-  if (!answer.ok()) {
-    state_ = State::outside;
-    return std::move(answer).status();
-  }
+  state_ = State::outside;  // should it fail here
+  OTTLA_TRY(answer.status());
   if (answer->error != ErrorCode::none) {
     return failed(answer->error, now);
   }
-  state_ = State::outside;  // should it fail here
   OTTLA_ASSIGN(const ConsumerAssignment assignment, decode_consumer_assignment(answer->assignment));
+  const absl::Status taken =
+      guarded([&] { take_assignment(consumer_impl::flatten(assignment.partitions)); });
+  if (!taken.ok()) {
+    lose_all();  // what is read must be what is owned
+    return taken;
+  }
   state_ = State::stable;
-  take_assignment(consumer_impl::flatten(assignment.partitions));
   return absl::OkStatus();
 }
 
 OTTLA_INLINE void Membership::take_assignment(std::vector<TopicPartition> assigned) {
   const std::vector<TopicPartition> gone = consumer_impl::without(owned_, assigned);
   const std::vector<TopicPartition> added = consumer_impl::without(assigned, owned_);
+  std::vector<TopicPartition> staying = consumer_impl::without(owned_, gone);
   if (!gone.empty()) {
-    owned_ = consumer_impl::without(owned_, gone);
+    owned_ = std::move(staying);
     owner_.revoke(gone);
     rejoin_ = true;  // so that others get them
   }
+  owner_.assign(assigned);
   owned_ = std::move(assigned);
   owned_since_ = generation_;
-  owner_.assign(owned_);
   owner_.tell_added(added);
 }
 
@@ -266,8 +268,8 @@ OTTLA_INLINE void Membership::lose_all() {
   state_ = State::outside;
   if (!owned_.empty()) {
     owner_.lose(std::exchange(owned_, {}));
-    owner_.assign({});
   }
+  owner_.assign({});
 }
 
 OTTLA_INLINE absl::Status Membership::failed(ErrorCode code, SteadyTime now) {
@@ -310,23 +312,26 @@ OTTLA_INLINE void Membership::leave() {
 
 OTTLA_INLINE void Membership::close(SteadyTime deadline) {
   if (auto request = give_back("the consumer is closing")) {
-    ask_apart<LeaveGroupResponse>(*connection_, *std::move(request), deadline).IgnoreError();
+    // A member that cannot say so is dropped when its session ends.
+    guarded([&] {
+      return ask_apart<LeaveGroupResponse>(*connection_, *std::move(request), deadline);
+    }).IgnoreError();
   }
 }
 
 /// Everything; and what is to be said, where that is anything.
 OTTLA_INLINE std::optional<LeaveGroupRequest> Membership::give_back(std::string_view reason) {
-  if (!owned_.empty()) {
-    owner_.revoke(std::exchange(owned_, {}));
-    owner_.assign({});
-  }
-  mailbox_->stop();
   std::optional<LeaveGroupRequest> request;
   if (!member_id_.empty() && config_.instance_id.empty()) {
     request.emplace(LeaveGroupRequest{.group = config_.group, .members = {}});
     request->members.push_back(
         {.member_id = member_id_, .instance_id = {}, .reason = std::string(reason)});
   }
+  if (!owned_.empty()) {
+    owner_.revoke(std::exchange(owned_, {}));
+    owner_.assign({});
+  }
+  mailbox_->stop();
   member_id_.clear();
   generation_ = Generation(-1);
   state_ = State::outside;

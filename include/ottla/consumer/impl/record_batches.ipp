@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/consumer/record_batches.hpp>
 
@@ -28,6 +31,18 @@ OTTLA_INLINE absl::Status find_damage(const PolledBatch& batch) {
     at = record->offset() + 1;
   }
   return absl::OkStatus();
+}
+
+OTTLA_INLINE bool RecordBatches::grow() {
+  return guarded([&] {
+           if (!batches_) {
+             batches_ = memory_->take();
+           }
+           if (batches_->size() == batches_->capacity()) {
+             batches_->reserve(std::max<std::size_t>(4, 2 * batches_->size()));
+           }
+         })
+      .ok();
 }
 
 }  // namespace ottla::inline OTTLA_ABI

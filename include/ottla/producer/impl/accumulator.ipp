@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/producer/accumulator.hpp>
 
@@ -25,17 +26,18 @@ OTTLA_INLINE bool PartitionQueue::has_room_exactly(const RecordFields& record,
   return estimated_size() + static_cast<std::int64_t>(grows) <= open_limit_;
 }
 
-OTTLA_INLINE void PartitionQueue::close() {
+OTTLA_INLINE void PartitionQueue::close() noexcept {
   open_->records = open_->builder.record_count();
   const std::size_t size = open_->builder.size();
-  if (spare_.empty()) {
-    closed_.push_back(*std::move(open_));
-  } else {
-    spare_.front() = *std::move(open_);
-    closed_.splice(closed_.end(), spare_);
-  }
+  spare_.front() = *std::move(open_);
+  closed_.splice(closed_.end(), spare_);
   open_.reset();
   expected_size_ = size + size / 8 + batch_memory_slack;
+}
+
+OTTLA_INLINE bool PartitionQueue::keep_tag(std::uint64_t tag) {
+  std::vector<std::uint64_t>& tags = open_->tags;
+  return guarded([&] { tags.push_back(tag); }).ok();
 }
 
 OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::drop_empty() {
@@ -64,6 +66,9 @@ OTTLA_INLINE absl::Status PartitionQueue::open(const RecordFields& record, Stead
       return error(Fault::limit_reached, "buffer.memory is full");
     }
     granted.bytes = needed;
+  }
+  if (spare_.empty()) {
+    spare_.emplace_back();
   }
   open_limit_ = granted.bytes;
   const std::uint64_t number = outcomes_.open(this);
@@ -108,7 +113,7 @@ OTTLA_INLINE SteadyTime PartitionQueue::close_opened_by(SteadyTime time) {
 }
 
 OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::take_front(Take what) {
-  if (held_) {
+  if (holds_ > 0) {
     return std::nullopt;
   }
   if (closed_.empty() && what == Take::open_too && open_) {
@@ -144,7 +149,7 @@ OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::take_next(Take what) {
 }
 
 OTTLA_INLINE PartitionQueue::PutBack PartitionQueue::put_back(std::list<ClosedBatch>& batches,
-                                                              bool hold) {
+                                                              bool hold) noexcept {
   Lock lock(mutex_);
   if (ended_) {
     return PutBack::ended;
@@ -155,12 +160,13 @@ OTTLA_INLINE PartitionQueue::PutBack PartitionQueue::put_back(std::list<ClosedBa
     return std::pair(each.number, each.first_index) > std::pair(number, first);
   });
   closed_.splice(behind, batches);
-  return hold && !std::exchange(held_, true) ? PutBack::held : PutBack::queued;
+  holds_ += hold ? 1 : 0;
+  return holds_ > 0 ? PutBack::held : PutBack::queued;
 }
 
-OTTLA_INLINE void PartitionQueue::release() {
+OTTLA_INLINE void PartitionQueue::release() noexcept {
   Lock lock(mutex_);
-  held_ = false;
+  --holds_;
 }
 
 OTTLA_INLINE std::list<ClosedBatch> PartitionQueue::end() {

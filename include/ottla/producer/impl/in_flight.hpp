@@ -6,7 +6,6 @@
 #include <atomic>
 #include <utility>
 
-#include <ottla/base/guard.hpp>
 #include <ottla/producer/producer_core.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -35,17 +34,12 @@ class ProducerCore::InFlight final : public ProduceReply {
   static void operator delete(void* memory, BufferPool&) noexcept { operator delete(memory); }
 
   void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch refused) noexcept override {
-    if (!claim()) {
-      return;  // given up before
-    }
-    const absl::Status settled =
-        guarded([&] { core_->settle(lane_, batch_, std::move(outcome), std::move(refused)); });
-    if (!settled.ok()) {
-      core_->finish(lane_, batch_, settled);
+    if (claim()) {  // else it was given up before
+      core_->settle(lane_, batch_, std::move(outcome), std::move(refused));
     }
   }
   /// Its outcome is `why`; what arrives later is dropped.
-  void give_up(const absl::Status& why) {
+  void give_up(const absl::Status& why) noexcept {
     if (claim()) {
       core_->finish(lane_, batch_, why);
     }

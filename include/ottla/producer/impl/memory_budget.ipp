@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/guard.hpp>
@@ -34,7 +32,7 @@ OTTLA_INLINE absl::Status MemoryBudget::take(std::int64_t bytes, World& world, S
                  absl::StrCat("a batch of ", bytes, " bytes is larger than buffer.memory (", total_,
                               " bytes); raise buffer.memory"));
   }
-  Waiting mine{.bytes = bytes, .bell = {}};
+  Ref<Waiting> mine;
   {
     Lock lock(mutex_);
     if (closed_) {
@@ -44,53 +42,65 @@ OTTLA_INLINE absl::Status MemoryBudget::take(std::int64_t bytes, World& world, S
       free_ -= bytes;
       return absl::OkStatus();
     }
-    mine.bell = make_ref<Doorbell>();
-    queue_.push_back(&mine);
+    mine = make_ref<Waiting>(bytes);
+    queue_.push_back(mine);
     waiting_.store(queue_.size());
   }
   const absl::Status tried = guarded([&] { meanwhile(); });  // whatever it threw: wait all the same
-  world.await(*mine.bell, deadline);
-  Wakeups wakeups;
+  const absl::Status waited = guarded([&] { world.await(mine->bell, deadline); });
   Lock lock(mutex_);
-  if (mine.granted) {
+  if (mine->granted) {
     return absl::OkStatus();
   }
-  queue_.erase(std::find(queue_.begin(), queue_.end(), &mine));
-  waiting_.store(queue_.size());
-  grant(wakeups);  // whoever stood behind a large request may fit
-  const bool closed = closed_;
+  if (closed_) {
+    return producer_impl::budget_closed();
+  }
+  queue_.remove(mine);
+  const Queue behind = grant();  // whoever stood behind a large request may fit
   lock.unlock();
-  wakeups.run();
-  return closed ? producer_impl::budget_closed()
-                : error(ErrorCode::request_timed_out, Fault::timed_out,
-                        "buffer.memory stayed full for max.block.ms; send more slowly, raise "
-                        "buffer.memory, or allow more time");
+  ring(behind);
+  return waited.ok() ? error(ErrorCode::request_timed_out, Fault::timed_out,
+                             "buffer.memory stayed full for max.block.ms; send more slowly, raise "
+                             "buffer.memory, or allow more time")
+                     : waited;
 }
 
-OTTLA_INLINE void MemoryBudget::give_back(std::int64_t bytes) {
-  Wakeups wakeups;  // runs after the lock is released
+OTTLA_INLINE void MemoryBudget::give_back(std::int64_t bytes) noexcept {
   Lock lock(mutex_);
   free_ += bytes;
-  grant(wakeups);
-}
-
-OTTLA_INLINE void MemoryBudget::close() {
-  Wakeups wakeups;
-  Lock lock(mutex_);
-  closed_ = true;
-  for (const Waiting* waiting : queue_) {
-    wakeups.add(waiting->bell);
+  if (queue_.empty()) [[likely]] {
+    return;
   }
+  const Queue granted = grant();
+  lock.unlock();
+  ring(granted);
 }
 
-OTTLA_INLINE void MemoryBudget::grant(Wakeups& wakeups) {
-  while (!closed_ && !queue_.empty() && queue_.front()->bytes <= free_) {
-    Waiting& next = *queue_.front();
-    free_ -= next.bytes;
-    next.granted = true;
-    wakeups.add(next.bell);
-    queue_.pop_front();
-    waiting_.store(queue_.size());
+OTTLA_INLINE void MemoryBudget::close() noexcept {
+  Queue ended;
+  {
+    Lock lock(mutex_);
+    closed_ = true;
+    ended.swap(queue_);
+    waiting_.store(0);
+  }
+  ring(ended);
+}
+
+OTTLA_INLINE MemoryBudget::Queue MemoryBudget::grant() noexcept {
+  Queue granted;
+  while (!queue_.empty() && queue_.front()->bytes <= free_) {
+    free_ -= queue_.front()->bytes;
+    queue_.front()->granted = true;
+    granted.splice(granted.end(), queue_, queue_.begin());
+  }
+  waiting_.store(queue_.size());
+  return granted;
+}
+
+OTTLA_INLINE void MemoryBudget::ring(const Queue& these) noexcept {
+  for (const Ref<Waiting>& each : these) {
+    each->bell.ring();
   }
 }
 

@@ -104,10 +104,10 @@ OTTLA_INLINE absl::StatusOr<ProducerTopic*> ProducerCore::topic(std::string_view
     const auto made = make_ref<ProducerTopic>(id_, std::string(name));
     OTTLA_TRY(look_up(*made));
     Lock lock(mutex_);
-    topics_.push_back(made);
+    topics_.reserve(topics_.size() + 1);
     const auto [place, is_new] = topic_by_name_.try_emplace(made->name(), made.get());
-    if (!is_new) {
-      topics_.pop_back();  // somebody else was faster
+    if (is_new) {  // nobody else was faster
+      topics_.push_back(made);
     }
     return place->second;
   });
@@ -132,12 +132,14 @@ OTTLA_INLINE absl::StatusOr<std::vector<MetadataResponse::Partition>> ProducerCo
 OTTLA_INLINE absl::Status ProducerCore::learn(ProducerTopic& topic, std::uint64_t version,
                                               const absl::StatusOr<MetadataResponse>& answer) {
   OTTLA_TRY(answer.status());
-  topic.set_metadata_version(version);
   const MetadataResponse::Topic* found = nullptr;
   for (const MetadataResponse::Topic& each : answer->topics) {
     found = each.name == topic.name() ? &each : found;
   }
   const ErrorCode code = found == nullptr ? ErrorCode::unknown_topic_or_partition : found->error;
+  if (code != ErrorCode::none || found->partitions.empty()) {
+    topic.set_metadata_version(version);
+  }
   if (code == ErrorCode::unknown_topic_or_partition) {
     return error(code, Fault::not_found,
                  absl::StrCat("topic '", topic.name(), "' does not exist; create it first"));
@@ -149,6 +151,7 @@ OTTLA_INLINE absl::Status ProducerCore::learn(ProducerTopic& topic, std::uint64_
   }
   topic.update(found->id, static_cast<std::int32_t>(found->partitions.size()), batching_, budget_,
                outcomes_);
+  topic.set_metadata_version(version);
   return absl::OkStatus();
 }
 
@@ -160,15 +163,18 @@ OTTLA_INLINE absl::Status ProducerCore::look_up(ProducerTopic& topic) {
                    after(world_.steady_now(), config_.max_block)));
 }
 
-OTTLA_INLINE void ProducerCore::look_up_later(ProducerTopic& topic,
-                                              absl::AnyInvocable<void()> then) {
+OTTLA_INLINE bool ProducerCore::look_up_later(ProducerTopic& topic,
+                                              absl::AnyInvocable<void()> then) noexcept {
   const std::uint64_t version = connection_->metadata_version();
-  connection_->call(MetadataRequest{.topics = std::vector<std::string>{topic.name()}},
-                    [self = Ref<ProducerCore>(this), &topic, version, then = std::move(then)](
-                        const absl::StatusOr<MetadataResponse>& answer) mutable {
-                      self->learn(topic, version, answer).IgnoreError();
-                      then();
-                    });
+  const absl::Status asked = guarded([&] {
+    connection_->call(MetadataRequest{.topics = std::vector<std::string>{topic.name()}},
+                      [self = Ref<ProducerCore>(this), &topic, version, then = std::move(then)](
+                          const absl::StatusOr<MetadataResponse>& answer) mutable {
+                        guarded([&] { return self->learn(topic, version, answer); }).IgnoreError();
+                        then();
+                      });
+  });
+  return asked.ok();
 }
 
 OTTLA_INLINE absl::StatusOr<ProducerLane*> ProducerCore::choose_lane(
@@ -232,7 +238,7 @@ OTTLA_INLINE absl::StatusOr<Receipt> ProducerCore::send(ProducerTopic& topic,
                                                         const RecordFields& record,
                                                         std::uint64_t tag) {
   if (!is_usable() || !is_small(record) || topic.producer() != id_) [[unlikely]] {
-    OTTLA_TRY(acceptable(topic, record));
+    OTTLA_TRY(guarded([&] { return acceptable(topic, record); }));
   }
   return guarded([&] { return append(topic, partition, record, tag); });
 }
@@ -279,10 +285,11 @@ OTTLA_INLINE absl::StatusOr<Receipt> ProducerCore::append(ProducerTopic& topic,
 }
 
 /// What is looked at once a batch, not once a record.
-OTTLA_INLINE void ProducerCore::batch_opened(ProducerLane& lane) {
+OTTLA_INLINE void ProducerCore::batch_opened(ProducerLane& lane) noexcept {
   if (lane.topic.metadata_version() != connection_->metadata_version() &&
-      lane.topic.begin_looking()) {
-    look_up_later(lane.topic, [&topic = lane.topic] { topic.end_looking(); });
+      lane.topic.begin_looking() &&
+      !look_up_later(lane.topic, [&topic = lane.topic] { topic.end_looking(); })) {
+    lane.topic.end_looking();
   }
   if (sendable_ == PartitionQueue::Take::open_too) {
     return;
@@ -318,9 +325,9 @@ OTTLA_INLINE absl::StatusOr<PartitionQueue::Appended> ProducerCore::append_when_
   return appended;
 }
 
-OTTLA_INLINE void ProducerCore::linger(ProducerLane& lane, SteadyTime opened) {
+OTTLA_INLINE void ProducerCore::linger(ProducerLane& lane, SteadyTime opened) noexcept {
   SteadyTime when = never;
-  {
+  const absl::Status listed = guarded([&] {
     Lock lock(mutex_);
     auto place = lingering_.end();
     while (place != lingering_.begin() && std::prev(place)->opened > opened) {
@@ -330,26 +337,40 @@ OTTLA_INLINE void ProducerCore::linger(ProducerLane& lane, SteadyTime opened) {
     if (!std::exchange(linger_armed_, true)) {
       when = after(lingering_.front().opened, config_.linger);
     }
+  });
+  if (!listed.ok()) {
+    lane.lingering.exchange(false);
+    lane.close_open();
+    drain(lane);
+  } else if (!arm(linger_timer, when)) {
+    send_lingered(never);  // others may have counted on it
   }
-  arm(linger_timer, when);
 }
 
-OTTLA_INLINE void ProducerCore::close_lingered() {
-  const SteadyTime now = world_.steady_now();
-  const SteadyTime latest = now - config_.linger;
-  std::vector<ProducerLane*> due;
+OTTLA_INLINE void ProducerCore::close_lingered() noexcept {
+  const SteadyTime latest = world_.steady_now() - config_.linger;
   SteadyTime next = never;
   {
     Lock lock(mutex_);
-    while (!lingering_.empty() && lingering_.front().opened <= latest) {
-      due.push_back(lingering_.front().lane);
+    const auto later = std::find_if(lingering_.begin(), lingering_.end(),
+                                    [&](const Lingering& each) { return each.opened > latest; });
+    linger_armed_ = later != lingering_.end();
+    next = linger_armed_ ? after(later->opened, config_.linger) : never;
+  }
+  send_lingered(arm(linger_timer, next) ? latest : never);
+}
+
+OTTLA_INLINE void ProducerCore::send_lingered(SteadyTime latest) noexcept {
+  for (;;) {
+    ProducerLane* lane = nullptr;
+    {
+      Lock lock(mutex_);
+      if (lingering_.empty() || lingering_.front().opened > latest) {
+        return;
+      }
+      lane = lingering_.front().lane;
       lingering_.pop_front();
     }
-    linger_armed_ = !lingering_.empty();
-    next = linger_armed_ ? after(lingering_.front().opened, config_.linger) : never;
-  }
-  arm(linger_timer, next);
-  for (ProducerLane* lane : due) {
     lane->lingering.exchange(false);
     const SteadyTime opened = lane->close_opened_by(latest);
     if (opened != never && opened > latest && !lane->lingering.exchange(true)) {
@@ -357,20 +378,6 @@ OTTLA_INLINE void ProducerCore::close_lingered() {
     }
     drain(*lane);
   }
-}
-
-OTTLA_INLINE std::vector<ProducerLane*> ProducerCore::lanes() const {
-  std::vector<Ref<ProducerTopic>> topics;
-  {
-    Lock lock(mutex_);
-    topics = topics_;
-  }
-  std::vector<ProducerLane*> all;
-  for (const Ref<ProducerTopic>& topic : topics) {
-    const std::vector<ProducerLane*>& its = topic->snapshot().lanes;
-    all.insert(all.end(), its.begin(), its.end());
-  }
-  return all;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -38,11 +38,11 @@ OTTLA_INLINE absl::StatusOr<RecordMetadata> ProducerCore::wait(Receipt receipt,
   }
   BatchOutcome outcome;
   BatchOutcomes::State state = outcomes_.look(receipt, outcome, {});
-  if (state == BatchOutcomes::State::pending && CallbackScope::active()) {
-    return producer_impl::would_deadlock("wait");
-  }
   const Ref<ProducerCore> self(this);  // a callback may destroy the producer
   return guarded([&]() -> absl::StatusOr<RecordMetadata> {
+    if (state == BatchOutcomes::State::pending && CallbackScope::active()) {
+      return producer_impl::would_deadlock("wait");
+    }
     if (state == BatchOutcomes::State::pending) {
       bring(receipt.batch, deadline);  // mostly that is all
       state = outcomes_.look(receipt, outcome, {});
@@ -85,24 +85,22 @@ OTTLA_INLINE void ProducerCore::bring(std::uint64_t batch, SteadyTime deadline) 
 
 OTTLA_INLINE absl::Status ProducerCore::flush(SteadyTime deadline) {
   OTTLA_TRY(usable());
-  if (CallbackScope::active()) {
-    return producer_impl::would_deadlock("flush");
-  }
   const Ref<ProducerCore> self(this);  // a callback may destroy the producer
-  return guarded([&] { return flush_everything(deadline); });
+  return guarded([&] {
+    return CallbackScope::active() ? producer_impl::would_deadlock("flush")
+                                   : flush_everything(deadline);
+  });
 }
 
 OTTLA_INLINE void ProducerCore::send_everything() {
-  for (ProducerLane* lane : lanes()) {
-    lane->close_open();
-    drain(*lane);
-  }
+  for_each_lane([&](ProducerLane& lane) {
+    lane.close_open();
+    drain(lane);
+  });
 }
 
 OTTLA_INLINE void ProducerCore::write_out_everything(SteadyTime deadline) {
-  for (ProducerLane* lane : lanes()) {
-    write_out(*lane, deadline);
-  }
+  for_each_lane([&](ProducerLane& lane) { write_out(lane, deadline); });
 }
 
 OTTLA_INLINE void ProducerCore::write_out(ProducerLane& lane, SteadyTime deadline) {
@@ -138,62 +136,91 @@ OTTLA_INLINE absl::Status ProducerCore::close(SteadyTime deadline) {
     return usable();  // a child only forgets what it inherited
   }
   if (CallbackScope::active()) {
-    return producer_impl::would_deadlock("close");
-  }
-  if (closed_.exchange(true)) {
-    return absl::OkStatus();
+    return guarded([] { return producer_impl::would_deadlock("close"); });
   }
   const Ref<ProducerCore> self(this);  // a callback may destroy the producer
+  if (closed_.exchange(true)) {
+    return guarded([&] { return await_closed(deadline); });
+  }
   const auto flush = [self, deadline](bool) { return self->flush_everything(deadline); };
-  const absl::Status flushed = outcomes_.pending() == 0
-                                   ? guarded([&] { return flush(false); })
-                                   : apart(world_, "ottla-flush", deadline, flush);
-  const absl::Status ended = guarded([&] { end(deadline, false); });
-  return flushed.ok() ? ended : flushed;
+  absl::Status flushed = guarded([&] {
+    return outcomes_.pending() == 0 ? flush(false) : apart(world_, "ottla-flush", deadline, flush);
+  });
+  end(deadline, false);
+  tell_closed();
+  return flushed;
+}
+
+OTTLA_INLINE absl::Status ProducerCore::await_closed(SteadyTime deadline) {
+  const auto done = make_ref<Doorbell>();
+  {
+    Lock lock(mutex_);
+    if (close_done_) {
+      return absl::OkStatus();
+    }
+    closers_.push_back(done);
+  }
+  return world_.await(*done, deadline)
+             ? absl::OkStatus()
+             : error(ErrorCode::request_timed_out, Fault::timed_out,
+                     "another thread closes this producer and is not done yet; close again, or "
+                     "allow more time",
+                     Outcome::unknown);
+}
+
+OTTLA_INLINE void ProducerCore::tell_closed() noexcept {
+  std::list<Ref<Doorbell>> closers;
+  {
+    Lock lock(mutex_);
+    close_done_ = true;
+    closers.swap(closers_);
+  }
+  for (const Ref<Doorbell>& each : closers) {
+    each->ring();
+  }
 }
 
 OTTLA_INLINE void ProducerCore::abandon(SteadyTime deadline) noexcept {
   if (!CallbackScope::active()) {
     close(deadline).IgnoreError();
   } else if (process_.here() && !closed_.exchange(true)) {
-    guarded([&] { end(deadline, true); }).IgnoreError();
+    end(deadline, true);
+    tell_closed();
   }
 }
 
-OTTLA_INLINE void ProducerCore::end(SteadyTime deadline, bool in_callback) {
+OTTLA_INLINE void ProducerCore::end(SteadyTime deadline, bool in_callback) noexcept {
   budget_.close();  // from now on no batch is begun
   fail_unsent();
-  std::deque<Ref<InFlight>> left;
   TimerId timers[2];
   {
     Lock lock(mutex_);
     ended_ = true;
     std::copy(std::begin(timers_), std::end(timers_), timers);
-    left.swap(watched_);
     lingering_.clear();
   }
   world_.cancel(timers[linger_timer]);
   world_.cancel(timers[expiry_timer]);
-  for (const Ref<InFlight>& batch : left) {
-    batch->give_up(error(Fault::closed,
-                         "the producer was closed before the record was acknowledged",
-                         Outcome::unknown));
-  }
+  give_up_watched(never,
+                  error(Fault::closed, "the producer was closed before the record was acknowledged",
+                        Outcome::unknown));
   muted_.store(true);
-  const auto nobody = make_ref<Doorbell>();
+  Doorbell nobody;
   while (!in_callback && callbacks_running_.load() != 0 && world_.steady_now() < deadline) {
-    world_.await(*nobody, after(world_.steady_now(), std::chrono::microseconds(50)));
+    guarded([&] {
+      world_.await(nobody, after(world_.steady_now(), std::chrono::microseconds(50)));
+    }).IgnoreError();
   }
 }
 
-OTTLA_INLINE void ProducerCore::fail_unsent() {
+OTTLA_INLINE void ProducerCore::fail_unsent() noexcept {
   const absl::Status why =
       error(Fault::closed, "the producer was closed before the record was sent");
-  for (ProducerLane* lane : lanes()) {
-    for (ClosedBatch& batch : lane->end()) {
-      finish(*lane, batch, why);
+  for_each_lane([&](ProducerLane& lane) {
+    for (ClosedBatch& batch : lane.end()) {
+      finish(lane, batch, why);
     }
-  }
+  });
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -51,56 +51,75 @@ OTTLA_INLINE BatchOutcomes::Slot* BatchOutcomes::find(std::uint64_t batch) {
 
 OTTLA_INLINE void BatchOutcomes::split(std::uint64_t batch, std::int32_t pieces) {
   Lock lock(mutex_);
-  pieces_[batch].left += pieces - 1;
+  const auto found = pieces_.find(batch);
+  Pieces all = found == pieces_.end() ? Pieces() : found->second;
+  all.left += pieces - 1;
+  all.done.reserve(all.done.size() + static_cast<std::size_t>(all.left));
+  pieces_.insert_or_assign(batch, std::move(all));
 }
 
 OTTLA_INLINE void BatchOutcomes::complete(std::uint64_t batch, std::int32_t first,
-                                          BatchOutcome outcome) {
-  Wakeups wakeups;  // runs after the lock is released
-  Lock lock(mutex_);
-  Slot* const slot = find(batch);
-  if (slot == nullptr || slot->done) {
-    return;
-  }
-  if (const auto split = pieces_.find(batch); split != pieces_.end()) [[unlikely]] {
-    split->second.done.emplace_back(first, outcome);
-    if (--split->second.left != 0) {
+                                          BatchOutcome outcome) noexcept {
+  Waiters waiters;  // rung after the lock is released
+  Flushing flushers;
+  {
+    Lock lock(mutex_);
+    Slot* const slot = find(batch);
+    if (slot == nullptr || slot->done) {
       return;
     }
-    std::sort(split->second.done.begin(), split->second.done.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
-  }
-  slot->done = true;
-  slot->outcome = std::move(outcome);
-  --pending_;
-  tell(batch, *slot, wakeups);
-  if (batch < ring_begin()) {
-    pieces_.erase(batch);
-    late_.erase(batch);
-  }
-  if (!flushing_.empty()) {
-    const std::uint64_t oldest = oldest_pending();
-    std::erase_if(flushing_, [&](auto& each) {
-      if (each.first <= oldest) {
-        wakeups.add(std::move(each.second));
-        return true;
+    if (const auto split = pieces_.find(batch); split != pieces_.end()) [[unlikely]] {
+      split->second.done.emplace_back(first, outcome);
+      if (--split->second.left != 0) {
+        return;
       }
-      return false;
-    });
+      std::sort(split->second.done.begin(), split->second.done.end(),
+                [](const auto& a, const auto& b) { return a.first < b.first; });
+    }
+    slot->done = true;
+    slot->outcome = std::move(outcome);
+    --pending_;
+    waiters = tell(batch, *slot);
+    if (batch < ring_begin()) {
+      pieces_.erase(batch);
+      late_.erase(batch);
+    }
+    flushers = flushed();
+  }
+  for (const Ref<OutcomeWaiter>& waiter : waiters) {
+    waiter->bell->ring();
+  }
+  for (const auto& [number, bell] : flushers) {
+    bell->ring();
   }
 }
 
-OTTLA_INLINE void BatchOutcomes::tell(std::uint64_t batch, const Slot& slot, Wakeups& wakeups) {
-  for (std::size_t i = 0; i < waiting_.size();) {
-    if (waiting_[i]->receipt.batch != batch) {
-      ++i;
-      continue;
+OTTLA_INLINE BatchOutcomes::Waiters BatchOutcomes::tell(std::uint64_t batch,
+                                                        const Slot& slot) noexcept {
+  Waiters told;
+  for (auto each = waiting_.begin(); each != waiting_.end();) {
+    const auto waiter = each++;
+    if ((*waiter)->receipt.batch == batch) {
+      (*waiter)->outcome = outcome_of((*waiter)->receipt, slot);
+      told.splice(told.end(), waiting_, waiter);
     }
-    waiting_[i]->outcome = outcome_of(waiting_[i]->receipt, slot);
-    wakeups.add(waiting_[i]->bell);
-    std::swap(waiting_[i], waiting_.back());
-    waiting_.pop_back();
   }
+  return told;
+}
+
+OTTLA_INLINE BatchOutcomes::Flushing BatchOutcomes::flushed() noexcept {
+  Flushing done;
+  if (flushing_.empty()) {
+    return done;
+  }
+  const std::uint64_t oldest = oldest_pending();
+  for (auto each = flushing_.begin(); each != flushing_.end();) {
+    const auto one = each++;
+    if (one->first <= oldest) {
+      done.splice(done.end(), flushing_, one);
+    }
+  }
+  return done;
 }
 
 OTTLA_INLINE BatchOutcome BatchOutcomes::outcome_of(Receipt receipt, const Slot& slot) const {

@@ -17,7 +17,7 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-OTTLA_INLINE void ProducerCore::drain(ProducerLane& lane) {
+OTTLA_INLINE void ProducerCore::drain(ProducerLane& lane) noexcept {
   for (auto batch = lane.take(sendable_); batch; batch = lane.take_next(sendable_)) {
     const absl::Status handed = guarded([&] { hand_over(lane, *batch); });
     if (!handed.ok()) {
@@ -80,36 +80,39 @@ OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch
     finish(lane, batch, out_of_memory());
     return;
   }
-  const absl::StatusOr<bool> watched =
-      guarded([&] { return absl::StatusOr<bool>(watch(in_flight)); });
-  if (!watched.ok()) {
-    in_flight->give_up(watched.status());
-  } else if (!*watched) {
-    in_flight->give_up(error(Fault::closed, "the producer was closed before the record was sent"));
-  } else {
+  if (!watch(in_flight).ok()) {
+    return;
+  }
+  const absl::Status asked = guarded([&] {
     connection_->produce({.topic_id = topic,
                           .partition = lane.partition,
                           .acks = config_.acks,
                           .durability = config_.durability,
                           .batch = *std::move(sealed),
                           .reply = in_flight});
+  });
+  if (!asked.ok()) {
+    in_flight->give_up(asked);
   }
 }
 
 OTTLA_INLINE void ProducerCore::settle(ProducerLane& lane, ClosedBatch& batch,
                                        absl::StatusOr<ProduceResponse> outcome,
-                                       SealedBatch refused) {
-  const bool came_back = !outcome.ok() && !refused.empty();
-  if (came_back && error_code(outcome.status()) == ErrorCode::message_too_large &&
-      batch.records > 1) {
-    if (const absl::Status cut = split(lane, batch, refused); !cut.ok()) {
-      finish(lane, batch, cut);
+                                       SealedBatch refused) noexcept {
+  if (!outcome.ok() && !refused.empty()) {
+    const absl::Status why = outcome.status();
+    const bool too_large = error_code(why) == ErrorCode::message_too_large && batch.records > 1;
+    const absl::Status goes_on = guarded([&] {
+      return too_large                     ? split(lane, batch, refused)
+             : may_retry(why, lane, batch) ? retry(lane, batch, why, refused)
+                                           : why;
+    });
+    if (goes_on.ok()) {
+      return;
     }
-  } else if (came_back && may_retry(outcome.status(), lane, batch)) {
-    retry(lane, batch, std::move(outcome).status(), std::move(refused));
-  } else {
-    finish(lane, batch, outcome);
+    outcome = goes_on;
   }
+  finish(lane, batch, outcome);
 }
 
 /// A full disk is told at once: nothing here would make it better. So is a partition that the topic
@@ -123,9 +126,10 @@ OTTLA_INLINE bool ProducerCore::may_retry(const absl::Status& status, const Prod
          batch.attempts <= config_.retries;
 }
 
-/// The queue is held until then, so that no later batch overtakes this one.
-OTTLA_INLINE void ProducerCore::retry(ProducerLane& lane, ClosedBatch& batch,
-                                      const absl::Status& why, SealedBatch refused) {
+/// The queue is held until then, so that no later batch overtakes this one. The timer comes first:
+/// what throws or is refused here has changed nothing.
+OTTLA_INLINE absl::Status ProducerCore::retry(ProducerLane& lane, ClosedBatch& batch,
+                                              const absl::Status& why, SealedBatch& refused) {
   const int doublings = std::min(batch.attempts - 1, 20);
   const std::chrono::nanoseconds longest =
       std::min(config_.retry_backoff * (std::int64_t{1} << doublings), config_.retry_backoff_max);
@@ -133,40 +137,39 @@ OTTLA_INLINE void ProducerCore::retry(ProducerLane& lane, ClosedBatch& batch,
   const auto share = static_cast<std::int64_t>(world_.next_random() % 401) + 800;
   const SteadyTime when = after(world_.steady_now(), longest / 1000 * share);
   if (when >= after(batch.opened, config_.delivery_timeout)) {
-    finish(lane, batch,
-           annotate(why, absl::StrCat("given up after ", batch.attempts,
+    return annotate(why, absl::StrCat("given up after ", batch.attempts,
                                       " attempts, at the end of delivery.timeout.ms (",
-                                      config_.delivery_timeout.count(), ")")));
-    return;
+                                      config_.delivery_timeout.count(), ")"));
   }
+  std::list<ClosedBatch> one(1);
+  const TimerId timer =
+      world_.post_at(when, [self = Ref<ProducerCore>(this), &lane] { self->resume(lane); });
   batch.sealed = std::move(refused);
-  std::list<ClosedBatch> one;
-  one.push_back(std::move(batch));
+  one.front() = std::move(batch);
   switch (lane.put_back(one, true)) {
     case PartitionQueue::PutBack::ended:
+      world_.cancel(timer);
       finish(lane, one.front(),
-             error(Fault::closed,
-                   "the producer was closed before the record "
-                   "was sent again"));
+             error(Fault::closed, "the producer was closed before the record was sent again"));
       break;
     case PartitionQueue::PutBack::held:
-      world_.post_at(when, [self = Ref<ProducerCore>(this), &lane] { self->resume(lane); });
       break;
-    case PartitionQueue::PutBack::queued:
+    case PartitionQueue::PutBack::queued:  // the timer was faster
+      drain(lane);
       break;
   }
+  return absl::OkStatus();
 }
 
-OTTLA_INLINE void ProducerCore::resume(ProducerLane& lane) {
-  if (lane.topic.metadata_version() != connection_->metadata_version()) {
-    look_up_later(lane.topic, [self = Ref<ProducerCore>(this), &lane] {
-      lane.release();
-      self->drain(lane);
-    });
-    return;
+OTTLA_INLINE void ProducerCore::resume(ProducerLane& lane) noexcept {
+  const auto go_on = [self = Ref<ProducerCore>(this), &lane] {
+    lane.release();
+    self->drain(lane);
+  };
+  if (lane.topic.metadata_version() == connection_->metadata_version() ||
+      !look_up_later(lane.topic, go_on)) {
+    go_on();
   }
-  lane.release();
-  drain(lane);
 }
 
 OTTLA_INLINE absl::Status ProducerCore::split(ProducerLane& lane, ClosedBatch& batch,
@@ -193,7 +196,7 @@ OTTLA_INLINE absl::Status ProducerCore::split(ProducerLane& lane, ClosedBatch& b
 }
 
 OTTLA_INLINE void ProducerCore::finish(ProducerLane& lane, ClosedBatch& batch,
-                                       const absl::StatusOr<ProduceResponse>& outcome) {
+                                       const absl::StatusOr<ProduceResponse>& outcome) noexcept {
   report(lane, batch, outcome);
   BatchOutcome kept{.status = outcome.status(), .partition = lane.partition};
   if (outcome.ok()) {
@@ -205,7 +208,7 @@ OTTLA_INLINE void ProducerCore::finish(ProducerLane& lane, ClosedBatch& batch,
       first_failure_ = outcome.status();
     }
   }
-  budget_.give_back(batch.charged);
+  budget_.give_back(std::exchange(batch.charged, 0));
   outcomes_.complete(batch.number, batch.first_index, std::move(kept));
 }
 
@@ -235,13 +238,14 @@ OTTLA_INLINE void ProducerCore::report(ProducerLane& lane, const ClosedBatch& ba
   callbacks_running_.fetch_sub(1);
 }
 
-OTTLA_INLINE bool ProducerCore::watch(const Ref<InFlight>& batch) {
+/// After: its time is watched, or it was given up with the status.
+OTTLA_INLINE absl::Status ProducerCore::watch(const Ref<InFlight>& batch) {
   SteadyTime when = never;
   std::vector<Ref<InFlight>> finished;  // let go without the lock
-  {
+  const absl::Status listed = guarded([&]() -> absl::Status {
     Lock lock(mutex_);
     if (ended_) {
-      return false;
+      return error(Fault::closed, "the producer was closed before the record was sent");
     }
     if (watched_.size() >= sweep_at_) {  // a stuck one must not keep all that came after it
       finished.reserve(watched_.size());
@@ -261,49 +265,82 @@ OTTLA_INLINE bool ProducerCore::watch(const Ref<InFlight>& batch) {
     if (!std::exchange(expiry_armed_, true)) {
       when = watched_.front()->deadline();
     }
+    return absl::OkStatus();
+  });
+  if (!listed.ok()) {
+    batch->give_up(listed);
+    return listed;
   }
-  arm(expiry_timer, when);
-  return true;
+  if (!arm(expiry_timer, when)) {
+    give_up_watched(never, out_of_memory());
+    return out_of_memory();
+  }
+  return absl::OkStatus();
 }
 
-OTTLA_INLINE void ProducerCore::expire_overdue() {
+OTTLA_INLINE void ProducerCore::expire_overdue() noexcept {
   const SteadyTime now = world_.steady_now();
-  std::vector<Ref<InFlight>> overdue;
   SteadyTime next = never;
   {
     Lock lock(mutex_);
-    while (!watched_.empty() &&
-           (watched_.front()->finished() || watched_.front()->deadline() <= now)) {
-      overdue.push_back(std::move(watched_.front()));
-      watched_.pop_front();
-    }
-    expiry_armed_ = !watched_.empty();
-    next = expiry_armed_ ? watched_.front()->deadline() : never;
+    const auto later = std::find_if(watched_.begin(), watched_.end(), [&](const auto& each) {
+      return !each->finished() && each->deadline() > now;
+    });
+    expiry_armed_ = later != watched_.end();
+    next = expiry_armed_ ? (*later)->deadline() : never;
   }
-  arm(expiry_timer, next);
-  for (const Ref<InFlight>& batch : overdue) {
-    batch->give_up(
-        error(ErrorCode::request_timed_out, Fault::timed_out,
-              absl::StrCat("no acknowledgement within delivery.timeout.ms (",
-                           config_.delivery_timeout.count(), "); the records may still appear"),
-              Outcome::unknown));
+  const bool armed = arm(expiry_timer, next);
+  give_up_watched(now, guarded([&] {
+                    return error(ErrorCode::request_timed_out, Fault::timed_out,
+                                 absl::StrCat("no acknowledgement within delivery.timeout.ms (",
+                                              config_.delivery_timeout.count(),
+                                              "); the records may still appear"),
+                                 Outcome::unknown);
+                  }));
+  if (!armed) {
+    give_up_watched(never, out_of_memory());
   }
 }
 
-OTTLA_INLINE void ProducerCore::arm(Timer timer, SteadyTime when) {
-  if (when == never) {
-    return;
+OTTLA_INLINE void ProducerCore::give_up_watched(SteadyTime latest,
+                                                const absl::Status& why) noexcept {
+  for (;;) {
+    Ref<InFlight> batch;
+    {
+      Lock lock(mutex_);
+      if (watched_.empty() ||
+          (!watched_.front()->finished() && watched_.front()->deadline() > latest)) {
+        return;
+      }
+      batch = std::move(watched_.front());
+      watched_.pop_front();
+    }
+    batch->give_up(why);
   }
-  const TimerId armed = world_.post_at(when, [self = Ref<ProducerCore>(this), timer] {
-    timer == linger_timer ? self->close_lingered() : self->expire_overdue();
+}
+
+OTTLA_INLINE bool ProducerCore::arm(Timer timer, SteadyTime when) noexcept {
+  if (when == never) {
+    return true;
+  }
+  TimerId armed = no_timer;
+  const absl::Status posted = guarded([&] {
+    armed = world_.post_at(when, [self = Ref<ProducerCore>(this), timer] {
+      timer == linger_timer ? self->close_lingered() : self->expire_overdue();
+    });
   });
   {
     Lock lock(mutex_);
+    if (!posted.ok()) {
+      (timer == linger_timer ? linger_armed_ : expiry_armed_) = false;
+      return false;
+    }
     timers_[timer] = armed;
   }
   if (closed_.load()) {
     world_.cancel(armed);  // close() may not have seen it
   }
+  return true;
 }
 
 }  // namespace ottla::inline OTTLA_ABI
