@@ -360,6 +360,40 @@ TEST_CASE("enforce_rebalance joins with the next poll") {
   CHECK(group.take_told() == Told{"revoked 2", "join m", "sync 2", "assigned 2"});
 }
 
+TEST_CASE("a listener that enforces a rebalance does so once a poll, and no poll is endless") {
+  Coordinator group;
+  Member* whole = nullptr;
+  int calls = 0;
+  ConsumerConfig config{.auto_commit = false};
+  config.rebalance.assigned = [&](const std::vector<TopicPartition>&) {
+    ++calls;
+    if (whole != nullptr) {
+      CHECK(whole->enforce_rebalance().ok());
+    }
+  };
+  Member member = group.member(std::move(config));
+  whole = &member;
+  for (int polls = 1; polls <= 3; ++polls) {
+    REQUIRE(member.poll(0ms).ok());
+    CHECK(calls == polls);
+  }
+}
+
+TEST_CASE("what the coordinator refuses for good is told with what to do") {
+  for (const auto& [code, remedy] :
+       {std::pair(ErrorCode::invalid_session_timeout, "session.timeout.ms"),
+        std::pair(ErrorCode::inconsistent_group_protocol, "assignor"),
+        std::pair(ErrorCode::group_max_size_reached, "group.max.size"),
+        std::pair(ErrorCode::invalid_request, "249")}) {
+    Coordinator group;
+    group.join_error = code;
+    Member member = group.member();
+    const absl::Status refused = member.poll(0ms).status();
+    CHECK(error_code(refused) == code);
+    CHECK(sv(refused.message()).find(remedy) != std::string_view::npos);
+  }
+}
+
 TEST_CASE("a member that is told by a commit that it is none gives up its partitions and joins") {
   Coordinator group;
   Member member = group.member({.auto_commit_interval = 0ms});

@@ -15,6 +15,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/consumer/record_batches.hpp>
 #include <ottla/record/serde.hpp>
 
@@ -27,7 +28,8 @@ requires std::default_initializable<T>
 class Decoded {
  public:
   explicit Decoded(std::optional<Bytes> bytes) : is_null_(!bytes.has_value()) {
-    if (absl::StatusOr<T> value = deserialize<T>(bytes); value.ok()) [[likely]] {
+    if (absl::StatusOr<T> value = guarded([&] { return deserialize<T>(bytes); }); value.ok())
+        [[likely]] {
       value_ = *std::move(value);
     } else {
       status_ = std::move(value).status();

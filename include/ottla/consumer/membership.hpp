@@ -53,7 +53,8 @@ class Membership {
   void subscribe(std::vector<std::string> topics);
   /// Topics were made, deleted or enlarged: the leader looks whether that concerns the group.
   void metadata_changed() { metadata_changed_ = true; }
-  void enforce_rebalance() { rejoin_ = true; }
+  /// At the next `step`, not at the one that a listener calls this from.
+  void enforce_rebalance() { rejoin_next_ = true; }
 
   /// Goes as far as it can without waiting. True when the assignment is stable. The bell rings when
   /// another step may bring more. Errors are the program's to know: FENCED_INSTANCE_ID,
@@ -107,6 +108,7 @@ class Membership {
 
   State state_ = State::outside;
   bool rejoin_ = false;
+  bool rejoin_next_ = false;
   bool metadata_changed_ = false;
   /// Of the whole group, as its leader assigned them; nothing for other members.
   std::optional<std::map<std::string, std::int32_t>> watched_topics_;

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/guard.hpp>
@@ -15,6 +17,31 @@
 #include <ottla/group/assignors.hpp>
 
 namespace ottla::inline OTTLA_ABI {
+namespace consumer_impl {
+
+/// What to do about a refusal that is final.
+inline std::string_view remedy(ErrorCode refused) {
+  switch (refused) {
+    case ErrorCode::invalid_session_timeout:
+      return "; session.timeout.ms has to lie between the broker's group.min.session.timeout.ms "
+             "and "
+             "group.max.session.timeout.ms";
+    case ErrorCode::inconsistent_group_protocol:
+      return "; the members have no assignor in common, or are of another kind: give all the same";
+    case ErrorCode::group_max_size_reached:
+      return "; the group is full: raise the broker's group.max.size";
+    case ErrorCode::invalid_request:
+      return "; client.id and group.instance.id have at most 249 bytes";
+    case ErrorCode::invalid_group_id:
+      return "; name a group, with at most 249 bytes";
+    case ErrorCode::fenced_instance_id:
+      return "; another member has taken its group.instance.id";
+    default:
+      return "";
+  }
+}
+
+}  // namespace consumer_impl
 
 OTTLA_INLINE Membership::Membership(const ConsumerConfig& config, Ref<Connection> connection,
                                     Ref<Wakeable> bell, Owner owner,
@@ -80,6 +107,7 @@ OTTLA_INLINE void Membership::join() {
 }
 
 OTTLA_INLINE absl::StatusOr<bool> Membership::step(SteadyTime now) {
+  rejoin_ = std::exchange(rejoin_next_, false) || rejoin_;
   // Each turn uses up news, or changes the state; a coordinator in this process answers at once.
   for (;;) {
     GroupMailbox::News news = mailbox_->take();
@@ -299,7 +327,8 @@ OTTLA_INLINE absl::Status Membership::failed(ErrorCode code, SteadyTime now) {
       return absl::OkStatus();
     default:
       lose_all();
-      return error(code, absl::StrCat("group '", config_.group, "': ", av(name(code))));
+      return error(code, absl::StrCat("group '", absl::CHexEscape(config_.group.substr(0, 249)),
+                                      "': ", av(name(code)), av(consumer_impl::remedy(code))));
   }
 }
 
