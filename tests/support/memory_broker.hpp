@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <ottla/broker/broker.hpp>
+#include <ottla/broker/memory_broker.hpp>
 #include <ottla/consumer/consumer.hpp>
 #include <ottla/env/memory/memory_env.hpp>
 #include <ottla/producer/producer.hpp>
@@ -19,7 +19,7 @@
 namespace test {
 
 using namespace std::chrono_literals;
-using MemoryBroker = ottla::BasicBroker<ottla::MemoryEnv>;
+using MemoryBroker = ottla::MemoryBroker;
 using TextProducer = ottla::Producer<std::string, std::string>;
 using TextConsumer = ottla::Consumer<std::string, std::string>;
 

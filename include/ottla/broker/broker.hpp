@@ -196,4 +196,12 @@ absl::StatusOr<MetadataResponse::Topic> BasicBroker<E>::describe_topic(
 using Broker = BasicBroker<PosixEnv>;
 static_assert(Host<Broker>);
 
+#ifdef OTTLA_COMPILED
+extern template class MachineKeeper<MetadataMachine>;
+extern template class MachineKeeper<GroupCoordinator>;
+extern template class BasicBrokerCore<PosixEnv>;
+extern template class LocalConnection<PosixEnv>;
+extern template class BasicBroker<PosixEnv>;
+#endif
+
 }  // namespace ottla::inline OTTLA_ABI

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Brokers of the usual worlds, compiled once.
+#pragma once
+
+#include <ottla/broker/broker.hpp>
+#include <ottla/broker/memory_broker.hpp>
+
+#ifdef OTTLA_COMPILED_SOURCE
+namespace ottla::inline OTTLA_ABI {
+template class MachineKeeper<MetadataMachine>;
+template class MachineKeeper<GroupCoordinator>;
+template class BasicBrokerCore<PosixEnv>;
+template class LocalConnection<PosixEnv>;
+template class BasicBroker<PosixEnv>;
+template class BasicBrokerCore<MemoryEnv>;
+template class LocalConnection<MemoryEnv>;
+template class BasicBroker<MemoryEnv>;
+}  // namespace ottla::inline OTTLA_ABI
+#endif
