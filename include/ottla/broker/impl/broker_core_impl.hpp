@@ -71,6 +71,7 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
     const absl::Status opened = core->open_topic(name);
     OTTLA_TRY(not_tried(opened) ? opened : absl::OkStatus());
   }
+  core->tell_strange();
   core->schedule(core->chores_[0], core->config_.initial_task_delay);
   core->schedule(core->chores_[1], core->config_.initial_task_delay);
   core->schedule(core->chores_[2], core->config_.checkpoint_interval);
