@@ -173,6 +173,10 @@ TEST_CASE("A refused change that cannot be cut for good may be there, and its an
     Left left = after_power_cut(disk);
     CHECK(left.in_all("two"));
     CHECK(left.in_none("refused"));
+    must(process.file->close(never));
+    const Process again(disk.file_system(), {.clean = true});
+    must(again.status);
+    CHECK(again.texts == process.texts);
   }
 }
 
