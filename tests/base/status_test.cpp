@@ -103,6 +103,19 @@ TEST_CASE("An annotated error says where, and stays what it was") {
   CHECK(longer.GetPayload("somebody/else").has_value());
 }
 
+TEST_CASE("An error with another outcome stays what it was") {
+  const absl::Status status = error(ErrorCode::kafka_storage_error, Fault::io, "gone");
+  const absl::Status same = with_outcome(status, Outcome::unknown);
+  CHECK(outcome(same) == Outcome::unknown);
+  CHECK(error_code(same) == ErrorCode::kafka_storage_error);
+  CHECK(fault(same) == Fault::io);
+  CHECK(same.message() == status.message());
+  CHECK(with_outcome(absl::OkStatus(), Outcome::unknown).ok());
+  const absl::Status bare = with_outcome(out_of_memory(), Outcome::not_written);
+  CHECK(fault(bare) == Fault::no_memory);
+  CHECK(outcome(bare) == Outcome::not_written);
+}
+
 TEST_CASE("Out of memory is told without an allocation, also when it is annotated") {
   const absl::Status status = out_of_memory();
   CHECK_FALSE(status.ok());

@@ -265,7 +265,9 @@ TEST_CASE(
     const MemoryBroker broker = open(env);
     const TopicDefinition orders{.name = "orders", .partitions = 2, .if_not_exists = true};
     CHECK(error_code(broker.create_topic(orders)) == ErrorCode::kafka_storage_error);
-    CHECK(error_code(broker.create_topic(orders)) == ErrorCode::kafka_storage_error);
+    const absl::Status again = broker.create_topic(orders);
+    CHECK(error_code(again) == ErrorCode::kafka_storage_error);
+    CHECK(outcome(again) == Outcome::unknown);  // it is there
     file_system_answers(broker);
     fails = false;
     CHECK(broker.create_topic(orders).ok());
@@ -284,6 +286,27 @@ TEST_CASE(
   fails = false;
   const MemoryBroker broker = open(env);
   CHECK_FALSE(env.file_system().status("data/orders-1").ok());
+}
+
+TEST_CASE("a directory that does not say whose it is is made again where it is empty") {
+  MemoryEnv env;
+  {
+    const MemoryBroker broker = open_with_topic(env, 2);
+    produce_numbers(broker, 0, 3, 1);
+  }
+  for (const DirectoryEntry& entry : must(env.file_system().list("data/orders-0"))) {
+    REQUIRE(env.file_system().remove("data/orders-0/" + entry.name, IoReason::other).ok());
+  }
+  REQUIRE(env.file_system().remove("data/orders-1/partition.metadata", IoReason::other).ok());
+  std::vector<std::string> told;
+  const MemoryBroker broker = open(env, {.on_event = [&](const BrokerEvent& event) {
+                                     told.push_back(event.code + " " + event.file);
+                                   }});
+  CHECK(told ==
+        std::vector<std::string>{"partition_offline orders-1", "unknown_directory data/orders-1"});
+  produce_numbers(broker, 0, 1, 0);
+  auto consumer = must(TextConsumer::open(broker));
+  CHECK(consumer.end_offsets({partition(0)})->at(partition(0)) == Offset(1));
 }
 
 TEST_CASE("closing twice answers the same") {

@@ -26,8 +26,8 @@ class Changes {
   absl::Status open(bool clean) {
     file = {};
     cut.clear();
-    auto opened = MetadataFile<AnyFileSystem>::open(env.file_system(), world, "data", clean,
-                                                    make_ref<DirectoryHealth>("data"), cut);
+    auto opened = MetadataFile<AnyFileSystem>::open(
+        env.file_system(), world, "data", {.clean = clean}, make_ref<DirectoryHealth>("data"), cut);
     if (!opened.ok()) return opened.status();
     file = *std::move(opened);
     return absl::OkStatus();
@@ -59,11 +59,15 @@ class Changes {
   absl::Status fault = absl::OkStatus();  // of the next sync
   std::vector<IoOperation> calls;
   std::function<void()> during_write;  // of the next one
+  std::function<void()> during_close;
   MemoryEnv env{{.files = AnyFileSystem(FaultFileSystem(MemoryFileSystem(), [this](IoCall& call) {
                    if (call.done) return absl::OkStatus();
                    calls.push_back(call.operation);
                    if (call.operation == IoOperation::write && during_write) {
                      std::exchange(during_write, nullptr)();
+                   }
+                   if (call.operation == IoOperation::close && call.path == path && during_close) {
+                     std::exchange(during_close, nullptr)();
                    }
                    return call.operation == IoOperation::sync
                               ? std::exchange(fault, absl::OkStatus())
@@ -76,15 +80,16 @@ class Changes {
 
 }  // namespace
 
-TEST_CASE("a change is on the device before it is answered, and its file's name with the first") {
+TEST_CASE("its name is on the device once it is open, a change before it is answered") {
+  using enum IoOperation;
   Changes changes;
   REQUIRE(changes.open(true).ok());
+  CHECK(std::vector(changes.calls.end() - 2, changes.calls.end()) ==
+        std::vector{sync, sync_directory});
   for (const std::string text : {"one", "two"}) {
     changes.calls.clear();
     REQUIRE(changes.append(text).ok());
-    std::vector<IoOperation> expected{IoOperation::write, IoOperation::sync};
-    if (text == "one") expected.push_back(IoOperation::sync_directory);
-    CHECK(changes.calls == expected);
+    CHECK(changes.calls == std::vector{write, sync});
   }
 }
 
@@ -157,4 +162,15 @@ TEST_CASE("who closes waits for a change under way, and none is written afterwar
   CHECK(fault(changes.append("two").status()) == Fault::closed);
   CHECK(changes.file->close(never).ok());
   CHECK(changes.content() == before);
+}
+
+TEST_CASE("a change that meets who closes is refused at once, however long the disk takes") {
+  Changes changes;
+  REQUIRE(changes.open(true).ok());
+  REQUIRE(changes.append("one").ok());
+  absl::StatusOr<Offset> late = absl::UnknownError("not asked");
+  changes.during_close = [&] { late = changes.append("two"); };
+  CHECK(changes.file->close(never).ok());
+  CHECK(fault(late.status()) == Fault::closed);
+  CHECK(outcome(late.status()) == Outcome::not_written);
 }

@@ -117,6 +117,19 @@ TEST_CASE("a replacement that fails at any call leaves the old content or the ne
   CHECK(calls > 12);
 }
 
+TEST_CASE("whatever fails once the new content has the name, its outcome is unknown", "[env]") {
+  MemoryFileSystem memory = with_directory();
+  FaultFileSystem fs(memory, [&](IoCall& call) {
+    return call.operation == IoOperation::sync_directory
+               ? error(Fault::no_descriptors, "no descriptor is left")
+               : absl::OkStatus();
+  });
+  const absl::Status replaced = replace(fs, "new", Durability::durable);
+  CHECK(fault(replaced) == Fault::no_descriptors);
+  CHECK(outcome(replaced) == Outcome::unknown);
+  CHECK(*read_small_file(memory, "/d/checkpoint", 100) == "new");
+}
+
 TEST_CASE("after a device failed, a replacement touches nothing more", "[env]") {
   MemoryFileSystem memory = with_directory();
   bool failed = false;

@@ -79,6 +79,8 @@ Outcome outcome(const absl::Status& status);
 bool retriable(const absl::Status& status);
 /// The same error with `context` and ": " before its message; an ok status stays as it is.
 absl::Status annotate(const absl::Status& status, std::string_view context) noexcept;
+/// The same error with this outcome; an ok status stays as it is.
+absl::Status with_outcome(const absl::Status& status, Outcome outcome) noexcept;
 
 /// Short text of a fault, e.g. "no_space".
 std::string_view name(Fault fault);

@@ -18,6 +18,11 @@ namespace ottla::inline OTTLA_ABI {
 /// Thread-safe; first come, first served.
 class Baton {
  public:
+  /// False when somebody has it.
+  bool take_now() {
+    Lock lock(mutex_);
+    return !std::exchange(taken_, true);
+  }
   /// False when `deadline` passed, or there is no memory to wait.
   bool take(World& world, SteadyTime deadline) {
     if (take_now()) {
@@ -66,11 +71,6 @@ class Baton {
 
  private:
   using Bells = std::list<Ref<Doorbell>>;
-
-  bool take_now() {
-    Lock lock(mutex_);
-    return !std::exchange(taken_, true);
-  }
 
   Mutex mutex_{Mutex::Kind::leaf};
   bool taken_ OTTLA_GUARDED_BY(mutex_) = false;

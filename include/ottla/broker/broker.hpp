@@ -56,7 +56,8 @@ class BasicBroker {
     return open(env, nullptr, std::move(config));
   }
 
-  /// TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG.
+  /// TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG. Where the
+  /// disk fails: KAFKA_STORAGE_ERROR, UNKNOWN_SERVER_ERROR, of an unknown outcome.
   absl::Status create_topic(TopicDefinition topic) const;
   /// It is gone for clients when this answers; its files go by and by.
   absl::Status delete_topic(std::string_view name) const;
@@ -120,9 +121,15 @@ class BasicBroker {
     const Ref<Connection> connection = connect();
     return ask<Response>(*connection, std::move(request), deadline(std::chrono::seconds(60)));
   }
+  /// Kafka's answers have no outcome: one that tells of the disk leaves open what became of it.
   template <class Topic>
   static absl::Status status_of(const Topic& topic) {
-    return topic.error == ErrorCode::none ? absl::OkStatus() : error(topic.error, topic.message);
+    if (topic.error == ErrorCode::none) {
+      return absl::OkStatus();
+    }
+    const bool of_disk = topic.error == ErrorCode::kafka_storage_error ||
+                         topic.error == ErrorCode::unknown_server_error;
+    return error(topic.error, topic.message, of_disk ? Outcome::unknown : Outcome::not_written);
   }
 
   std::shared_ptr<Handle> handle_;

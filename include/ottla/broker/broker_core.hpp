@@ -107,6 +107,11 @@ class BasicBrokerCore final : public Counted {
     std::size_t directory = 0;
   };
 
+  struct Strange {
+    absl::Status why;
+    std::size_t directory = 0;
+  };
+
   BasicBrokerCore(E& env, std::unique_ptr<E> owned, BrokerConfig config);
 
   /// Whether the first one, which has the metadata log, was left cleanly.
@@ -119,12 +124,14 @@ class BasicBrokerCore final : public Counted {
   absl::Status find_partition(BasicLogDirectory<Fs>& directory, Found one,
                               std::vector<Found>& found);
   absl::Status settle(const std::vector<Found>& found);
+  void tell_strange();
   absl::Status forget_deleted();
   absl::Status open_partitions(std::string_view name);
   absl::StatusOr<Ref<Partition>> open_partition(const MetadataTopic& topic, PartitionId partition);
   template <class Note>
   Ref<Directory> noted(const Partition& partition, Note note);
-  absl::StatusOr<std::size_t> make_place(const TopicPartition& partition, const TopicId& id);
+  absl::StatusOr<std::size_t> make_place(const TopicPartition& partition, const TopicId& id,
+                                         Durability durability);
   std::vector<std::pair<TopicPartition, std::size_t>> places_of(const TopicId& id);
   absl::Status drop_place(const TopicPartition& partition, std::size_t where);
   void report(const TopicPartition& partition, const RecoveryReport& report);
@@ -177,8 +184,8 @@ class BasicBrokerCore final : public Counted {
 
   Mutex mutex_;
   std::map<std::string, Place> places_ OTTLA_GUARDED_BY(mutex_);  // by name of the partition
-  /// Directories of that name do not say whose they are, and why not.
-  std::map<std::string, absl::Status> strange_ OTTLA_GUARDED_BY(mutex_);
+  /// Directories of that name do not say whose they are.
+  std::map<std::string, Strange> strange_ OTTLA_GUARDED_BY(mutex_);
   std::map<std::int32_t, Ref<GroupKeeper>> groups_ OTTLA_GUARDED_BY(mutex_);
   std::array<Chore, 3> chores_{{{&BasicBrokerCore::retention},
                                 {&BasicBrokerCore::remove_files},

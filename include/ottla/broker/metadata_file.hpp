@@ -30,14 +30,22 @@ inline constexpr std::string_view metadata_file_name = "ottla_metadata";
 template <FileSystem Fs>
 class MetadataFile final : public Journal {
  public:
+  /// How the directory was left.
+  struct Stop {
+    bool clean = false;
+    bool sync_failed = false;  ///< perhaps, and the kernel has run on since
+  };
   /// Opens `<directory>/ottla_metadata`, making it when missing. What a crash can have left of a
   /// change that nobody was told of, an end of which nothing is whole, is cut and kept in
-  /// `ottla_metadata.cut`: `cut` says so. After a `clean` stop, or before a whole batch, it is
-  /// damage: `corrupt`, and the file is left as it is.
+  /// `ottla_metadata.cut`: `cut` says so. After a clean stop, or before a whole batch, it is
+  /// damage: `corrupt`, and the file is left as it is. What it holds is on the device when this
+  /// answers ok: unless the stop was clean it is written anew, since the device may lack what the
+  /// kernel shows (W5). `no_space`: there is no room for that, and a sync has failed.
   static absl::StatusOr<Ref<MetadataFile>> open(Fs& fs, World& world, std::string directory,
-                                                bool clean, Ref<DirectoryHealth> health,
+                                                Stop stop, Ref<DirectoryHealth> health,
                                                 std::string& cut);
 
+  /// `closed` also while somebody closes: it does not wait.
   void append(std::span<const MachineRecord> records, Done done) noexcept override;
   absl::Status load(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) override;
 
@@ -61,9 +69,15 @@ class MetadataFile final : public Journal {
   absl::StatusOr<Offset> write(std::span<const MachineRecord> records);
   absl::StatusOr<SharedBytes> batch_of(std::span<const MachineRecord> records, Offset base) const;
   absl::Status scan(absl::FunctionRef<absl::Status(const WrittenRecord&)> take);
-  absl::Status recover(bool clean, std::string& cut);
-  void undo();
-  absl::Status undo_again();
+  absl::Status recover(Stop stop, std::string& cut);
+  absl::Status cut_torn(const absl::Status& found, Stop stop, std::string& cut);
+  absl::Status write_anew(Stop stop);
+  absl::Status replace(Bytes content);
+  absl::Status settle(typename Fs::File& file);
+  absl::Status checked(const absl::Status& synced);
+  absl::Status undo();
+  absl::Status ready();
+  absl::Status find_again();
   absl::Status rewrite_when_large();
   absl::Status damaged(std::int64_t position, std::string_view what) const;
 
@@ -73,13 +87,13 @@ class MetadataFile final : public Journal {
   const std::string path_;
   const Ref<DirectoryHealth> health_;
   std::optional<typename Fs::File> file_;
-  bool entry_synced_ = false;       // the directory knows the file for good
   std::int64_t end_ = 0;            // bytes
   std::int64_t snapshot_size_ = 0;  // of the file when it was rewritten last
   Offset next_{0};
   std::function<std::vector<MachineRecord>()> snapshot_;
-  bool torn_ = false;    // there was no memory to cut what lies behind `end_`
-  absl::Status failed_;  // an append could not be undone: nothing is written any more
+  bool torn_ = false;    // what lies behind `end_` is to be cut, and there was no descriptor for it
+  bool astray_ = false;  // its name may be another file's, or not on the device
+  absl::Status failed_;  // a sync, or cutting, has: nothing is written any more
   bool closed_ = false;
   Baton work_;  // an append's, or closing's: it guards all above once the file is open
 };

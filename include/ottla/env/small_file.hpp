@@ -32,7 +32,8 @@ absl::StatusOr<std::string> read_small_file(Fs& fs, std::string_view path, std::
 
 /// Writes `<path>.tmp`, syncs it, renames it to `path`, syncs the directory; the syncs only at
 /// `durable`: without them a crash of the machine may leave neither content. One caller a path.
-/// After an error that is not `unknown` in outcome the old content stands.
+/// After an error that is not `unknown` in outcome the old content stands; after one that is,
+/// `path` may name either.
 template <FileSystem Fs>
 absl::Status replace_small_file(Fs& fs, std::string_view path, Bytes content, Durability durability,
                                 IoReason why) {
@@ -56,10 +57,11 @@ absl::Status replace_small_file(Fs& fs, std::string_view path, Bytes content, Du
   }
   if (durability == Durability::durable) {
     const std::size_t slash = path.rfind('/');
-    OTTLA_TRY(fs.sync_directory(slash == std::string_view::npos ? "."
-                                : slash == 0                    ? "/"
-                                                                : path.substr(0, slash),
-                                why));
+    return with_outcome(fs.sync_directory(slash == std::string_view::npos ? "."
+                                          : slash == 0                    ? "/"
+                                                                          : path.substr(0, slash),
+                                          why),
+                        Outcome::unknown);
   }
   return absl::OkStatus();
 }

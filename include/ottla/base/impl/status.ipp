@@ -227,6 +227,19 @@ OTTLA_INLINE absl::Status annotate(const absl::Status& status, std::string_view 
   });
 }
 
+OTTLA_INLINE absl::Status with_outcome(const absl::Status& status, Outcome outcome) noexcept {
+  if (status.ok()) {
+    return status;
+  }
+  return base_impl::made([&] {
+    absl::Status same = status;
+    base_impl::Payload payload = base_impl::payload_of(status);
+    payload.outcome = outcome;
+    base_impl::set_payload(same, payload);
+    return same;
+  });
+}
+
 OTTLA_INLINE std::string_view name(Fault fault) {
   return base_impl::fault_names[static_cast<std::size_t>(fault)];
 }

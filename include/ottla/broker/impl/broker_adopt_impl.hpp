@@ -44,12 +44,25 @@ absl::Status BasicBrokerCore<E>::find_partition(BasicLogDirectory<Fs>& directory
   if (not_tried(id.status())) {
     return std::move(id).status();
   }
-  events_->tell(EventLevel::error, "unknown_directory", directory.path_of(one.partition),
-                absl::StrCat("left alone, since its partition.metadata does not say whose it is: ",
-                             id.status().message()));
   Lock lock(mutex_);
-  strange_.emplace(one.partition.to_string(), std::move(id).status());
+  strange_[one.partition.to_string()] = {std::move(id).status(), one.directory};
   return absl::OkStatus();
+}
+
+/// Once topics are open: a directory that was nobody's and empty is somebody's by then.
+template <Env E>
+void BasicBrokerCore<E>::tell_strange() {
+  const std::map<std::string, Strange> strange = [&] {
+    Lock lock(mutex_);
+    return strange_;
+  }();
+  for (const auto& [name, each] : strange) {
+    events_->tell(
+        EventLevel::error, "unknown_directory",
+        absl::StrCat(directories_[each.directory]->path(), "/", name),
+        absl::StrCat("left alone, since its partition.metadata does not say whose it is: ",
+                     each.why.message()));
+  }
 }
 
 template <Env E>

@@ -75,6 +75,7 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
     const absl::Status opened = core->open_topic(name);
     OTTLA_TRY(not_tried(opened) ? opened : absl::OkStatus());
   }
+  core->tell_strange();
   core->schedule(core->chores_[0], core->config_.initial_task_delay);
   core->schedule(core->chores_[1], core->config_.initial_task_delay);
   core->schedule(core->chores_[2], core->config_.checkpoint_interval);
@@ -125,13 +126,16 @@ absl::StatusOr<bool> BasicBrokerCore<E>::open_directories() {
 
 template <Env E>
 absl::Status BasicBrokerCore<E>::open_metadata(bool clean) {
-  const auto [id, health] = directories_.front()->locked([](BasicLogDirectory<Fs>& directory) {
+  typename MetadataFile<Fs>::Stop stop{.clean = clean};
+  const auto [id, health] = directories_.front()->locked([&](BasicLogDirectory<Fs>& directory) {
+    const TopicPartition no_log{std::string(cluster_metadata_topic), PartitionId(0)};
+    stop.sync_failed = directory.take_opening(no_log, world_.wall_now()).rewrite_tail;
     return std::pair(directory.properties().directory_id, directory.health());
   });
   std::string cut;
   OTTLA_ASSIGN(metadata_file_,
                MetadataFile<Fs>::open(env_.file_system(), world_, directories_.front()->path(),
-                                      clean, health, cut));
+                                      stop, health, cut));
   if (!cut.empty()) {
     events_->tell(EventLevel::warning, "metadata_cut", cut,
                   "the end of the metadata log was torn by the last crash: a change of topics that "

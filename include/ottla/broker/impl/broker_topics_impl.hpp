@@ -33,11 +33,12 @@ Ref<BrokerDirectory<typename BasicBrokerCore<E>::Fs>> BasicBrokerCore<E>::noted(
   return directory;
 }
 
-/// The directory where the partition lies; made where fewest are, when it is nowhere. By whoever
-/// has the baton of topics.
+/// The directory where the partition lies; made where fewest are, when it is nowhere, and where a
+/// crash has left nothing but its name. By whoever has the baton of topics.
 template <Env E>
 absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition& partition,
-                                                           const TopicId& id) {
+                                                           const TopicId& id,
+                                                           Durability durability) {
   const std::string name = partition.to_string();
   std::vector<std::size_t> load(directories_.size());
   const auto mine = [&] {
@@ -51,14 +52,11 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition&
   if (mine) {
     OTTLA_TRY(drop_place(partition, mine->directory));  // of a deleted topic, for want of memory
   }
+  std::optional<Strange> strange;
   {
     Lock lock(mutex_);
-    if (const auto strange = strange_.find(name); strange != strange_.end()) {
-      return annotate(strange->second,
-                      absl::StrCat("the directory of ", name,
-                                   " does not say whose it is; write partition.metadata anew "
-                                   "(\"version: 0\", \"topic_id: ",
-                                   id.to_string(), "\") or move the directory away"));
+    if (const auto found = strange_.find(name); found != strange_.end()) {
+      strange = found->second;
     }
     for (const auto& [other, place] : places_) {
       ++load[place.directory];
@@ -67,26 +65,36 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition&
   if (load.empty()) {
     return usable();
   }
-  const auto least =
-      static_cast<std::size_t>(std::min_element(load.begin(), load.end()) - load.begin());
-  Directory& directory = *directories_[least];
+  const auto least = std::min_element(load.begin(), load.end()) - load.begin();
+  const std::size_t where = strange ? strange->directory : static_cast<std::size_t>(least);
+  Directory& directory = *directories_[where];
   const typename BasicLogDirectory<Fs>::NewPartition fresh{partition, id, fresh_uuid()};
   OTTLA_TRY(directory.serial(file_deadline(), [&](BasicLogDirectory<Fs>& same) -> absl::Status {
-    absl::Status made = same.create_partitions(std::span(&fresh, 1), Durability::written);
+    absl::Status made = same.create_partitions(std::span(&fresh, 1), durability);
     if (fault(made) != Fault::already_exists) {
       return made;
     }
     // Made by an earlier call, which had no memory to note it?
     const absl::StatusOr<TopicId> owner = same.topic_id(partition);
-    return owner.ok() && *owner == id ? absl::OkStatus() : made;
+    if (owner.ok() && *owner == id) {
+      durability = Durability::written;
+      return absl::OkStatus();
+    }
+    return strange ? annotate(strange->why,
+                              absl::StrCat("the directory of ", name,
+                                           " does not say whose it is; write partition.metadata "
+                                           "anew (\"version: 0\", \"topic_id: ",
+                                           id.to_string(), "\") or move the directory away"))
+                   : made;
   }));
   directory.locked([&](BasicLogDirectory<Fs>& same) {
-    same.note_created(partition, Durability::written);
+    same.note_created(partition, durability);
     return 0;
   });
   Lock lock(mutex_);
-  places_[name] = {id, least};
-  return least;
+  places_[name] = {id, where};
+  strange_.erase(name);
+  return where;
 }
 
 template <Env E>
@@ -109,7 +117,10 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
     const MetadataTopic& topic, PartitionId number) {
   OTTLA_ASSIGN(const TopicConfig config, resolve_topic_config(topic_defaults_, topic.configs));
   const TopicPartition partition{topic.name, number};
-  OTTLA_ASSIGN(const std::size_t where, make_place(partition, topic.id));
+  // A batch that is not on the device yet must not lie in a directory that may lose its owner.
+  const Durability durability =
+      config.flush_messages == 1 ? Durability::durable : Durability::written;
+  OTTLA_ASSIGN(const std::size_t where, make_place(partition, topic.id, durability));
   Directory& directory = *directories_[where];
   const auto [path, opening, health] = directory.locked([&](BasicLogDirectory<Fs>& same) {
     return std::tuple(same.path_of(partition), same.take_opening(partition, world_.wall_now()),

@@ -48,14 +48,14 @@ MetadataFile<Fs>::MetadataFile(Fs& fs, World& world, std::string directory, type
 
 template <FileSystem Fs>
 absl::StatusOr<Ref<MetadataFile<Fs>>> MetadataFile<Fs>::open(Fs& fs, World& world,
-                                                             std::string directory, bool clean,
+                                                             std::string directory, Stop stop,
                                                              Ref<DirectoryHealth> health,
                                                              std::string& cut) {
   OTTLA_ASSIGN(auto file, fs.open(absl::StrCat(directory, "/", av(metadata_file_name)),
                                   OpenMode::create, IoReason::metadata));
   auto opened =
       make_ref<MetadataFile>(fs, world, std::move(directory), std::move(file), std::move(health));
-  OTTLA_TRY(opened->recover(clean, cut));
+  OTTLA_TRY(opened->recover(stop, cut));
   return opened;
 }
 
@@ -98,22 +98,71 @@ absl::Status MetadataFile<Fs>::scan(absl::FunctionRef<absl::Status(const Written
 }
 
 template <FileSystem Fs>
-absl::Status MetadataFile<Fs>::recover(bool clean, std::string& cut) {
+absl::Status MetadataFile<Fs>::recover(Stop stop, std::string& cut) {
   const absl::Status found = scan([](const WrittenRecord&) { return absl::OkStatus(); });
-  if (found.ok() || fault(found) != Fault::corrupt) {
+  OTTLA_TRY(found.ok() ? found : cut_torn(found, stop, cut));
+  return stop.clean || end_ == 0 ? settle(*file_) : write_anew(stop);
+}
+
+template <FileSystem Fs>
+absl::Status MetadataFile<Fs>::cut_torn(const absl::Status& found, Stop stop, std::string& cut) {
+  if (stop.clean || fault(found) != Fault::corrupt) {
     return found;
   }
   OTTLA_ASSIGN(const std::string content,
                read_small_file(fs_, path_, broker_impl::largest_metadata));
   const Bytes rest = as_bytes(content).subspan(static_cast<std::size_t>(end_));
   // A batch is synced before the next one is written: only the last can be torn.
-  if (clean || broker_impl::batch_follows(rest, next_)) {
+  if (broker_impl::batch_follows(rest, next_)) {
     return found;
   }
   cut = absl::StrCat(path_, ".cut");
   OTTLA_TRY(replace_small_file(fs_, cut, rest, Durability::written, IoReason::recover_cut));
-  OTTLA_TRY(file_->truncate(end_, IoReason::recover_cut));
-  return file_->sync(IoReason::recover_cut);
+  return file_->truncate(end_, IoReason::recover_cut);
+}
+
+/// After a failed sync the kernel may take pages for written that the device never got. It is not
+/// said for sure that one failed: who saw it may have died of it.
+template <FileSystem Fs>
+absl::Status MetadataFile<Fs>::write_anew(Stop stop) {
+  OTTLA_ASSIGN(const std::string content,
+               read_small_file(fs_, path_, broker_impl::largest_metadata));
+  const absl::Status replaced = replace(as_bytes(content));
+  if (!replaced.ok() && (fault(replaced) != Fault::no_space || stop.sync_failed)) {
+    return replaced;
+  }
+  return astray_ ? find_again() : settle(*file_);
+}
+
+/// From the renaming on the old file is nobody's: `astray_` says that it may have come to that.
+template <FileSystem Fs>
+absl::Status MetadataFile<Fs>::replace(Bytes content) {
+  const absl::Status replaced = guarded([&] {
+    return replace_small_file(fs_, path_, content, Durability::durable, IoReason::metadata);
+  });
+  astray_ = replaced.ok() || outcome(replaced) == Outcome::unknown;
+  return astray_ && fault(replaced) == Fault::io ? checked(replaced) : replaced;
+}
+
+/// What it holds, and its name, is on the device.
+template <FileSystem Fs>
+absl::Status MetadataFile<Fs>::settle(typename Fs::File& file) {
+  return checked(guarded([&]() -> absl::Status {
+    OTTLA_TRY(file.sync(IoReason::metadata));
+    return fs_.sync_directory(directory_, IoReason::metadata);
+  }));
+}
+
+/// A failed sync is final (W5).
+template <FileSystem Fs>
+absl::Status MetadataFile<Fs>::checked(const absl::Status& synced) {
+  if (synced.ok() || not_tried(synced)) {
+    return synced;
+  }
+  health_->fail();
+  failed_ = annotate(with_outcome(synced, Outcome::unknown),
+                     "the metadata log cannot be written any more");
+  return failed_;
 }
 
 template <FileSystem Fs>
@@ -142,68 +191,80 @@ absl::StatusOr<SharedBytes> MetadataFile<Fs>::batch_of(std::span<const MachineRe
 
 template <FileSystem Fs>
 absl::StatusOr<Offset> MetadataFile<Fs>::write(std::span<const MachineRecord> records) {
-  OTTLA_TRY(undo_again());
+  OTTLA_TRY(find_again());
   OTTLA_TRY(health_->check());
   OTTLA_ASSIGN(const SharedBytes batch, batch_of(records, next_));
   const Bytes piece = batch.bytes();
   absl::Status written =
       guarded([&] { return file_->write(end_, std::span(&piece, 1), IoReason::metadata); });
-  if (!written.ok()) {
-    undo();
+  if (!written.ok() && outcome(written) == Outcome::not_written) {
     return written;
   }
-  absl::Status synced = guarded([&]() -> absl::Status {
-    OTTLA_TRY(file_->sync(IoReason::metadata));
-    return entry_synced_ ? absl::OkStatus() : fs_.sync_directory(directory_, IoReason::metadata);
-  });
-  if (not_tried(synced)) {
-    undo();
-    return synced;
+  if (written.ok()) {
+    written = checked(guarded([&] { return file_->sync(IoReason::metadata); }));
+    OTTLA_TRY(failed_);
   }
-  if (!synced.ok()) {  // final (W5)
-    health_->fail();
-    failed_ = annotate(synced, "the metadata log cannot be written any more");
-    return failed_;
+  if (!written.ok()) {
+    return with_outcome(written, undo().ok() ? Outcome::not_written : Outcome::unknown);
   }
-  entry_synced_ = true;
   const Offset base = next_;
   end_ += static_cast<std::int64_t>(piece.size());
   next_ += static_cast<std::int64_t>(records.size());
   return base;
 }
 
-/// Nothing of the change stays in the file.
+/// Nothing of the change stays in the file, nor on the device: it may have got there before it was
+/// cut.
 template <FileSystem Fs>
-void MetadataFile<Fs>::undo() {
-  const absl::Status undone = guarded([&] { return file_->truncate(end_, IoReason::undo_append); });
-  torn_ = not_tried(undone);
-  if (!undone.ok() && !torn_) {
+absl::Status MetadataFile<Fs>::undo() {
+  absl::Status undone = guarded([&] { return file_->truncate(end_, IoReason::undo_append); });
+  if (!undone.ok() && !not_tried(undone)) {
     failed_ = annotate(undone, "the metadata log cannot be written any more");
   }
+  if (undone.ok()) {
+    undone = checked(guarded([&] { return file_->sync(IoReason::undo_append); }));
+  }
+  torn_ = not_tried(undone);
+  return undone;
 }
 
+/// What an earlier change has left to do is done. An error: nothing can be written.
 template <FileSystem Fs>
-absl::Status MetadataFile<Fs>::undo_again() {
-  if (torn_) {
-    undo();
+absl::Status MetadataFile<Fs>::ready() {
+  OTTLA_TRY(failed_);
+  return torn_ ? with_outcome(undo(), Outcome::not_written) : find_again();
+}
+
+/// A rewriting has put another file in its place, or may have.
+template <FileSystem Fs>
+absl::Status MetadataFile<Fs>::find_again() {
+  if (!failed_.ok() || !astray_) {
+    return failed_;
   }
-  return torn_ ? out_of_memory() : failed_;
+  OTTLA_ASSIGN(auto file, fs_.open(path_, OpenMode::read_write, IoReason::metadata));
+  OTTLA_TRY(settle(file));
+  OTTLA_TRY(scan([](const WrittenRecord&) { return absl::OkStatus(); }));
+  file_ = std::move(file);
+  astray_ = false;
+  return absl::OkStatus();
 }
 
 template <FileSystem Fs>
 void MetadataFile<Fs>::append(std::span<const MachineRecord> records, Done done) noexcept {
-  if (!work_.take(world_, never)) {  // whoever closes has it
-    done(error(Fault::no_memory,
-               "no memory to wait for the metadata log; free some, then try again"));
+  absl::StatusOr<Offset> written = error(Fault::closed, "the broker was closed; open it again");
+  if (!work_.take_now()) {  // whoever closes has it
+    done(std::move(written));
     return;
   }
-  absl::StatusOr<Offset> written = error(Fault::closed, "the broker was closed; open it again");
   if (!closed_) {
-    // The state before this change is what a snapshot holds, so the file is rewritten first.
-    guarded([&] {
-      return rewrite_when_large();
-    }).IgnoreError();  // the long file is as good, and the next change tries again
-    written = guarded([&] { return write(records); });
+    written = guarded([&]() -> absl::StatusOr<Offset> {
+      OTTLA_TRY(ready());
+      // The state before this change is what a snapshot holds, so the file is rewritten first.
+      guarded([&] {
+        return rewrite_when_large();
+      }).IgnoreError();  // the long file is as good, and the next change tries again
+      return write(records);
+    });
   }
   work_.give();
   done(std::move(written));
@@ -227,24 +288,8 @@ absl::Status MetadataFile<Fs>::rewrite_when_large() {
     content.insert(content.end(), batch.bytes().begin(), batch.bytes().end());
     next += static_cast<std::int64_t>(part.size());
   }
-  // From the renaming on the old file is nobody's: what cannot be written to the new one is
-  // refused.
-  const absl::Status replaced = guarded([&] {
-    return replace_small_file(fs_, path_, content, Durability::durable, IoReason::metadata);
-  });
-  auto file = guarded([&]() -> absl::StatusOr<typename Fs::File> {
-    OTTLA_TRY(replaced);
-    return fs_.open(path_, OpenMode::read_write, IoReason::metadata);
-  });
-  if (!file.ok()) {
-    if (replaced.ok() || outcome(replaced) == Outcome::unknown) {
-      failed_ = annotate(file.status(), "the metadata log cannot be written any more");
-    }
-    return std::move(file).status();
-  }
-  file_ = *std::move(file);
-  end_ = snapshot_size_ = static_cast<std::int64_t>(content.size());
-  next_ = next;
+  OTTLA_TRY(replace(content));
+  snapshot_size_ = static_cast<std::int64_t>(content.size());
   return absl::OkStatus();
 }
 
@@ -253,16 +298,16 @@ absl::Status MetadataFile<Fs>::close(SteadyTime deadline) {
   if (!work_.take(world_, deadline)) {
     return error(Fault::timed_out, "a change of topics is still being written", Outcome::unknown);
   }
-  absl::Status whole;
+  absl::Status closed;
   if (!std::exchange(closed_, true)) {
-    whole = guarded([&] {
-      absl::Status undone = undo_again();
-      undone.Update(file_->close());
-      return undone;
+    closed = guarded([&] {
+      absl::Status whole = torn_ ? undo() : failed_;
+      whole.Update(file_->close());
+      return whole;
     });
   }
   work_.give();
-  return whole;
+  return closed;
 }
 
 }  // namespace ottla::inline OTTLA_ABI
