@@ -48,7 +48,7 @@ struct LogCleaningOptions {
   Timestamp now = no_timestamp;                   ///< the wall clock
   std::uint64_t seed = 0;                         ///< random
   /// Without it the round finds out by itself, at the price of a walk over all headers, and takes
-  /// every producer for active.
+  /// every producer for active; a log with an open transaction is left alone then (`unsupported`).
   std::optional<CleaningProducers> producers = {};
 };
 
@@ -131,6 +131,7 @@ class BasicLogCleaning final : public Counted {
   Decompressor decompressor_;
   Compressor compressor_;
   CleaningProducers producers_;
+  std::map<ProducerId, Offset> open_;  // transactions: where each begins
   std::optional<OffsetMap> map_;
   CleanedTransactions transactions_;
   std::optional<RetentionRules> rules_;

@@ -82,7 +82,7 @@ class Manifest {
   std::string set_synced(Offset end);
   /// leader-epoch-checkpoint, of CRC-32C `current` (0 where it is missing), is about to get `next`.
   std::string set_epochs(std::uint32_t current, std::uint32_t next);
-  /// The segments whose bases are at or above `base` and below `end`; what is durable is kept.
+  /// Of segments whose bases are at or above `base` and below `end`; all below is on the device.
   std::string replace(Offset base, Offset end);
   std::string cut(Offset end);
   std::string add_gap(Offset end, Offset next);

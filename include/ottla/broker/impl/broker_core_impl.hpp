@@ -27,6 +27,9 @@ BasicBrokerCore<E>::BasicBrokerCore(E& env, std::unique_ptr<E> owned, BrokerConf
       buffers_(make_ref<ReadBuffers>()) {
   topic_defaults_.log = config_.log;
   topic_defaults_.max_message_bytes = config_.message_max_bytes;
+  topic_defaults_.min_cleanable_dirty_ratio = config_.cleaner.min_cleanable_ratio;
+  topic_defaults_.delete_retention = config_.cleaner.delete_retention;
+  topic_defaults_.min_compaction_lag = config_.cleaner.min_compaction_lag;
 }
 
 template <Env E>
@@ -74,6 +77,9 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
   core->schedule(core->chores_[0], core->config_.initial_task_delay);
   core->schedule(core->chores_[1], core->config_.initial_task_delay);
   core->schedule(core->chores_[2], core->config_.checkpoint_interval);
+  if (core->config_.cleaner.enable) {
+    core->schedule(core->chores_[3], core->config_.initial_task_delay);
+  }
   return core;
 }
 
@@ -380,7 +386,8 @@ absl::Status BasicBrokerCore<E>::close_all(SteadyTime deadline) {
 /// before.
 template <Env E>
 absl::Status BasicBrokerCore<E>::leave_directories(SteadyTime deadline) {
-  bool idle = topic_work_.take(world_, deadline);  // kept: no partition is opened any more
+  bool idle = topic_work_.take(world_, deadline);        // kept: no partition is opened any more
+  idle = cleaning_work_.take(world_, deadline) && idle;  // likewise: no step of compaction
   for_each_partition(
       [&](Partition& partition) { idle = partition.wait_until_idle(deadline) && idle; });
   if (metadata_file_) {

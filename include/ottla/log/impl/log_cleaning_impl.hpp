@@ -111,6 +111,10 @@ void BasicLogCleaning<Fs>::note_producer(const BatchHeader& header) {
   if (!header.is_control()) {
     last.last_data = header.last_offset();
   }
+  if (header.is_transactional()) {
+    header.is_control() ? open_.erase(header.producer_id)
+                        : std::size_t{open_.emplace(header.producer_id, header.base_offset).second};
+  }
 }
 
 /// A segment, or what a step reads of one.
@@ -146,6 +150,14 @@ absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::find_producers() {
   if (status.ok() || next >= view_.end()) {
     position_.reset();
     if (++at_ == segments.size()) {
+      for (const auto& [producer, begin] : open_) {
+        if (begin < look_.range.end) {
+          return error(Fault::unsupported,
+                       absl::StrCat("a transaction is open at offset ", begin.value(),
+                                    ", and there is no producer state yet to say up to where the "
+                                    "log may be compacted"));
+        }
+      }
       at_ = 0;
       phase_ = Phase::map;
     }

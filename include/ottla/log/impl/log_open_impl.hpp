@@ -92,6 +92,7 @@ class BasicLog<Fs>::Opener {
   std::vector<Offset> bases_;          // of the segments that make up the log
   std::vector<Ref<LogSegment>> list_;  // one for each, once recovery has passed
   LastStop stop_ = LastStop::clean;    // after what was found to be true of it
+  bool manifest_known_ = false;
   bool epochs_known_ = false;
   Offset durable_end_{0};
   Offset end_{0};
@@ -151,6 +152,7 @@ absl::Status BasicLog<Fs>::Opener::read_manifest() {
          manifest ? "it is another partition's" : "it cannot be read");
     return absl::OkStatus();
   }
+  manifest_known_ = true;
   log_.manifest_ = *std::move(manifest);
   durable_end_ = std::max(durable_end_, log_.manifest_.durable_end().value_or(Offset(0)));
   return absl::OkStatus();

@@ -170,7 +170,7 @@ OTTLA_INLINE std::string Manifest::cut(Offset end) {
 }
 
 OTTLA_INLINE std::string Manifest::replace(Offset base, Offset end) {
-  synced_ = durable_end();
+  synced_ = std::max(durable_end(), std::optional(end));
   segments_.erase(segments_.lower_bound(base), segments_.lower_bound(end));
   return log_impl::signed_line(absl::StrCat("replaced ", base.value(), " ", end.value()));
 }
