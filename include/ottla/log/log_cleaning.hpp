@@ -106,7 +106,8 @@ class BasicLogCleaning final : public Counted {
     std::optional<Offset> last;
   };
 
-  absl::StatusOr<const Segment*> source(const log_impl::Pin<Fs>& pin);
+  static absl::StatusOr<const Segment*> source(const BasicLogView<Fs>& view, LogSegment& entry,
+                                               const log_impl::Pin<Fs>& pin);
   absl::StatusOr<std::int64_t> find_producers();
   absl::Status read_aborted(const LogSegment& entry);
   void note_producer(const BatchHeader& header);

@@ -72,7 +72,9 @@ absl::Status BasicBrokerCore<E>::find_cleaning() {
         checkpoint = directory.offset(CheckpointKind::cleaned, partition->partition());
       });
       auto found = partition->find_cleaning(checkpoint);
-      all.Update(found.status());
+      if (!retriable(found.status()) && fault(found.status()) != Fault::closed) {
+        all.Update(found.status());
+      }
       if (found.ok() && *found &&
           (!candidate || (*found)->look.range.ratio() > candidate->look.range.ratio())) {
         filthiest = partition;

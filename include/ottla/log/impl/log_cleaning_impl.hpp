@@ -26,7 +26,7 @@ absl::StatusOr<CleaningLook> BasicLogCleaning<Fs>::look(const BasicLogView<Fs>& 
       continue;  // of the active one nothing else is asked
     }
     const log_impl::Pin<Fs> pin(*entry);
-    OTTLA_ASSIGN(const auto* segment, view.open(pin, *entry, entry->base()));
+    OTTLA_ASSIGN(const auto* segment, source(view, *entry, pin));
     facts.size = segment->size();
     facts.largest = segment->largest_timestamp();
     facts.offset_index_size = segment->offset_index_size();
@@ -74,10 +74,15 @@ absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::step() {
   }
 }
 
+/// What is deleted or cut back is no error of the log's.
 template <FileSystem Fs>
-auto BasicLogCleaning<Fs>::source(const log_impl::Pin<Fs>& pin) -> absl::StatusOr<const Segment*> {
-  LogSegment& entry = *view_.list_->segments[at_];
-  return view_.open(pin, entry, entry.base());
+auto BasicLogCleaning<Fs>::source(const BasicLogView<Fs>& view, LogSegment& entry,
+                                  const log_impl::Pin<Fs>& pin) -> absl::StatusOr<const Segment*> {
+  auto opened = view.open(pin, entry, entry.base());
+  return opened.ok() || entry.gone() == LogSegment::Gone::no
+             ? opened
+             : error(ErrorCode::offset_not_available,
+                     absl::StrCat(entry.path(), " went while the log was compacted"));
 }
 
 // ── producers ───────────────────────────────────────────────────────────────────────────────────
@@ -123,7 +128,7 @@ absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::find_producers() {
   const auto& segments = view_.list_->segments;
   LogSegment& entry = *segments[at_];
   const log_impl::Pin<Fs> pin(entry);
-  OTTLA_ASSIGN(const auto* segment, source(pin));
+  OTTLA_ASSIGN(const auto* segment, source(view_, entry, pin));
   if (!position_) {
     OTTLA_TRY(read_aborted(entry));
   }
@@ -193,7 +198,7 @@ absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::map_some() {
     return 0;
   }
   const log_impl::Pin<Fs> pin(*segments[at_]);
-  OTTLA_ASSIGN(const auto* segment, source(pin));
+  OTTLA_ASSIGN(const auto* segment, source(view_, *view_.list_->segments[at_], pin));
   if (!position_) {
     OTTLA_ASSIGN(const auto place, segment->find(from));
     position_ = place ? place->position : segment->size();
@@ -244,7 +249,7 @@ void BasicLogCleaning<Fs>::end_map() {
 template <FileSystem Fs>
 absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::copy_some() {
   const log_impl::Pin<Fs> pin(*view_.list_->segments[at_]);
-  OTTLA_ASSIGN(const auto* segment, source(pin));
+  OTTLA_ASSIGN(const auto* segment, source(view_, *view_.list_->segments[at_], pin));
   const std::int64_t position = position_.value_or(0);
   const std::int64_t written = counts_.written_bytes;
   std::int64_t read = 0;
