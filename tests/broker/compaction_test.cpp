@@ -160,6 +160,56 @@ TEST_CASE("compaction keeps to its share of the disk") {
   CHECK(read_all(broker).records < 60);
 }
 
+TEST_CASE("a broker that is closed while it compacts leaves nothing half done") {
+  MemoryEnv env;
+  {
+    MemoryBroker broker = open_compacted(
+        env, compacted, config_with({.io_max_bytes_per_second = 1000, .io_buffer_bytes = 2048}));
+    put_numbers(broker, 0, 300);
+    env.advance(130s);
+    CHECK(bytes_in(env, "data/orders-0", ".cleaned") + bytes_in(env, "data/orders-0", ".deleted") >
+          0);
+    REQUIRE(broker.close().ok());
+    CHECK(bytes_in(env, "data/orders-0", ".cleaned") == 0);
+  }
+  const MemoryBroker again = open(env, config_with());
+  CHECK(read_all(again).latest == last_of_300);
+  env.advance(60s);
+  CHECK(read_all(again).latest == last_of_300);
+  CHECK(read_all(again).records < 60);
+}
+
+TEST_CASE("a damaged segment is told of once, and not compacted") {
+  MemoryEnv env;
+  std::vector<std::string> told;
+  {
+    const MemoryBroker broker = open_compacted(env);
+    put_numbers(broker, 0, 100);
+  }
+  const std::string path = "data/orders-0/00000000000000000000.log";
+  auto file = must(env.file_system().open(path, OpenMode::read_write, IoReason::other));
+  const std::byte bad[] = {std::byte{0x5a}};
+  const Bytes piece(bad);
+  must(file.write(100, {&piece, 1}, IoReason::other));
+  const std::int64_t before = bytes_in(env, "data/orders-0", ".log");
+  const MemoryBroker broker =
+      open(env, config_with({}, [&](const BrokerEvent& event) { told.push_back(event.code); }));
+  env.advance(300s);
+  CHECK(std::count(told.begin(), told.end(), "compaction_failed") == 1);
+  CHECK(bytes_in(env, "data/orders-0", ".log") == before);
+  CHECK(bytes_in(env, "data/orders-0", ".cleaned") == 0);
+}
+
+TEST_CASE("limits of the cleaner that make no sense are refused") {
+  MemoryEnv env;
+  for (const CleanerConfig& wrong :
+       {CleanerConfig{.io_max_bytes_per_second = 0}, CleanerConfig{.load_factor = 1.5},
+        CleanerConfig{.load_factor = -1}}) {
+    const auto broker = MemoryBroker::open(env, {.log_dirs = "data", .cleaner = wrong});
+    CHECK(error_code(broker.status()) == ErrorCode::invalid_config);
+  }
+}
+
 TEST_CASE("a topic that is deleted while it is compacted leaves nothing") {
   MemoryEnv env;
   std::vector<std::string> told;

@@ -155,7 +155,9 @@ class BasicBrokerCore final : public Counted {
   std::chrono::nanoseconds remove_files();
   std::chrono::nanoseconds clean();
   std::chrono::nanoseconds clean_some();
-  absl::Status find_cleaning();
+  void find_cleaning();
+  void note_uncleanable(const Partition& partition, const absl::Status& why);
+  void give_up_cleaning(SteadyTime deadline);
   void end_cleaning(const absl::Status& ended);
   static std::string cleaning_name(const Partition& partition) {
     return absl::StrCat(partition.topic_id().to_string(), " ",

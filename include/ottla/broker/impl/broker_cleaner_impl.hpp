@@ -23,7 +23,7 @@ std::chrono::nanoseconds BasicBrokerCore<E>::clean() {
   std::chrono::nanoseconds delay = config_.cleaner.backoff;
   const absl::Status done = guarded([&] { delay = clean_some(); });
   if (!done.ok() && cleaning_) {
-    end_cleaning(done);
+    guarded([&] { end_cleaning(done); }).IgnoreError();
   }
   cleaning_work_.give();
   return delay;
@@ -33,10 +33,7 @@ std::chrono::nanoseconds BasicBrokerCore<E>::clean() {
 template <Env E>
 std::chrono::nanoseconds BasicBrokerCore<E>::clean_some() {
   if (!cleaning_) {
-    const absl::Status found = find_cleaning();
-    if (!found.ok()) {
-      events_->tell(EventLevel::error, "compaction_failed", "", sv(found.message()));
-    }
+    find_cleaning();
     if (!cleaning_) {
       return config_.cleaner.backoff;
     }
@@ -55,11 +52,9 @@ std::chrono::nanoseconds BasicBrokerCore<E>::clean_some() {
       std::chrono::duration<double>(std::min(seconds, 3600.0)));
 }
 
-/// The first error; the other logs were looked at.
 template <Env E>
-absl::Status BasicBrokerCore<E>::find_cleaning() {
+void BasicBrokerCore<E>::find_cleaning() {
   using Candidate = typename Partition::CleaningCandidate;
-  absl::Status all;
   Ref<Partition> filthiest;
   std::optional<Candidate> candidate;
   for (const Ref<Topic>& topic : topics_.all()) {
@@ -72,8 +67,8 @@ absl::Status BasicBrokerCore<E>::find_cleaning() {
         checkpoint = directory.offset(CheckpointKind::cleaned, partition->partition());
       });
       auto found = partition->find_cleaning(checkpoint);
-      if (!retriable(found.status()) && fault(found.status()) != Fault::closed) {
-        all.Update(found.status());
+      if (!found.ok()) {
+        note_uncleanable(*partition, found.status());
       }
       if (found.ok() && *found &&
           (!candidate || (*found)->look.range.ratio() > candidate->look.range.ratio())) {
@@ -91,7 +86,32 @@ absl::Status BasicBrokerCore<E>::find_cleaning() {
     auto round = filthiest->begin_cleaning(*std::move(candidate), std::move(options));
     cleaning_.emplace(CleaningJob{std::move(filthiest), std::move(round)});
   }
-  return all;
+}
+
+/// What has failed would fail again and again, unless it was for want of something.
+template <Env E>
+void BasicBrokerCore<E>::note_uncleanable(const Partition& partition, const absl::Status& why) {
+  const bool changed = error_code(why) == ErrorCode::offset_not_available;
+  if (changed || fault(why) == Fault::closed || partition.is_closed()) {
+    return;  // the log has changed: it is looked at again
+  }
+  if (!retriable(why)) {
+    uncleanable_.insert(cleaning_name(partition));
+  }
+  events_->tell(EventLevel::error, "compaction_failed", partition.partition().to_string(),
+                absl::StrCat(why.message(), "; it is left as it is"));
+}
+
+/// Nothing of a round that was begun is left.
+template <Env E>
+void BasicBrokerCore<E>::give_up_cleaning(SteadyTime deadline) {
+  if (cleaning_work_.take(world_, deadline)) {
+    if (cleaning_) {
+      cleaning_->partition->give_up_cleaning();
+      cleaning_.reset();
+    }
+    cleaning_work_.give();
+  }
 }
 
 /// How far the log is compacted is noted after it is: a checkpoint that leads would make a
@@ -109,18 +129,8 @@ void BasicBrokerCore<E>::end_cleaning(const absl::Status& ended) {
     }
     return;
   }
-  const bool is_over = fault(ended) == Fault::closed || job.partition->is_closed();
-  if (is_over || error_code(ended) == ErrorCode::offset_not_available) {
-    job.partition->give_up_cleaning();
-    return;  // the log has changed: it is looked at again
-  }
   job.partition->give_up_cleaning();
-  // What is damaged, or too much for the memory that it may take, would fail again and again.
-  if (fault(ended) == Fault::corrupt || fault(ended) == Fault::unsupported) {
-    uncleanable_.insert(cleaning_name(*job.partition));
-  }
-  events_->tell(EventLevel::error, "compaction_failed", partition.to_string(),
-                absl::StrCat(ended.message(), "; it is left as it is"));
+  note_uncleanable(*job.partition, ended);
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -47,6 +47,13 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
                  "hot_tail_bytes, hot_tail_partition_bytes, staged_bytes, write_out_delay and "
                  "close_timeout are 0 at least");
   }
+  const CleanerConfig& cleaner = config.cleaner;
+  if (!(cleaner.load_factor > 0 && cleaner.load_factor <= 1 &&
+        cleaner.io_max_bytes_per_second > 0)) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 "log.cleaner.io.buffer.load.factor is above 0 and 1 at most, "
+                 "log.cleaner.io.max.bytes.per.second above 0");
+  }
   const std::vector<std::string>& paths = config.log_dirs.paths();
   for (const std::string& path : paths) {
     if (std::count(paths.begin(), paths.end(), path) > 1) {
@@ -355,6 +362,7 @@ absl::Status BasicBrokerCore<E>::close_all(SteadyTime deadline) {
       return chore.timer;
     }());
   }
+  give_up_cleaning(deadline);
   for (const auto& [number, keeper] : groups) {
     keeper->close();
   }

@@ -17,7 +17,8 @@ OTTLA_INLINE absl::StatusOr<OffsetMap> OffsetMap::make(std::size_t slots, std::u
                                                        double load_factor) {
   // One slot stays empty, so that every search ends.
   slots = std::max<std::size_t>(slots, 2);
-  const auto wanted = static_cast<std::size_t>(static_cast<double>(slots) * load_factor);
+  const double share = load_factor > 0 ? std::min(load_factor, 1.0) : 0;
+  const auto wanted = static_cast<std::size_t>(static_cast<double>(slots) * share);
   const std::size_t bytes = slots * slot_size;
   Buffer memory = Buffer::allocate(bytes + secret_size);
   if (!memory) {
