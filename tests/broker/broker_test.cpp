@@ -43,10 +43,6 @@ TEST_CASE("what cannot be a topic is refused with Kafka's code and a remedy") {
       broker.create_topic({.name = "c", .configs = {{"retention.sm", "1"}}});
   CHECK(error_code(config) == ErrorCode::invalid_config);
   CHECK(std::string(sv(config.message())).find("retention.ms") != std::string::npos);
-  const absl::Status compact =
-      broker.create_topic({.name = "c", .configs = {{"cleanup.policy", "compact"}}});
-  CHECK(error_code(compact) == ErrorCode::invalid_config);
-  CHECK(std::string(sv(compact.message())).find("use delete") != std::string::npos);
   CHECK(error_code(broker.add_partitions("a.b", 1)) == ErrorCode::invalid_partitions);
   CHECK(error_code(broker.delete_topic("nothing")) == ErrorCode::unknown_topic_or_partition);
 }

@@ -42,8 +42,8 @@ class Buffer {
   /// Takes over the only count of `block`.
   explicit Buffer(BufferBlock* block) : block_(block) {}
   Buffer(Buffer&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
-  Buffer& operator=(Buffer other) noexcept {
-    std::swap(block_, other.block_);
+  Buffer& operator=(Buffer&& other) noexcept {
+    const Buffer old(std::exchange(block_, std::exchange(other.block_, nullptr)));
     return *this;
   }
   ~Buffer() {
@@ -85,9 +85,11 @@ class SharedBytes {
   }
   SharedBytes(SharedBytes&& other) noexcept
       : block_(std::exchange(other.block_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
-  SharedBytes& operator=(SharedBytes other) noexcept {
-    std::swap(block_, other.block_);
-    std::swap(bytes_, other.bytes_);
+  SharedBytes& operator=(const SharedBytes& other) noexcept { return *this = SharedBytes(other); }
+  SharedBytes& operator=(SharedBytes&& other) noexcept {
+    const Bytes bytes = std::exchange(other.bytes_, {});
+    const SharedBytes old(std::exchange(block_, std::exchange(other.block_, nullptr)), bytes_);
+    bytes_ = bytes;
     return *this;
   }
   ~SharedBytes() {

@@ -5,6 +5,7 @@
 // one process makes another one right.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -13,6 +14,7 @@
 
 #include <ottla/base/config_table.hpp>
 #include <ottla/base/units.hpp>
+#include <ottla/broker/cleaner_config.hpp>
 #include <ottla/broker/events.hpp>
 #include <ottla/broker/log_dirs.hpp>
 #include <ottla/log/log_config.hpp>
@@ -50,13 +52,47 @@ struct BrokerConfig {
   std::chrono::milliseconds group_max_session_timeout{1'800'000};
   std::int32_t group_max_size = 1'000;
   OffsetsConfig offsets = {};  ///< what groups commit
+  CleanerConfig cleaner = {};  ///< compaction of topics
   EventSink on_event = {};
   /// How long the destructor may take. With `threads` 0 it makes the calls of the disk itself.
   std::chrono::milliseconds close_timeout{30'000};
 };
 
-template <>
-inline constexpr auto config_table<BrokerConfig> = std::array{
+namespace broker_impl {
+
+inline constexpr auto cleaner_keys = std::array{
+    config_key<&BrokerConfig::cleaner, &CleanerConfig::enable>(
+        "log.cleaner.enable", {}, "Topics with cleanup.policy=compact are compacted."),
+    config_key<&BrokerConfig::cleaner, &CleanerConfig::io_max_bytes_per_second>(
+        "log.cleaner.io.max.bytes.per.second", {}, "Read and written by compaction."),
+    config_key<&BrokerConfig::cleaner, &CleanerConfig::dedupe_buffer_bytes>(
+        "log.cleaner.dedupe.buffer.size", at_least(1024), "Bytes for the keys of one round."),
+    config_key<&BrokerConfig::cleaner, &CleanerConfig::load_factor>(
+        "log.cleaner.io.buffer.load.factor", {}, "How much of them is used."),
+    config_key<&BrokerConfig::cleaner, &CleanerConfig::io_buffer_bytes>(
+        "log.cleaner.io.buffer.size", at_least(1024), "Bytes read in one step."),
+    config_key<&BrokerConfig::cleaner, &CleanerConfig::backoff>(
+        "log.cleaner.backoff.ms", at_least(0), "Wait when nothing is to be compacted."),
+    config_key<&BrokerConfig::cleaner, &CleanerConfig::min_cleanable_ratio>(
+        "log.cleaner.min.cleanable.ratio", {}, "Share of new data at which compaction begins."),
+    config_key<&BrokerConfig::cleaner, &CleanerConfig::delete_retention>(
+        "log.cleaner.delete.retention.ms", at_least(0), "How long a tombstone stays readable."),
+    config_key<&BrokerConfig::cleaner, &CleanerConfig::min_compaction_lag>(
+        "log.cleaner.min.compaction.lag.ms", at_least(0),
+        "Age before which a record is never compacted."),
+    config_key<&BrokerConfig::log, &LogConfig::max_compaction_lag>(
+        "log.cleaner.max.compaction.lag.ms", at_least(1),
+        "Age at which a record may be compacted at the latest.")};
+
+template <std::size_t N, std::size_t M>
+constexpr auto joined(const std::array<ConfigKey<BrokerConfig>, N>& first,
+                      const std::array<ConfigKey<BrokerConfig>, M>& second) {
+  std::array<ConfigKey<BrokerConfig>, N + M> all{};
+  std::copy(second.begin(), second.end(), std::copy(first.begin(), first.end(), all.begin()));
+  return all;
+}
+
+inline constexpr auto main_keys = std::array{
     config_key<&BrokerConfig::partitions>("num.partitions", at_least(1),
                                           "Partitions of topics created without a number."),
     config_key<&BrokerConfig::message_max_bytes>("message.max.bytes", at_least(0),
@@ -107,5 +143,11 @@ inline constexpr auto config_table<BrokerConfig> = std::array{
         "group.max.session.timeout.ms", at_least(1), "The longest session timeout."),
     config_key<&BrokerConfig::group_max_size>("group.max.size", at_least(1),
                                               "Members of a group.")};
+
+}  // namespace broker_impl
+
+template <>
+inline constexpr auto config_table<BrokerConfig> = broker_impl::joined(broker_impl::main_keys,
+                                                                       broker_impl::cleaner_keys);
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -101,6 +102,12 @@ class BasicBrokerCore final : public Counted {
     bool lost = false;         // there was no memory for the timer
   };
 
+  /// A round of compaction.
+  struct CleaningJob {
+    Ref<Partition> partition;
+    Ref<typename Partition::Cleaning> round;
+  };
+
   /// Where a partition lies. By its topic's id: another topic of the name lies elsewhere.
   struct Place {
     TopicId id;
@@ -153,6 +160,16 @@ class BasicBrokerCore final : public Counted {
   std::chrono::nanoseconds retention();
   std::chrono::nanoseconds checkpoints();
   std::chrono::nanoseconds remove_files();
+  std::chrono::nanoseconds clean();
+  std::chrono::nanoseconds clean_some();
+  void find_cleaning();
+  void note_uncleanable(const Partition& partition, const absl::Status& why);
+  void give_up_cleaning(SteadyTime deadline);
+  void end_cleaning(const absl::Status& ended);
+  static std::string cleaning_name(const Partition& partition) {
+    return absl::StrCat(partition.topic_id().to_string(), " ",
+                        partition.partition().partition.value());
+  }
   void note_offsets(const Partition& partition);
   absl::Status close_partitions(SteadyTime deadline);
   absl::Status close_partition(Partition& partition, SteadyTime deadline);
@@ -177,8 +194,11 @@ class BasicBrokerCore final : public Counted {
   Ref<MetadataKeeper> metadata_;
   Registry topics_;
   std::atomic<bool> closed_{false};
-  Baton topic_work_;  // opening and dropping topics, one at a time
-  Baton group_work_;  // loading coordinators, likewise
+  Baton topic_work_;                     // opening and dropping topics, one at a time
+  Baton group_work_;                     // loading coordinators, likewise
+  Baton cleaning_work_;                  // compaction, a step at a time
+  std::optional<CleaningJob> cleaning_;  // by who has it
+  std::set<std::string> uncleanable_;    // likewise: by topic's id and number
   Baton closing_;
   std::optional<absl::Status> close_status_;  // of the first to close; by who has closing_
 
@@ -187,15 +207,17 @@ class BasicBrokerCore final : public Counted {
   /// Directories of that name do not say whose they are.
   std::map<std::string, Strange> strange_ OTTLA_GUARDED_BY(mutex_);
   std::map<std::int32_t, Ref<GroupKeeper>> groups_ OTTLA_GUARDED_BY(mutex_);
-  std::array<Chore, 3> chores_{{{&BasicBrokerCore::retention},
+  std::array<Chore, 4> chores_{{{&BasicBrokerCore::retention},
                                 {&BasicBrokerCore::remove_files},
-                                {&BasicBrokerCore::checkpoints}}};
+                                {&BasicBrokerCore::checkpoints},
+                                {&BasicBrokerCore::clean}}};
   std::atomic<bool> chores_lost_{false};
 };
 
 }  // namespace ottla::inline OTTLA_ABI
 
 #include <ottla/broker/impl/broker_adopt_impl.hpp>
+#include <ottla/broker/impl/broker_cleaner_impl.hpp>
 #include <ottla/broker/impl/broker_core_impl.hpp>
 #include <ottla/broker/impl/broker_groups_impl.hpp>
 #include <ottla/broker/impl/broker_topics_impl.hpp>

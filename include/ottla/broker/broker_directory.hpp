@@ -66,7 +66,7 @@ class BrokerDirectory final : public Counted {
       return directory.write_checkpoint(kind, offsets, Durability::written);
     });
   }
-  /// All three.
+  /// All of them.
   absl::Status checkpoint(SteadyTime deadline) {
     absl::Status all;
     for (const CheckpointKind kind : checkpoint_kinds) {

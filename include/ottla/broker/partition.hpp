@@ -30,6 +30,7 @@
 #include <ottla/env/world.hpp>
 #include <ottla/log/hot_tail.hpp>
 #include <ottla/log/log.hpp>
+#include <ottla/log/log_cleaning.hpp>
 #include <ottla/log/staged_batches.hpp>
 #include <ottla/protocol/fetch.hpp>
 #include <ottla/protocol/list_offsets.hpp>
@@ -97,6 +98,20 @@ class BasicPartition final : public Counted {
   /// The log begins at `before` from now on, or at the high watermark where that is -1; where it
   /// begins. POLICY_VIOLATION where the topic deletes nothing, OFFSET_OUT_OF_RANGE.
   absl::StatusOr<Offset> delete_records(Offset before, Checkpoint checkpoint, SteadyTime deadline);
+  using Cleaning = BasicLogCleaning<Fs>;
+  struct CleaningCandidate {
+    BasicLogView<Fs> view;
+    CleaningLook look;
+  };
+  /// What there is to compact, where that is due; makes it durable first. `checkpoint`: how far it
+  /// was compacted before.
+  absl::StatusOr<std::optional<CleaningCandidate>> find_cleaning(std::optional<Offset> checkpoint);
+  Ref<Cleaning> begin_cleaning(CleaningCandidate candidate, LogCleaningOptions options);
+  /// One step of it, by one thread at a time; bytes read and written, none where others are at the
+  /// files: then later. What it replaced is removed after file.delete.delay.ms.
+  absl::StatusOr<std::int64_t> clean_some(Cleaning& round);
+  /// Takes away what a round that failed has left.
+  void give_up_cleaning();
   /// Syncs what is written; `sealed` also moves the recovery point over closed segments.
   absl::Status flush(FlushScope scope, SteadyTime deadline);
 
@@ -240,6 +255,7 @@ using Partition = BasicPartition<AnyFileSystem>;
 
 }  // namespace ottla::inline OTTLA_ABI
 
+#include <ottla/broker/impl/partition_clean_impl.hpp>
 #include <ottla/broker/impl/partition_read_impl.hpp>
 #include <ottla/broker/impl/partition_sync_impl.hpp>
 #include <ottla/broker/impl/partition_upkeep_impl.hpp>

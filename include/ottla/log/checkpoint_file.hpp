@@ -3,7 +3,8 @@
 // Kafka's checkpoint files, text to the byte (spec storage.md section 22): line 1 the version, `0`;
 // line 2 the number of entries; then an entry a line, its fields separated by one space.
 //   leader-epoch-checkpoint                                 epoch startOffset, both ascending
-//   recovery-point-, log-start-, replication-offset-checkpoint   topic partition offset, any order
+//   recovery-point-, log-start-, replication-, cleaner-offset-checkpoint
+//                                                           topic partition offset, any order
 // An empty file has no entries. Parsing is strict: whatever the writer would not write is `corrupt`
 // with the line, but fields may be separated by any blanks, as Kafka reads them.
 #pragma once

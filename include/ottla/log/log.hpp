@@ -117,11 +117,22 @@ class BasicLog {
   /// Deletes everything; the log begins and ends at `offset`, without leader epochs.
   absl::Status truncate_fully_and_start_at(Offset offset, Timestamp wall_now, SteadyTime now);
 
+  /// Puts a compacted segment, whose files are complete and on the device, into the place of
+  /// `replaced`, which it was made of (W10). Those who read the old ones go on until their files
+  /// are removed. OFFSET_NOT_AVAILABLE, and all as before, where the log has changed there
+  /// meanwhile.
+  absl::Status replace_segments(const SealedSegment& cleaned, bool has_transactions,
+                                std::span<const Ref<log_impl::LogSegment<Fs>>> replaced,
+                                Timestamp modified, SteadyTime now);
+  /// Removes the files of compacted segments that did not take their place.
+  absl::Status remove_cleaned();
+
   /// Makes the indexes anew of segments that are known to have damaged ones. How many.
   absl::StatusOr<int> repair_indexes();
   /// From the next roll on.
   void set_config(const LogConfig& config) { config_ = config; }
   const LogConfig& config() const { return config_; }
+  const Ref<DirectoryHealth>& health() const { return health_; }
 
   /// Writes what is in memory only and syncs everything. Nothing may be called afterwards but from
   /// views. Answers what the clean-stop marker says of this log.
@@ -142,6 +153,7 @@ class BasicLog {
   struct Deleted {
     Ref<LogSegment> segment;
     SteadyTime due;
+    typename LogSegment::Gone why;
   };
 
   /// What the lock guards.
@@ -157,6 +169,7 @@ class BasicLog {
     std::uint64_t epoch_changes = 0;
     std::uint64_t epoch_changes_synced = 0;
     std::uint64_t cuts = 0;
+    std::uint64_t replacements = 0;  // of segments by compacted ones
     bool entry_synced = false;
   };
 
@@ -179,8 +192,13 @@ class BasicLog {
   absl::Status write_manifest(const std::string& lines, Durability durability);
   absl::Status write_notes(Timestamp now);
   absl::Status delete_files(const Ref<LogSegment>& segment, SteadyTime now);
+  void forget_deleted(Offset base);
   absl::Status delete_above(std::size_t kept, SteadyTime now);
   absl::Status cut_back(Offset end, std::size_t index, Segment& segment, SteadyTime now);
+  absl::StatusOr<std::size_t> find_replaced(
+      std::span<const Ref<log_impl::LogSegment<Fs>>> replaced) const;
+  absl::Status swap_files(Offset base, std::span<const std::string_view> suffixes,
+                          std::span<const Ref<log_impl::LogSegment<Fs>>> replaced);
   absl::Status sync_directory(IoReason why);
   absl::StatusOr<CleanEnd> clean_end() const;
 
@@ -209,6 +227,7 @@ class BasicLog {
   std::uint64_t changes_ = 0;
   std::uint64_t epoch_changes_ = 0;
   std::uint64_t cuts_ = 0;
+  std::uint64_t replacements_ = 0;
   std::uint64_t random_;
   std::chrono::milliseconds jitter_{0};  // of the active segment
   Timestamp opened_ = no_timestamp;
@@ -222,6 +241,7 @@ using Log = BasicLog<AnyFileSystem>;
 #include <ottla/log/impl/log_delete_impl.hpp>
 #include <ottla/log/impl/log_flush_impl.hpp>
 #include <ottla/log/impl/log_open_impl.hpp>
+#include <ottla/log/impl/log_replace_impl.hpp>
 #ifdef OTTLA_COMPILED
 namespace ottla::inline OTTLA_ABI {
 extern template class BasicLogView<AnyFileSystem>;

@@ -44,12 +44,13 @@ struct DirectoryReport {
   std::vector<std::string> findings;  ///< files that were malformed, directories that are not known
 };
 
-enum class CheckpointKind : std::uint8_t { recovery_point, log_start, high_watermark };
-inline constexpr std::array<std::string_view, 3> checkpoint_files = {
+enum class CheckpointKind : std::uint8_t { recovery_point, log_start, high_watermark, cleaned };
+inline constexpr std::array<std::string_view, 4> checkpoint_files = {
     "recovery-point-offset-checkpoint", "log-start-offset-checkpoint",
-    "replication-offset-checkpoint"};
+    "replication-offset-checkpoint", "cleaner-offset-checkpoint"};
 inline constexpr std::array<CheckpointKind, checkpoint_files.size()> checkpoint_kinds = {
-    CheckpointKind::recovery_point, CheckpointKind::log_start, CheckpointKind::high_watermark};
+    CheckpointKind::recovery_point, CheckpointKind::log_start, CheckpointKind::high_watermark,
+    CheckpointKind::cleaned};
 
 template <FileSystem Fs>
 class BasicLogDirectory {
@@ -137,7 +138,8 @@ class BasicLogDirectory {
   MetaProperties properties_;
   RunRecord run_;
   LastStop last_stop_ = LastStop::clean;
-  bool ours_ = false;  // the clean stop was
+  bool ours_ = false;     // the clean stop was
+  bool foreign_ = false;  // others were here last
   std::vector<TopicPartition> partitions_;
 
   // The lock's.

@@ -99,6 +99,7 @@ class BasicLogFlush {
   std::uint64_t changes_ = 0;  // of the directory, that were known
   std::uint64_t epoch_changes_ = 0;
   std::uint64_t cuts_ = 0;  // of the log
+  std::uint64_t replacements_ = 0;
 };
 
 using LogFlush = BasicLogFlush<AnyFileSystem>;

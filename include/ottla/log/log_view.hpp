@@ -80,6 +80,8 @@ class BasicLogView {
  private:
   template <FileSystem>
   friend class BasicLog;
+  template <FileSystem>
+  friend class BasicLogCleaning;
   using LogSegment = log_impl::LogSegment<Fs>;
   using Segment = typename LogSegment::Segment;
   using SegmentList = log_impl::SegmentList<Fs>;

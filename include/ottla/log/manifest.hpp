@@ -14,10 +14,12 @@
 //   <base>
 //                                      without that anything was lost; written before the next one
 //   epochs <crc>                       written before leader-epoch-checkpoint gets that CRC-32C
-//   cut <offset>                       written, and synced, before the log is cut back to there
 //   era <id>                           the log was recovered in this era (run_record.hpp), or found
 //                                      whole; written with the first append of the era
-// Lines are lost with the machine, never wrong: nothing is synced for them, but `cut`.
+//   replaced <base> <offset>           the segments from that base to that offset are about to be
+//                                      compacted, or were: written, and synced, before
+//   cut <offset>                       written, and synced, before the log is cut back to there
+// Lines are lost with the machine, never wrong: nothing is synced for them, but for the last two.
 #pragma once
 
 #include <array>
@@ -80,6 +82,8 @@ class Manifest {
   std::string set_synced(Offset end);
   /// leader-epoch-checkpoint, of CRC-32C `current` (0 where it is missing), is about to get `next`.
   std::string set_epochs(std::uint32_t current, std::uint32_t next);
+  /// Of segments whose bases are at or above `base` and below `end`; all below is on the device.
+  std::string replace(Offset base, Offset end);
   std::string cut(Offset end);
   std::string add_gap(Offset end, Offset next);
   std::string set_era(const Uuid& era);

@@ -104,6 +104,13 @@ class BasicSegment {
     const Timestamp largest = end().largest.timestamp;
     return largest == no_timestamp ? times_.modified : largest;
   }
+  /// Bytes of the entries of each index.
+  std::int64_t offset_index_size() const {
+    return static_cast<std::int64_t>(offset_index_.entries()) * 8;
+  }
+  std::int64_t time_index_size() const {
+    return static_cast<std::int64_t>(time_index_.entries()) * 12;
+  }
   /// An index was found damaged or missing: reads scan more of the log until `recover` has made
   /// both anew.
   bool indexes_damaged() const { return indexes_damaged_.load(std::memory_order_relaxed); }
@@ -117,7 +124,8 @@ class BasicSegment {
   /// file was cut off again; where that failed too, outcome() is `unknown`, and the next call cuts
   /// first or fails. Index entries are placed per batch; failing to write those is no error of this
   /// call (`index_status`).
-  absl::Status write_out(std::span<const Bytes> pieces, std::span<const BatchFacts> batches);
+  absl::Status write_out(std::span<const Bytes> pieces, std::span<const BatchFacts> batches,
+                         IoReason why = IoReason::append);
   /// Cuts off what a failed write left; `write_out` and `become_inactive` begin with it. An error
   /// where that fails, or where it is not known yet where the segment ends.
   absl::Status ready_to_write();
@@ -133,7 +141,7 @@ class BasicSegment {
   const absl::Status& index_status() const { return index_status_; }
   /// The last act of a segment that rolls, or of a clean stop: the final entry of the time index,
   /// and every index entry written. The files end where their data ends.
-  absl::Status become_inactive();
+  absl::Status become_inactive(IoReason why = IoReason::seal);
   /// The data is on the device when this answers ok. A failure is final: do not try again and
   /// believe it. Also beside the writer, where FileT allows it.
   absl::Status sync(IoReason why = IoReason::flush) { return log_.sync(why); }
@@ -202,9 +210,9 @@ class BasicSegment {
   absl::Status damaged(const Scan& scan) const;
   absl::Status find_end(bool with_timestamps);
   absl::Status undo(const absl::Status& problem);
-  void add_index_entries(std::span<const BatchFacts> batches, SegmentEnd at);
-  absl::Status add_index_entry(Offset offset, std::int64_t position,
-                               const TimestampOffset& largest);
+  void add_index_entries(std::span<const BatchFacts> batches, SegmentEnd at, IoReason why);
+  absl::Status add_index_entry(Offset offset, std::int64_t position, const TimestampOffset& largest,
+                               IoReason why);
   absl::Status flush_indexes(IoReason why);
   bool plausible(const BatchHeader& header, Offset before) const;
   void damage_index() const { indexes_damaged_.store(true, std::memory_order_relaxed); }

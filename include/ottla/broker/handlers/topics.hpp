@@ -41,12 +41,6 @@ std::vector<CreateTopicsResponse::Topic> refuse_some(Core& core, CreateTopicsReq
     } else if (const auto config = resolve_topic_config(core.topic_defaults(), configs);
                !config.ok()) {
       resolved = config.status();
-    } else if (config->cleanup == CleanupPolicy::compact ||
-               config->cleanup == CleanupPolicy::compact_and_remove) {
-      resolved =
-          error(ErrorCode::invalid_config,
-                "cleanup.policy: there is no compaction yet; use delete, with retention.ms=-1 "
-                "to keep every record");
     }
     if (!resolved.ok()) {
       refused.push_back({.name = topic.name,

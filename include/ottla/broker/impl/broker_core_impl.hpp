@@ -27,6 +27,9 @@ BasicBrokerCore<E>::BasicBrokerCore(E& env, std::unique_ptr<E> owned, BrokerConf
       buffers_(make_ref<ReadBuffers>()) {
   topic_defaults_.log = config_.log;
   topic_defaults_.max_message_bytes = config_.message_max_bytes;
+  topic_defaults_.min_cleanable_dirty_ratio = config_.cleaner.min_cleanable_ratio;
+  topic_defaults_.delete_retention = config_.cleaner.delete_retention;
+  topic_defaults_.min_compaction_lag = config_.cleaner.min_compaction_lag;
 }
 
 template <Env E>
@@ -47,6 +50,13 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
   if (config.group_min_session_timeout > config.group_max_session_timeout) {
     return error(ErrorCode::invalid_config, Fault::invalid_argument,
                  "group.min.session.timeout.ms is above group.max.session.timeout.ms; lower it");
+  }
+  const CleanerConfig& cleaner = config.cleaner;
+  if (!(cleaner.load_factor > 0 && cleaner.load_factor <= 1 &&
+        cleaner.io_max_bytes_per_second > 0)) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 "log.cleaner.io.buffer.load.factor is above 0 and 1 at most, "
+                 "log.cleaner.io.max.bytes.per.second above 0");
   }
   const std::vector<std::string>& paths = config.log_dirs.paths();
   for (const std::string& path : paths) {
@@ -79,6 +89,9 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
   core->schedule(core->chores_[0], core->config_.initial_task_delay);
   core->schedule(core->chores_[1], core->config_.initial_task_delay);
   core->schedule(core->chores_[2], core->config_.checkpoint_interval);
+  if (core->config_.cleaner.enable) {
+    core->schedule(core->chores_[3], core->config_.initial_task_delay);
+  }
   return core;
 }
 
@@ -362,6 +375,7 @@ absl::Status BasicBrokerCore<E>::close_all(SteadyTime deadline) {
       return chore.timer;
     }());
   }
+  give_up_cleaning(deadline);
   for (const auto& [number, keeper] : groups) {
     keeper->close();
   }
@@ -393,7 +407,8 @@ absl::Status BasicBrokerCore<E>::close_all(SteadyTime deadline) {
 /// before.
 template <Env E>
 absl::Status BasicBrokerCore<E>::leave_directories(SteadyTime deadline) {
-  bool idle = topic_work_.take(world_, deadline);  // kept: no partition is opened any more
+  bool idle = topic_work_.take(world_, deadline);        // kept: no partition is opened any more
+  idle = cleaning_work_.take(world_, deadline) && idle;  // likewise: no step of compaction
   for_each_partition(
       [&](Partition& partition) { idle = partition.wait_until_idle(deadline) && idle; });
   if (metadata_file_) {

@@ -134,6 +134,13 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
                                                        .seed = env_.random().next()},
                                             opening, health, recovered));
   report(partition, recovered);
+  directory.locked([&](BasicLogDirectory<Fs>& same) {
+    // What is appended behind a lost end was not compacted.
+    if (same.offset(CheckpointKind::cleaned, partition) > log.end()) {
+      same.set_offset(CheckpointKind::cleaned, partition, log.end());
+    }
+    return 0;
+  });
   if (config.flush_messages == 1 && log.durable_end() < log.end()) {
     // Readers have seen it all: how far it is durable is noted by and by only. Where it cannot be
     // synced, they see what is known to be.

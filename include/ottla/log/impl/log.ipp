@@ -2,12 +2,14 @@
 #pragma once
 
 #include <ottla/log/log.hpp>
+#include <ottla/log/log_cleaning.hpp>
 #include <ottla/log/log_directory.hpp>
 
 #ifdef OTTLA_COMPILED_SOURCE
 namespace ottla::inline OTTLA_ABI {
 template class BasicLogView<AnyFileSystem>;
 template class BasicLog<AnyFileSystem>;
+template class BasicLogCleaning<AnyFileSystem>;
 template class BasicLogDirectory<AnyFileSystem>;
 }  // namespace ottla::inline OTTLA_ABI
 #endif

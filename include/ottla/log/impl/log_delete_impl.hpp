@@ -68,8 +68,21 @@ absl::Status BasicLog<Fs>::delete_files(const Ref<LogSegment>& segment, SteadyTi
   if (Segment* opened = segment->if_open(); opened != nullptr) {
     opened->rest();
   }
-  deleted_.push_back({segment, after(now, config_.file_delete_delay)});
+  forget_deleted(segment->base());
+  deleted_.push_back({segment, after(now, config_.file_delete_delay), LogSegment::Gone::deleted});
   return absl::OkStatus();
+}
+
+/// Of an earlier segment with that base: its files were renamed over just now.
+template <FileSystem Fs>
+void BasicLog<Fs>::forget_deleted(Offset base) {
+  std::erase_if(deleted_, [&](const Deleted& entry) {
+    const bool same = entry.segment->base() == base;
+    if (same) {
+      entry.segment->retire(entry.why);
+    }
+    return same;
+  });
 }
 
 template <FileSystem Fs>
@@ -107,7 +120,7 @@ absl::StatusOr<std::optional<SteadyTime>> BasicLog<Fs>::remove_deleted(SteadyTim
   std::optional<SteadyTime> next;
   for (std::size_t i = 0; i < deleted_.size();) {
     const Deleted& entry = deleted_[i];
-    if (entry.due <= now && entry.segment->retire(LogSegment::Gone::deleted)) {
+    if (entry.due <= now && entry.segment->retire(entry.why)) {
       if (Segment* opened = entry.segment->if_open(); opened != nullptr) {
         opened->close().IgnoreError();  // a view keeps it; nobody reads it any more
       }

@@ -35,6 +35,7 @@ LogOpening BasicLogDirectory<Fs>::take_opening(const TopicPartition& partition, 
   opening.now = now;
   opening.era = run_.era;
   opening.rewrite_tail = run_.rewrite_tail;
+  opening.foreign = foreign_;
   opening.recovery_point = offset(CheckpointKind::recovery_point, partition).value_or(Offset(0));
   opening.log_start = offset(CheckpointKind::log_start, partition).value_or(Offset(0));
   if (const auto end = clean_ends_.find(name); end != clean_ends_.end()) {

@@ -189,6 +189,7 @@ class BasicLogDirectory<Fs>::Opener {
     directory_.last_stop_ = report_.last_stop = stop;
     foreign_ = report_.foreign = foreign;
     directory_.ours_ = ours;
+    directory_.foreign_ = foreign || !used_;
   }
 
   /// What ours say of files that others have changed since. For good: who opens the directory next

@@ -35,6 +35,10 @@ void BasicLog<Fs>::publish() {
     shared_.sealed.clear();
     shared_.synced.reset();
   }
+  if (shared_.replacements != replacements_) {
+    shared_.replacements = replacements_;
+    shared_.sealed.clear();  // may speak of what was replaced
+  }
   std::move(shared_.sealed.begin(), shared_.sealed.end(), std::back_inserter(sealed_));
   shared_.sealed.clear();
   if (shared_.synced) {
@@ -58,6 +62,7 @@ auto BasicLog<Fs>::plan_flush(FlushScope scope) const -> Flush {
   const View& view = shared_.view;
   flush.end_ = view.end_;
   flush.cuts_ = shared_.cuts;
+  flush.replacements_ = shared_.replacements;
   flush.changes_ = shared_.changes;
   flush.epochs_ = shared_.epoch_changes != shared_.epoch_changes_synced;
   flush.epoch_changes_ = shared_.epoch_changes;
@@ -91,7 +96,8 @@ void BasicLog<Fs>::flushed(const Flush& flush) {
   for (std::size_t i = 0; i + 1 < flush.segments_.size(); ++i) {
     const LogSegment& entry = *flush.segments_[i];
     const Segment* segment = entry.if_open();
-    if (segment != nullptr && entry.base() >= shared_.unsealed_from) {
+    if (segment != nullptr && entry.base() >= shared_.unsealed_from &&
+        flush.replacements_ == shared_.replacements) {
       const SegmentEnd end = segment->end();
       const Offset last = end.size == 0 ? Offset(-1) : end.next_offset - 1;
       shared_.sealed.push_back({entry.base(), last, end.size, end.largest.timestamp, entry.digest});

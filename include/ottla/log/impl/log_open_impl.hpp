@@ -93,7 +93,7 @@ class BasicLog<Fs>::Opener {
   std::vector<Offset> bases_;          // of the segments that make up the log
   std::vector<Ref<LogSegment>> list_;  // one for each, once recovery has passed
   LastStop stop_ = LastStop::clean;    // after what was found to be true of it
-  bool was_here_ = false;              // as the manifest says
+  bool manifest_known_ = false;        // it says that this library was here
   bool epochs_known_ = false;
   bool epochs_refused_ = false;
   Offset durable_end_{0};
@@ -154,9 +154,9 @@ absl::Status BasicLog<Fs>::Opener::read_manifest() {
          manifest ? "it is another partition's" : "it cannot be read");
     return absl::OkStatus();
   }
+  manifest_known_ = true;
   log_.manifest_ = *std::move(manifest);
   durable_end_ = std::max(durable_end_, log_.manifest_.durable_end().value_or(Offset(0)));
-  was_here_ = true;
   return absl::OkStatus();
 }
 
@@ -213,7 +213,7 @@ void BasicLog<Fs>::Opener::check_presence() {
     bases_.erase(std::lower_bound(bases_.begin(), bases_.end(), base), bases_.end());
     return;
   }
-  if (was_here_ && stop_ == LastStop::system_crash && !bases_.empty() &&
+  if (manifest_known_ && stop_ == LastStop::system_crash && !bases_.empty() &&
       bases_.front() > opening_.log_start && !report_.has(Kind::segments_missing)) {
     find(Kind::segments_missing, place_.directory, 0, 0,
          absl::StrCat("the log began at ", opening_.log_start.value(), " and begins at ",

@@ -54,7 +54,7 @@ class LogSegment final : public Counted {
   using Segment = BasicSegment<typename Fs::File>;
   using Place = LogPlace<Fs>;
 
-  enum class Gone : std::uint8_t { no, deleted, truncated };
+  enum class Gone : std::uint8_t { no, deleted, truncated, replaced };
 
   /// Of files that are there. `size`: what the file must have, where that is known.
   LogSegment(Ref<Place> place, Offset base, const SegmentOptions& options,
@@ -68,6 +68,7 @@ class LogSegment final : public Counted {
   ~LogSegment() override { delete segment_.load(std::memory_order_acquire); }
 
   Offset base() const { return base_; }
+  Place& place() const { return *place_; }
   std::string path() const { return offset_file_path(place_->directory, base_, log_suffix); }
 
   /// Any thread. `corrupt` where the end of its file is not that of a segment, or not the one it

@@ -33,12 +33,12 @@ absl::Status BasicLogView<Fs>::check_range(Offset offset) const {
 
 template <FileSystem Fs>
 absl::Status BasicLogView<Fs>::gone(const LogSegment& segment, Offset offset) const {
-  return segment.gone() == LogSegment::Gone::truncated
-             ? error(ErrorCode::offset_not_available,
-                     absl::StrCat("the log was cut back while offset ", offset.value(),
-                                  " was read; ask again"))
-             : error(ErrorCode::offset_out_of_range,
-                     absl::StrCat("offset ", offset.value(), " was deleted meanwhile"));
+  return segment.gone() == LogSegment::Gone::deleted
+             ? error(ErrorCode::offset_out_of_range,
+                     absl::StrCat("offset ", offset.value(), " was deleted meanwhile"))
+             : error(ErrorCode::offset_not_available,
+                     absl::StrCat("the log was cut back or compacted while offset ", offset.value(),
+                                  " was read; ask again"));
 }
 
 template <FileSystem Fs>

@@ -89,6 +89,15 @@ OTTLA_INLINE bool Manifest::apply(std::string_view line) {
     }
     return end && next;
   }
+  if (line.starts_with("replaced ")) {
+    const auto fields = log_impl::split<3>(line);
+    const auto base = log_impl::decimal(fields[1]);
+    const auto end = log_impl::decimal(fields[2]);
+    if (base && end) {
+      replace(Offset(*base), Offset(*end));
+    }
+    return base && end;
+  }
   const auto fields = log_impl::split<2>(line);
   if (fields[0] == "epochs") {
     const auto crc = log_impl::number<std::uint32_t>(fields[1], 16);
@@ -158,6 +167,12 @@ OTTLA_INLINE std::string Manifest::cut(Offset end) {
     synced_ = end;
   }
   return log_impl::signed_line(absl::StrCat("cut ", end.value()));
+}
+
+OTTLA_INLINE std::string Manifest::replace(Offset base, Offset end) {
+  synced_ = std::max(durable_end(), std::optional(end));
+  segments_.erase(segments_.lower_bound(base), segments_.lower_bound(end));
+  return log_impl::signed_line(absl::StrCat("replaced ", base.value(), " ", end.value()));
 }
 
 OTTLA_INLINE void Manifest::drop_below(Offset start) {

@@ -119,7 +119,7 @@ class Replacement {
                      place_.files.open(place_.path(name), OpenMode::read, IoReason::compaction));
         OTTLA_ASSIGN(const auto next, next_offset_of(file, base));
         incomplete = incomplete || !next;
-        ranges.emplace_back(base, next.value_or(base));
+        ranges.emplace_back(base, std::max(next.value_or(base), base + 1));
       }
     }
     if (incomplete) {

@@ -126,7 +126,7 @@ absl::Status BasicSegment<FileT>::undo(const absl::Status& problem) {
 
 template <File FileT>
 absl::Status BasicSegment<FileT>::write_out(std::span<const Bytes> pieces,
-                                            std::span<const BatchFacts> batches) {
+                                            std::span<const BatchFacts> batches, IoReason why) {
   OTTLA_TRY(ready_to_write());
   SegmentEnd end = end_.load();
   const SegmentEnd before = end;
@@ -158,7 +158,7 @@ absl::Status BasicSegment<FileT>::write_out(std::span<const Bytes> pieces,
   if (batches.empty()) {
     return absl::OkStatus();
   }
-  if (absl::Status written = log_.write(before.size, pieces, IoReason::append); !written.ok()) {
+  if (absl::Status written = log_.write(before.size, pieces, why); !written.ok()) {
     return undo(written);
   }
   if (before.size == 0) {
@@ -166,20 +166,21 @@ absl::Status BasicSegment<FileT>::write_out(std::span<const Bytes> pieces,
   }
   // In this order: a reader that finds an index entry finds its batch, too.
   end_.store(end);
-  add_index_entries(batches, before);
+  add_index_entries(batches, before, why == IoReason::append ? IoReason::index_append : why);
   return absl::OkStatus();
 }
 
 /// Kafka's rule (README.md): before a batch that lies more than the interval behind the last
 /// entry's.
 template <File FileT>
-void BasicSegment<FileT>::add_index_entries(std::span<const BatchFacts> batches, SegmentEnd at) {
+void BasicSegment<FileT>::add_index_entries(std::span<const BatchFacts> batches, SegmentEnd at,
+                                            IoReason why) {
   for (const BatchFacts& batch : batches) {
     if (batch.max_timestamp > at.largest.timestamp) {
       at.largest = {batch.max_timestamp, batch.last_offset};
     }
     if (since_last_entry_ > index_interval_bytes_) {
-      if (absl::Status added = add_index_entry(batch.last_offset, at.size, at.largest);
+      if (absl::Status added = add_index_entry(batch.last_offset, at.size, at.largest, why);
           added.ok()) {
         since_last_entry_ = 0;
       } else {
@@ -195,9 +196,9 @@ void BasicSegment<FileT>::add_index_entries(std::span<const BatchFacts> batches,
 // offset index does.
 template <File FileT>
 absl::Status BasicSegment<FileT>::add_index_entry(Offset offset, std::int64_t position,
-                                                  const TimestampOffset& largest) {
+                                                  const TimestampOffset& largest, IoReason why) {
   if (offset_index_.unwritten() == index_group || time_index_.unwritten() == index_group) {
-    OTTLA_TRY(flush_indexes(IoReason::index_append));
+    OTTLA_TRY(flush_indexes(why));
   }
   if (offset_index_.full() || time_index_.full()) {
     return absl::OkStatus();  // the segment rolls before its next batch
@@ -271,13 +272,13 @@ absl::StatusOr<std::size_t> BasicSegment<FileT>::fitting(std::span<const BatchFa
 }
 
 template <File FileT>
-absl::Status BasicSegment<FileT>::become_inactive() {
+absl::Status BasicSegment<FileT>::become_inactive(IoReason why) {
   if (tail_ == Tail::garbage) {
     OTTLA_TRY(ready_to_write());
   }
   const TimestampOffset largest = end_.load().largest;
   if (largest.timestamp > time_index_.last().timestamp) {
-    const auto added = time_index_.append(largest.timestamp, largest.offset, true, IoReason::seal);
+    const auto added = time_index_.append(largest.timestamp, largest.offset, true, why);
     // A full index has no slot left, and a damaged one is made anew by `recover`.
     if (!added.ok() && fault(added.status()) != Fault::limit_reached &&
         fault(added.status()) != Fault::corrupt) {
@@ -285,10 +286,10 @@ absl::Status BasicSegment<FileT>::become_inactive() {
     }
   }
   if (reserved_) {
-    OTTLA_TRY(log_.truncate(size(), IoReason::seal));
+    OTTLA_TRY(log_.truncate(size(), why));
     reserved_ = false;
   }
-  return flush_indexes(IoReason::seal);
+  return flush_indexes(why);
 }
 
 template <File FileT>
