@@ -162,10 +162,11 @@ class BasicLogDirectory<Fs>::Opener {
     const bool same_run = !has_run_ || (last_run_ && clean_ && clean_->run == last_run_->run);
     const bool ours = kafka_clean_ == kafka_clean_stop_text && clean_ && same_run;
     bool foreign = !ours && (has_clean_ || (kafka_clean_ && used_));
+    const bool same_boot = last_run_ && last_run_->volume == directory_.run_.volume;
     LastStop stop = LastStop::system_crash;
     if (kafka_clean_) {
       stop = LastStop::clean;
-    } else if (last_run_ && last_run_->volume == directory_.run_.volume && !foreign) {
+    } else if (same_boot && !foreign) {
       // Files of the same boot that are not ours: Kafka was here, and died.
       foreign = strange_files_;
       stop = foreign ? LastStop::system_crash : LastStop::process_crash;
@@ -179,7 +180,6 @@ class BasicLogDirectory<Fs>::Opener {
       directory_.sums_ = FileSums();
     }
     // Of what lies here some may be recovered, and some not, when the process dies.
-    const bool same_boot = last_run_ && last_run_->volume == directory_.run_.volume;
     const bool same_era = same_boot && (ours || stop == LastStop::process_crash);
     directory_.run_.era = same_era ? last_run_->era : options_.run;
     // Without a record a sync failed, or nothing is known; after a restart the pages are the
