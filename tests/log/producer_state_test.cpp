@@ -108,7 +108,7 @@ struct Life {
   /// From the newest snapshot, and what follows it.
   void reload(bool at_once) {
     std::erase_if(snapshots, [&](const auto& snapshot) { return snapshot.first > end; });
-    const bool nothing_known = producers.empty() && !producers.first_unstable_offset();
+    const bool nothing_known = producers.empty();
     producers.clear_and_start_at(Offset(0));
     if (nothing_known && at_once) {
       producers.set_end(end);  // all that the batches tell had expired
@@ -271,15 +271,16 @@ TEST_CASE("Producers live through Kafka's traces as in Kafka") {
       }
       CHECK(life.end.value() == number(step["log_end_offset"]));
       CHECK(life.high_watermark.value() == number(step["high_watermark"]));
-      CHECK(life.producers.last_stable_offset(life.high_watermark).value() ==
+      CHECK(life.producers.unstable().last_stable_offset(life.high_watermark).value() ==
             number(step["last_stable_offset"]));
       // Cut back above the high watermark, Kafka goes on with the old one until something comes.
       stale = step["op"] == "truncate_to" ? life.high_watermark < life.end
                                           : stale && step.value("result", "ok") != "ok";
       if (!stale) {
-        CHECK(to_json(life.producers.first_unstable_offset()) == step["first_unstable_offset"]);
+        CHECK(to_json(life.producers.unstable().first(life.high_watermark)) ==
+              step["first_unstable_offset"]);
       }
-      CHECK(to_json(life.producers.first_undecided_offset()) == step["first_undecided_offset"]);
+      CHECK(to_json(life.producers.unstable().undecided) == step["first_undecided_offset"]);
     }
     CHECK(life.all_aborted() == trace["final_aborted"]);
     ++cases;
@@ -351,7 +352,7 @@ TEST_CASE("A producer snapshot is Kafka's, to the byte") {
   again.load(must(parse_producer_snapshot(golden::from_hex(hex), Offset(2050))), Offset(2050),
              Timestamp(0), expiration);
   CHECK(golden::to_hex(format_producer_snapshot(again)) == hex);
-  CHECK(again.first_undecided_offset() == Offset(2040));
+  CHECK(again.unstable().undecided == Offset(2040));
 }
 
 TEST_CASE("A producer snapshot with any bit wrong, or of another log, is thrown away") {

@@ -8,11 +8,13 @@
 // No clock, no file, no thread; not thread-safe. What allocates does it before it changes anything.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -91,8 +93,33 @@ struct CompletedTransaction {
   bool operator==(const CompletedTransaction&) const = default;
 };
 
+/// The offsets that keep a read_committed consumer waiting: of one moment, cheap to copy.
+struct UnstableOffsets {
+  struct Ended {
+    Offset first_offset;
+    Offset last_offset;  ///< of the marker
+    bool operator==(const Ended&) const = default;
+  };
+  std::optional<Offset> undecided = {};  ///< of the oldest open transaction
+  std::vector<Ended> unreplicated = {};  ///< whose markers the high watermark has not passed
+
+  /// The smallest of them.
+  std::optional<Offset> first(Offset high_watermark) const;
+  /// Where such a consumer has to stop.
+  Offset last_stable_offset(Offset high_watermark) const {
+    return std::min(first(high_watermark).value_or(high_watermark), high_watermark);
+  }
+  bool operator==(const UnstableOffsets&) const = default;
+};
+
 class ProducerState {
  public:
+  ProducerState() = default;
+  ProducerState(const ProducerState& other);
+  ProducerState(ProducerState&&) noexcept = default;
+  ProducerState& operator=(const ProducerState& other) { return *this = ProducerState(other); }
+  ProducerState& operator=(ProducerState&&) noexcept = default;
+
   // ── decide ────────────────────────────────────────────────────────────────────────────────────
 
   /// Whether a batch of records may be appended, offsets aside. What it answers is the batch that
@@ -131,37 +158,35 @@ class ProducerState {
 
   // ── look ──────────────────────────────────────────────────────────────────────────────────────
 
-  bool empty() const { return producers_.empty(); }
-  std::size_t size() const { return producers_.size(); }
+  std::size_t size() const { return known_ ? known_->producers.size() : 0; }
+  /// No producer, and no offset that is unstable.
+  bool empty() const { return size() == 0 && unstable() == UnstableOffsets(); }
   /// The offset up to which batches are in.
   Offset end() const { return end_; }
   const ProducerStateEntry* find(ProducerId producer) const;
   /// By producer id.
   std::vector<ProducerStateEntry> entries() const;
 
-  /// Of the oldest open transaction.
-  std::optional<Offset> first_undecided_offset() const;
-  /// Of the oldest that is open, or whose marker the high watermark has not passed.
-  std::optional<Offset> first_unstable_offset() const;
-  /// Where a read_committed consumer has to stop.
-  Offset last_stable_offset(Offset high_watermark) const;
+  const UnstableOffsets& unstable() const;
   /// What the transaction index says of a transaction that is about to be completed: the high
   /// watermark is left out there.
   Offset last_stable_offset_after(const CompletedTransaction& completed) const;
 
  private:
-  struct Unreplicated {
-    Offset first_offset;
-    Offset last_offset;
-  };
-
   ProducerStateEntry& entry_of(ProducerId producer);
   absl::Status check_epoch(const BatchHeader& batch, const ProducerStateEntry& entry) const;
   absl::Status check_sequence(const BatchHeader& batch, const ProducerStateEntry& entry) const;
 
-  std::unordered_map<ProducerId, ProducerStateEntry> producers_;
-  std::map<Offset, ProducerId> ongoing_;    // by first offset
-  std::vector<Unreplicated> unreplicated_;  // by marker
+  // Most partitions never have any of it.
+  struct Known {
+    std::unordered_map<ProducerId, ProducerStateEntry> producers;
+    std::map<Offset, ProducerId> ongoing;  // by first offset
+    UnstableOffsets unstable;
+  };
+
+  Known& known();
+
+  std::unique_ptr<Known> known_;
   Offset end_{0};
 };
 

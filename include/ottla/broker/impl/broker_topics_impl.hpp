@@ -116,12 +116,14 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
                       same.health());
   });
   RecoveryReport recovered;
-  OTTLA_ASSIGN(auto log, BasicLog<Fs>::open(env_.file_system(), path,
-                                            LogOptions{.config = config.log,
-                                                       .topic_id = topic.id,
-                                                       .partition = number,
-                                                       .seed = env_.random().next()},
-                                            opening, health, recovered));
+  OTTLA_ASSIGN(auto log, BasicLog<Fs>::open(
+                             env_.file_system(), path,
+                             LogOptions{.config = config.log,
+                                        .topic_id = topic.id,
+                                        .partition = number,
+                                        .seed = env_.random().next(),
+                                        .producer_id_expiration = config_.producer_id_expiration},
+                             opening, health, recovered));
   report(partition, recovered);
   if (config.flush_messages == 1 && log.durable_end() < log.end()) {
     // Readers have seen it all: how far it is durable is noted by and by only. Where it cannot be
@@ -146,6 +148,7 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
       .recovered_end = crashed && log.damage() == nullptr ? std::optional(log.end()) : std::nullopt,
       .config = config,
       .write_out_delay = config_.write_out_delay,
+      .producer_id_expiration = config_.producer_id_expiration,
       .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
       .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
       .events = events_};

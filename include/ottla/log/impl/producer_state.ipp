@@ -122,7 +122,7 @@ OTTLA_INLINE absl::Status ProducerState::check_marker(const BatchHeader& batch,
 // ── apply ─────────────────────────────────────────────────────────────────────────────────────
 
 OTTLA_INLINE ProducerStateEntry& ProducerState::entry_of(ProducerId producer) {
-  ProducerStateEntry& entry = producers_[producer];
+  ProducerStateEntry& entry = known().producers[producer];
   entry.producer_id = producer;
   return entry;
 }
@@ -130,7 +130,8 @@ OTTLA_INLINE ProducerStateEntry& ProducerState::entry_of(ProducerId producer) {
 OTTLA_INLINE void ProducerState::append(const BatchHeader& batch) {
   ProducerStateEntry& entry = entry_of(batch.producer_id);
   if (batch.is_transactional() && !entry.transaction_start) {
-    ongoing_.emplace(batch.base_offset, batch.producer_id);
+    known_->ongoing.emplace(batch.base_offset, batch.producer_id);
+    known_->unstable.undecided = known_->ongoing.begin()->first;
     entry.transaction_start = batch.base_offset;
   }
   entry.set_epoch(batch.producer_epoch);
@@ -153,11 +154,13 @@ OTTLA_INLINE void ProducerState::append(const BatchHeader& batch,
                                         const EndTransactionMarker& marker) {
   ProducerStateEntry& entry = entry_of(batch.producer_id);
   if (entry.transaction_start) {
-    unreplicated_.push_back({*entry.transaction_start, batch.base_offset});
-    const auto started = ongoing_.find(*entry.transaction_start);
-    if (started != ongoing_.end() && started->second == batch.producer_id) {
-      ongoing_.erase(started);
+    auto& [producers, ongoing, unstable] = *known_;
+    unstable.unreplicated.push_back({*entry.transaction_start, batch.base_offset});
+    const auto started = ongoing.find(*entry.transaction_start);
+    if (started != ongoing.end() && started->second == batch.producer_id) {
+      ongoing.erase(started);
     }
+    unstable.undecided = ongoing.empty() ? std::nullopt : std::optional(ongoing.begin()->first);
     entry.transaction_start.reset();
   }
   entry.set_epoch(batch.producer_epoch);
@@ -166,8 +169,11 @@ OTTLA_INLINE void ProducerState::append(const BatchHeader& batch,
 }
 
 OTTLA_INLINE void ProducerState::on_high_watermark(Offset high_watermark) {
-  std::erase_if(unreplicated_,
-                [&](const Unreplicated& ended) { return ended.last_offset < high_watermark; });
+  if (known_ && !known_->unstable.unreplicated.empty()) {
+    std::erase_if(known_->unstable.unreplicated, [&](const UnstableOffsets::Ended& ended) {
+      return ended.last_offset < high_watermark;
+    });
+  }
 }
 
 OTTLA_INLINE void ProducerState::on_log_start(Offset start) {
@@ -177,9 +183,16 @@ OTTLA_INLINE void ProducerState::on_log_start(Offset start) {
 
 OTTLA_INLINE bool ProducerState::remove_expired(Timestamp now,
                                                 std::chrono::milliseconds expiration) {
-  return std::erase_if(producers_, [&](const auto& producer) {
-           return log_impl::is_expired(producer.second, now, expiration);
-         }) > 0;
+  if (!known_) {
+    return false;
+  }
+  const std::size_t expired = std::erase_if(known_->producers, [&](const auto& producer) {
+    return log_impl::is_expired(producer.second, now, expiration);
+  });
+  if (empty()) {
+    known_.reset();
+  }
+  return expired > 0;
 }
 
 OTTLA_INLINE void ProducerState::load(std::span<const ProducerStateEntry> entries, Offset end,
@@ -189,32 +202,51 @@ OTTLA_INLINE void ProducerState::load(std::span<const ProducerStateEntry> entrie
     if (log_impl::is_expired(entry, now, expiration)) {
       continue;
     }
-    producers_.emplace(entry.producer_id, entry);
+    known().producers.emplace(entry.producer_id, entry);
     if (entry.transaction_start) {
-      ongoing_.emplace(*entry.transaction_start, entry.producer_id);
+      known_->ongoing.emplace(*entry.transaction_start, entry.producer_id);
+      known_->unstable.undecided = known_->ongoing.begin()->first;
     }
   }
 }
 
 OTTLA_INLINE void ProducerState::clear_and_start_at(Offset offset) {
-  producers_.clear();
-  ongoing_.clear();
-  unreplicated_.clear();
+  known_.reset();
   end_ = offset;
 }
 
 // ── look ──────────────────────────────────────────────────────────────────────────────────────
 
+OTTLA_INLINE ProducerState::ProducerState(const ProducerState& other)
+    : known_(other.known_ ? std::make_unique<Known>(*other.known_) : nullptr), end_(other.end_) {}
+
+OTTLA_INLINE ProducerState::Known& ProducerState::known() {
+  if (!known_) {
+    known_ = std::make_unique<Known>();
+  }
+  return *known_;
+}
+
+OTTLA_INLINE const UnstableOffsets& ProducerState::unstable() const {
+  static const UnstableOffsets none;
+  return known_ ? known_->unstable : none;
+}
+
 OTTLA_INLINE const ProducerStateEntry* ProducerState::find(ProducerId producer) const {
-  const auto found = producers_.find(producer);
-  return found == producers_.end() ? nullptr : &found->second;
+  if (!known_) {
+    return nullptr;
+  }
+  const auto found = known_->producers.find(producer);
+  return found == known_->producers.end() ? nullptr : &found->second;
 }
 
 OTTLA_INLINE std::vector<ProducerStateEntry> ProducerState::entries() const {
   std::vector<ProducerStateEntry> all;
-  all.reserve(producers_.size());
-  for (const auto& producer : producers_) {
-    all.push_back(producer.second);
+  all.reserve(size());
+  if (known_) {
+    for (const auto& producer : known_->producers) {
+      all.push_back(producer.second);
+    }
   }
   std::sort(all.begin(), all.end(), [](const ProducerStateEntry& a, const ProducerStateEntry& b) {
     return a.producer_id < b.producer_id;
@@ -222,27 +254,23 @@ OTTLA_INLINE std::vector<ProducerStateEntry> ProducerState::entries() const {
   return all;
 }
 
-OTTLA_INLINE std::optional<Offset> ProducerState::first_undecided_offset() const {
-  return ongoing_.empty() ? std::nullopt : std::optional(ongoing_.begin()->first);
-}
-
-OTTLA_INLINE std::optional<Offset> ProducerState::first_unstable_offset() const {
-  std::optional<Offset> first = first_undecided_offset();
-  for (const Unreplicated& ended : unreplicated_) {
-    first = std::min(first.value_or(ended.first_offset), ended.first_offset);
+OTTLA_INLINE std::optional<Offset> UnstableOffsets::first(Offset high_watermark) const {
+  std::optional<Offset> first = undecided;
+  for (const Ended& ended : unreplicated) {
+    if (ended.last_offset >= high_watermark) {
+      first = std::min(first.value_or(ended.first_offset), ended.first_offset);
+    }
   }
   return first;
 }
 
-OTTLA_INLINE Offset ProducerState::last_stable_offset(Offset high_watermark) const {
-  return std::min(first_unstable_offset().value_or(high_watermark), high_watermark);
-}
-
 OTTLA_INLINE Offset
 ProducerState::last_stable_offset_after(const CompletedTransaction& completed) const {
-  for (const auto& [first, producer] : ongoing_) {
-    if (producer != completed.producer_id) {
-      return first;
+  if (known_) {
+    for (const auto& [first, producer] : known_->ongoing) {
+      if (producer != completed.producer_id) {
+        return first;
+      }
     }
   }
   return completed.last_offset + 1;
