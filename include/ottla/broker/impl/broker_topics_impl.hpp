@@ -125,6 +125,9 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
                                         .producer_id_expiration = config_.producer_id_expiration},
                              opening, health, recovered));
   report(partition, recovered);
+  if (const auto producers = log.producers().entries(); !producers.empty()) {
+    producer_ids_.note(producers.back().producer_id);
+  }
   if (config.flush_messages == 1 && log.durable_end() < log.end()) {
     // Readers have seen it all: how far it is durable is noted by and by only. Where it cannot be
     // synced, they see what is known to be.
