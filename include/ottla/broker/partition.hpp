@@ -152,7 +152,7 @@ class BasicPartition final : public Counted {
   /// Before: no batch of a producer with an id is staged. Lets go of the lock meanwhile.
   absl::Status learn_producers() OTTLA_REQUIRES(mutex_);
   void copy_producers() OTTLA_REQUIRES(mutex_);
-  void publish_log() OTTLA_REQUIRES(mutex_);
+  std::optional<Offset> replicated_end() const OTTLA_REQUIRES(mutex_);
   /// Somebody wants it, or it is a good piece.
   bool wants_write() const OTTLA_REQUIRES(mutex_);
   /// Before: the write baton is nobody's. Lets go of the lock meanwhile.

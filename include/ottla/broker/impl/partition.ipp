@@ -17,6 +17,22 @@ OTTLA_INLINE absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies
   });
 }
 
+OTTLA_INLINE absl::StatusOr<std::optional<BatchMetadata>> admit(ProducerState& producers,
+                                                                BatchHeader& batch, Offset next) {
+  return guarded([&]() -> absl::StatusOr<std::optional<BatchMetadata>> {
+    OTTLA_ASSIGN(const auto repeated, producers.check(batch, AppendOrigin::client));
+    if (!repeated) {
+      batch.base_offset = next;
+      producers.append(batch);
+    }
+    return repeated;
+  });
+}
+
+OTTLA_INLINE bool copy_producers(const ProducerState& from, ProducerState& to) {
+  return guarded([&] { to = from; }).ok();
+}
+
 OTTLA_INLINE void push_tail(HotTail& tail, const StagedRange& range, std::size_t batches,
                             std::size_t budget, HotTail::Dropped& dropped) {
   // A batch that finds no place here is read from the file; the next one begins the tail anew.

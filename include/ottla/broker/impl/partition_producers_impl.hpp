@@ -15,18 +15,11 @@ namespace ottla::inline OTTLA_ABI {
 
 template <FileSystem Fs>
 absl::StatusOr<std::optional<BatchMetadata>> BasicPartition<Fs>::admit(BatchHeader& batch) {
-  auto admitted = guarded([&]() -> absl::StatusOr<std::optional<BatchMetadata>> {
-    // A failed write-out may have left them unknown again: then this one was staged for nothing.
-    if (!producers_known_) {
-      return error(ErrorCode::not_enough_replicas, "the log could not be written; try again");
-    }
-    OTTLA_ASSIGN(const auto repeated, producers_.check(batch, AppendOrigin::client));
-    if (!repeated) {
-      batch.base_offset = next_offset_;
-      producers_.append(batch);
-    }
-    return repeated;
-  });
+  if (!producers_known_) {
+    // A failed write-out left them unknown again while the lock was let go.
+    return error(ErrorCode::not_enough_replicas, "the log could not be written; try again");
+  }
+  auto admitted = broker_impl::admit(producers_, batch, next_offset_);
   return admitted.ok() ? admitted : broker_impl::named(admitted.status(), options_.partition);
 }
 
@@ -49,7 +42,8 @@ void BasicPartition<Fs>::stage_repeated(ProduceRequest& request, const ProducedB
 template <FileSystem Fs>
 void BasicPartition<Fs>::copy_producers() {
   const ProducerState& written = log_.producers();
-  producers_known_ = written.end() == log_.end() && guarded([&] { producers_ = written; }).ok();
+  producers_known_ =
+      written.end() == log_.end() && broker_impl::copy_producers(written, producers_);
 }
 
 template <FileSystem Fs>
@@ -79,11 +73,10 @@ absl::Status BasicPartition<Fs>::learn_producers() {
   return absl::OkStatus();
 }
 
-/// With the write baton.
+/// The high watermark of a topic that is always durable lags behind the end.
 template <FileSystem Fs>
-void BasicPartition<Fs>::publish_log() {
-  // The high watermark of a topic that is always durable lags behind the end.
-  log_.publish(always_durable() ? std::optional(log_.durable_end()) : std::nullopt);
+std::optional<Offset> BasicPartition<Fs>::replicated_end() const {
+  return always_durable() ? std::optional(log_.durable_end()) : std::nullopt;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

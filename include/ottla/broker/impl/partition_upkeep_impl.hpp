@@ -107,7 +107,8 @@ absl::Status BasicPartition<Fs>::with_files(SteadyTime deadline,
     lock.unlock();
     worked = guarded([&] { return work(); });
     lock.lock();
-    worked.Update(guarded([&] { publish_log(); }));
+    const auto replicated = replicated_end();
+    worked.Update(guarded([&] { log_.publish(replicated); }));
   }
   give_write_baton(todo);
   lock.unlock();

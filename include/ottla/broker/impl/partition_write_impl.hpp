@@ -26,7 +26,7 @@ BasicPartition<Fs>::BasicPartition(World& world, BasicLog<Fs> log, PartitionOpti
       next_offset_(log_.end()) {
   log_.assign_epoch(options_.epoch);
   Lock lock(mutex_);
-  publish_log();
+  log_.publish(replicated_end());
   copy_producers();
 }
 
@@ -280,7 +280,8 @@ void BasicPartition<Fs>::write_once(AfterLock& todo) {
       guarded([&] { appended = log_.append(range.pieces, range.facts, world_.wall_now()); });
   mutex_.lock();
   staged_since_ = began;
-  const absl::Status published = guarded([&] { publish_log(); });
+  const auto replicated = replicated_end();
+  const absl::Status published = guarded([&] { log_.publish(replicated); });
   if (!tried.ok() || !published.ok()) {
     appended.status = tried.ok() ? published : tried;
     appended.batches = 0;
