@@ -203,7 +203,7 @@ class BasicLog {
   absl::Status replay_producers();
   absl::Status replay_batch(LogSegment& entry, const Segment& segment, const BatchHeader& header,
                             std::int64_t position);
-  absl::Status reload_producers();
+  absl::Status reload_producers(int* malformed = nullptr);
   absl::Status settle_producers();
   absl::Status take_snapshot(Offset offset, Durability durability);
   absl::Status write_snapshot(Offset offset, Durability durability);

@@ -115,7 +115,7 @@ absl::Status BasicLog<Fs>::replay_batch(LogSegment& entry, const Segment& segmen
 
 /// From the newest snapshot that is good. Those that are not, or that cannot be believed, go.
 template <FileSystem Fs>
-absl::Status BasicLog<Fs>::reload_producers() {
+absl::Status BasicLog<Fs>::reload_producers(int* malformed) {
   producers_loaded_ = false;
   const Offset newest = std::min(believed_snapshots_, end_);
   OTTLA_TRY(damage() == nullptr ? drop_snapshots_above(newest) : absl::OkStatus());
@@ -138,6 +138,9 @@ absl::Status BasicLog<Fs>::reload_producers() {
     if (entries.ok()) {
       producers_.load(*entries, offset, wall_now_, producer_id_expiration_);
       break;
+    }
+    if (malformed != nullptr) {
+      ++*malformed;
     }
     OTTLA_TRY(damage() == nullptr ? drop_snapshot(offset) : absl::OkStatus());
   }
@@ -323,11 +326,9 @@ void BasicLog<Fs>::Opener::settle_producers() {
   if (damage_ == nullptr) {
     remove_stray_snapshots();
   }
-  const Offset newest = std::min(log_.believed_snapshots_, end_);
-  const auto known = std::count_if(log_.snapshots_.begin(), log_.snapshots_.end(),
-                                   [&](Offset offset) { return offset <= newest; });
-  const absl::Status reloaded = log_.reload_producers();
-  if (static_cast<std::ptrdiff_t>(log_.snapshots_.size()) < known) {
+  int malformed = 0;
+  const absl::Status reloaded = log_.reload_producers(&malformed);
+  if (malformed > 0) {
     find(Kind::snapshot_dropped, place_.directory, 0, 0, "a producer snapshot was malformed");
   }
   if (reloaded.ok() && damage_ == nullptr) {
