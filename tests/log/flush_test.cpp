@@ -96,8 +96,9 @@ TEST_CASE("Indexes are synced with their closed segment, when nobody waits") {
   CHECK(log.durable_end() == Offset(9));
   CHECK(log.recovery_point() == Offset(0));
   const Names sealed = disk.flush(log, FlushScope::sealed);
-  CHECK(sealed == Names{file(0), file(0, offset_index_suffix), file(0, time_index_suffix), file(4),
-                        file(4, offset_index_suffix), file(4, time_index_suffix), file(8)});
+  CHECK(sealed == Names{file(0), file(0, offset_index_suffix), file(0, time_index_suffix),
+                        file(4, producer_snapshot_suffix), file(4), file(4, offset_index_suffix),
+                        file(4, time_index_suffix), file(8, producer_snapshot_suffix), file(8)});
   CHECK(log.recovery_point() == Offset(9));
   CHECK(disk.flush(log, FlushScope::sealed).empty());
   // The manifest learns of it with the next append.
@@ -229,10 +230,11 @@ TEST_CASE("A closed log is durable as a whole, and the marker's line matches it 
     must(append(log, make_batches(0, 9)).status);
     disk.synced.clear();
     opening.clean_end = must(log.close());
-    CHECK(disk.synced == Names{file(8, offset_index_suffix), file(8, time_index_suffix), file(0),
-                               file(0, offset_index_suffix), file(0, time_index_suffix), file(4),
-                               file(4, offset_index_suffix), file(4, time_index_suffix), file(8),
-                               epochs, "."});
+    CHECK(disk.synced == Names{file(9, producer_snapshot_suffix), file(8, offset_index_suffix),
+                               file(8, time_index_suffix), file(0), file(0, offset_index_suffix),
+                               file(0, time_index_suffix), file(4, producer_snapshot_suffix),
+                               file(4), file(4, offset_index_suffix), file(4, time_index_suffix),
+                               file(8, producer_snapshot_suffix), file(8), epochs, "."});
     CHECK(opening.clean_end->end == Offset(9));
     CHECK(opening.clean_end->segment == Offset(8));
     CHECK(opening.clean_end->size == make_batch(0).facts.size);

@@ -64,7 +64,7 @@ TEST_CASE("Opening reads as much of a large log as of a small one") {
     INFO("stop " << static_cast<int>(stop));
     CHECK(large.log_bytes <= small.log_bytes + 4096);
     CHECK(large.index_bytes <= small.index_bytes + 4096);
-    CHECK(large.opened == small.opened);
+    CHECK(large.opened <= small.opened + 1);  // the producer snapshot of the last segment's base
     if (stop == LastStop::clean) {
       CHECK(large.log_bytes <= 32 << 10);
       CHECK(large.opened <= 6);

@@ -208,3 +208,30 @@ TEST_CASE("a topic found on disk is adopted unless it is known") {
   CHECK(std::get<Machine::Adopted>(kept.decide(found).answers.at(0).response).error ==
         ErrorCode::topic_already_exists);
 }
+
+TEST_CASE("producer ids come in blocks that do not overlap, also from a machine that is rebuilt") {
+  Kept kept;
+  const auto block = [](Kept& from, std::int64_t floor) {
+    const auto decision =
+        from.decide(Machine::AllocateProducerIds{RequestId(9), ProducerId(floor)});
+    const auto given = std::get<Machine::ProducerIdBlock>(decision.answers.at(0).response);
+    CHECK(given.error == ErrorCode::none);
+    CHECK(given.count == 1'000);
+    return given.first.value();
+  };
+  CHECK(block(kept, 0) == 0);
+  CHECK(block(kept, 0) == 1'000);
+  CHECK(block(kept, 5'000) == 5'000);
+  Kept rebuilt;
+  for (const MachineRecord& record : kept.machine.snapshot()) {
+    REQUIRE(rebuilt.machine.apply({.key = {}, .value = Bytes(*record.value), .offset = Offset(0)})
+                .ok());
+  }
+  CHECK(block(rebuilt, 0) == 6'000);
+  const auto failed =
+      kept.machine.decide_failed(Machine::AllocateProducerIds{RequestId(9), ProducerId(0)},
+                                 ErrorCode::kafka_storage_error, now);
+  CHECK(failed.records.empty());
+  CHECK(std::get<Machine::ProducerIdBlock>(failed.answers.at(0).response).error ==
+        ErrorCode::kafka_storage_error);
+}

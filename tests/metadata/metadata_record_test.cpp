@@ -36,7 +36,8 @@ const MetadataRecord samples[] = {
     ConfigRecord{ConfigRecord::Resource::topic, "orders", "retention.ms", std::nullopt},
     PartitionChangeRecord{PartitionId(3), counting_uuid(2), {{BrokerId(1)}}, BrokerId(1)},
     PartitionChangeRecord{PartitionId(3), counting_uuid(2), std::nullopt, BrokerId(-1)},
-    RemoveTopicRecord{counting_uuid(7)}};
+    RemoveTopicRecord{counting_uuid(7)},
+    ProducerIdsRecord{BrokerId(1), 7, ProducerId(3'000)}};
 
 }  // namespace
 

@@ -143,6 +143,12 @@ class FakeLeader : public Connection {
   void call(DeleteTopicsRequest, Reply<DeleteTopicsResponse> reply) override { reply(none()); }
   void call(CreatePartitionsRequest, Reply<CreatePartitionsResponse> r) override { r(none()); }
   void call(ListOffsetsRequest, Reply<ListOffsetsResponse> reply) override { reply(none()); }
+  void call(InitProducerIdRequest, Reply<InitProducerIdResponse> reply) override {
+    Lock lock(mutex_);
+    const ProducerId id(1'000 + producers_made_++);
+    lock.unlock();
+    reply(InitProducerIdResponse{ErrorCode::none, id, ProducerEpoch(0)});
+  }
   void call(JoinGroupRequest, Reply<JoinGroupResponse> reply) override { reply(none()); }
   void call(SyncGroupRequest, Reply<SyncGroupResponse> reply) override { reply(none()); }
   void call(HeartbeatRequest, Reply<HeartbeatResponse> reply) override { reply(none()); }
@@ -172,6 +178,7 @@ class FakeLeader : public Connection {
   mutable Mutex mutex_;
   std::uint64_t version_ OTTLA_GUARDED_BY(mutex_) = 1;
   std::uint8_t topics_made_ OTTLA_GUARDED_BY(mutex_) = 0;
+  std::int64_t producers_made_ OTTLA_GUARDED_BY(mutex_) = 0;
   std::map<std::string, Topic> topics_ OTTLA_GUARDED_BY(mutex_);
   std::map<Place, PartitionLog> logs_ OTTLA_GUARDED_BY(mutex_);
   std::map<Place, std::deque<ProduceRequest>> staged_ OTTLA_GUARDED_BY(mutex_);

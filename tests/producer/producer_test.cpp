@@ -253,8 +253,10 @@ TEST_CASE("a producer that was moved from, closed or is asked for what is not th
   CHECK(other.close().ok());
   CHECK(fault(other.send({.topic = "t", .value = "a"}).status()) == Fault::closed);
   CHECK(fault(other.flush()) == Fault::closed);
-  CHECK(fault(StringProducer::open(FakeHost{bed.leader}, {.enable_idempotence = true}).status()) ==
-        Fault::unsupported);
+  CHECK(
+      error_code(StringProducer::open(FakeHost{bed.leader},
+                                      {.acks = Acks::leader, .enable_idempotence = Idempotence::on})
+                     .status()) == ErrorCode::invalid_config);
   CHECK(error_code(StringProducer::open(FakeHost{bed.leader}, {.linger = -1ms}).status()) ==
         ErrorCode::invalid_config);
 }

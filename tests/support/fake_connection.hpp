@@ -106,6 +106,12 @@ class FakeConnection final : public ottla::Connection {
     reply(std::move(response));
   }
 
+  void call(ottla::InitProducerIdRequest,
+            ottla::Reply<ottla::InitProducerIdResponse> reply) override {
+    reply(ottla::InitProducerIdResponse{ottla::ErrorCode::none, ottla::ProducerId(1),
+                                        ottla::ProducerEpoch(0)});
+  }
+
   template <class Request, class Response>
   using Answers = std::function<void(Request, ottla::Reply<Response>)>;
   Answers<ottla::JoinGroupRequest, ottla::JoinGroupResponse> on_join;

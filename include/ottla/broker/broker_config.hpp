@@ -51,6 +51,8 @@ struct BrokerConfig {
   std::chrono::milliseconds group_min_session_timeout{6'000};
   std::chrono::milliseconds group_max_session_timeout{1'800'000};
   std::int32_t group_max_size = 1'000;
+  /// How long what is known of an idle producer is kept: duplicates that come later are not seen.
+  std::chrono::milliseconds producer_id_expiration{86'400'000};
   OffsetsConfig offsets = {};  ///< what groups commit
   CleanerConfig cleaner = {};  ///< compaction of topics
   EventSink on_event = {};
@@ -126,6 +128,8 @@ inline constexpr auto main_keys = std::array{
     config_key<&BrokerConfig::log, &LogConfig::file_delete_delay>(
         "log.segment.delete.delay.ms", at_least(0),
         "Wait between renaming a file and removing it."),
+    config_key<&BrokerConfig::producer_id_expiration>("producer.id.expiration.ms", at_least(1),
+                                                      "How long an idle producer is remembered."),
     config_key<&BrokerConfig::offsets, &OffsetsConfig::retention>(
         "offsets.retention.minutes", at_least(1), "How long unused offsets are kept."),
     config_key<&BrokerConfig::offsets, &OffsetsConfig::retention_check_interval>(

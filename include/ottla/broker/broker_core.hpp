@@ -26,6 +26,7 @@
 #include <ottla/broker/metadata_file.hpp>
 #include <ottla/broker/partition.hpp>
 #include <ottla/broker/partition_journal.hpp>
+#include <ottla/broker/producer_ids.hpp>
 #include <ottla/broker/topic_registry.hpp>
 #include <ottla/env/env.hpp>
 #include <ottla/env/posix/process.hpp>
@@ -58,6 +59,7 @@ class BasicBrokerCore final : public Counted {
   const TopicConfig& topic_defaults() const { return topic_defaults_; }
   Registry& topics() { return topics_; }
   MetadataKeeper& metadata() { return *metadata_; }
+  ProducerIds& producer_ids() { return producer_ids_; }
   Events& events() { return *events_; }
   Uuid fresh_uuid() { return random_uuid(env_.random()); }
 
@@ -192,6 +194,7 @@ class BasicBrokerCore final : public Counted {
   std::vector<Ref<Directory>> directories_;
   Ref<MetadataFile<Fs>> metadata_file_;
   Ref<MetadataKeeper> metadata_;
+  ProducerIds producer_ids_;
   Registry topics_;
   std::atomic<bool> closed_{false};
   Baton topic_work_;                     // opening and dropping topics, one at a time

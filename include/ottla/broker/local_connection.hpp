@@ -10,6 +10,7 @@
 #include <ottla/broker/broker_core.hpp>
 #include <ottla/broker/handlers/fetch.hpp>
 #include <ottla/broker/handlers/groups.hpp>
+#include <ottla/broker/handlers/init_producer_id.hpp>
 #include <ottla/broker/handlers/list_offsets.hpp>
 #include <ottla/broker/handlers/metadata.hpp>
 #include <ottla/broker/handlers/produce.hpp>
@@ -55,6 +56,9 @@ class LocalConnection final : public Connection {
   }
   void call(ListOffsetsRequest request, Reply<ListOffsetsResponse> reply) override {
     if (usable(reply)) handlers::handle(*core_, request, std::move(reply));
+  }
+  void call(InitProducerIdRequest request, Reply<InitProducerIdResponse> reply) override {
+    if (usable(reply)) handlers::handle(core_, request, std::move(reply));
   }
   void call(JoinGroupRequest request, Reply<JoinGroupResponse> reply) override {
     coordinate(std::move(request), std::move(reply));

@@ -31,6 +31,7 @@
 #include <ottla/log/hot_tail.hpp>
 #include <ottla/log/log.hpp>
 #include <ottla/log/log_cleaning.hpp>
+#include <ottla/log/producer_state.hpp>
 #include <ottla/log/staged_batches.hpp>
 #include <ottla/protocol/fetch.hpp>
 #include <ottla/protocol/list_offsets.hpp>
@@ -62,7 +63,8 @@ class BasicPartition final : public Counted {
   std::optional<Offset> recovered_end() const { return options_.recovered_end; }
 
   /// The outcome goes to `request.reply`. Batches of one caller keep their order. Waits, at most
-  /// `produce_timeout`, only while `staged_bytes` are staged already; REQUEST_TIMED_OUT then.
+  /// `produce_timeout`, only while `staged_bytes` are staged already; REQUEST_TIMED_OUT then. A
+  /// batch that its producer repeats is not appended, and answered with where it is.
   void produce(ProduceRequest request, BatchOrigin origin);
   /// Brings what was produced so far to `durability`, in this thread or waiting for another's work
   /// until `deadline`. What becomes of single batches their replies tell; here `timed_out`,
@@ -71,7 +73,8 @@ class BasicPartition final : public Counted {
 
   /// Appends to `into` up to `max_bytes` of batches from `request.offset` on; how many bytes.
   std::size_t fetch(const FetchPartition& request, std::size_t max_bytes, bool at_least_one,
-                    FetchedPartition& into);
+                    FetchedPartition& into,
+                    IsolationLevel isolation = IsolationLevel::read_uncommitted);
   /// Keeps `waiter` until `min_bytes` more are visible than were when `high_watermark` was
   /// answered, or something else happens that a new fetch would see. False where that is so
   /// already: then it is not kept.
@@ -106,7 +109,9 @@ class BasicPartition final : public Counted {
   /// What there is to compact, where that is due; makes it durable first. `checkpoint`: how far it
   /// was compacted before.
   absl::StatusOr<std::optional<CleaningCandidate>> find_cleaning(std::optional<Offset> checkpoint);
-  Ref<Cleaning> begin_cleaning(CleaningCandidate candidate, LogCleaningOptions options);
+  /// `options.producers` is filled in.
+  absl::StatusOr<Ref<Cleaning>> begin_cleaning(CleaningCandidate candidate,
+                                               LogCleaningOptions options);
   /// One step of it, by one thread at a time; bytes read and written, none where others are at the
   /// files: then later. What it replaced is removed after file.delete.delay.ms.
   absl::StatusOr<std::int64_t> clean_some(Cleaning& round);
@@ -156,6 +161,16 @@ class BasicPartition final : public Counted {
   absl::Status writable() const OTTLA_REQUIRES(mutex_);
   absl::Status make_room(std::size_t bytes) OTTLA_REQUIRES(mutex_);
   void stage(ProduceRequest& request, const ProducedBatch& batch) OTTLA_REQUIRES(mutex_);
+  /// Whether the producer of `batch` may append it, or what it repeats; noted where it may.
+  absl::StatusOr<std::optional<BatchMetadata>> admit(BatchHeader& batch) OTTLA_REQUIRES(mutex_);
+  /// The reply of a batch that is there already.
+  void stage_repeated(ProduceRequest& request, const ProducedBatch& batch,
+                      const BatchMetadata& known, AfterLock& todo) OTTLA_REQUIRES(mutex_);
+  /// Before: no batch of a producer with an id is staged. Lets go of the lock meanwhile.
+  absl::Status learn_producers(SteadyTime deadline) OTTLA_REQUIRES(mutex_);
+  void copy_producers() OTTLA_REQUIRES(mutex_);
+  absl::StatusOr<CleaningProducers> cleaning_producers(const BasicLogView<Fs>& view);
+  std::optional<Offset> replicated_end() const OTTLA_REQUIRES(mutex_);
   /// Somebody wants it, or it is a good piece.
   bool wants_write() const OTTLA_REQUIRES(mutex_);
   /// Before: the write baton is nobody's. Lets go of the lock meanwhile.
@@ -202,7 +217,11 @@ class BasicPartition final : public Counted {
   /// Who waits for no more is woken.
   std::uint64_t due_bytes() const OTTLA_REQUIRES(mutex_);
   std::size_t read(const FetchPartition& request, std::size_t max_bytes, bool at_least_one,
-                   FetchedPartition& into);
+                   FetchedPartition& into, IsolationLevel isolation);
+  absl::Status tell_aborted(const BasicLogView<Fs>& view, Offset from, std::size_t first,
+                            FetchedPartition& into) const;
+  /// Where a reader of that kind stops.
+  Offset visible_to(IsolationLevel isolation) const OTTLA_REQUIRES(mutex_);
   absl::Status check_fetch(const FetchPartition& request) const OTTLA_REQUIRES(mutex_);
   absl::Status check_epoch(LeaderEpoch known) const OTTLA_REQUIRES(mutex_);
   Ends current_ends() const OTTLA_REQUIRES(mutex_);
@@ -225,6 +244,8 @@ class BasicPartition final : public Counted {
   mutable Mutex mutex_;
   BasicLog<Fs> log_;  // by the rules of log.hpp: the lock, the baton, or both
   StagedBatches staged_ OTTLA_GUARDED_BY(mutex_);
+  ProducerState producers_ OTTLA_GUARDED_BY(mutex_);  // staged batches included
+  bool producers_known_ OTTLA_GUARDED_BY(mutex_) = false;
   HotTail tail_ OTTLA_GUARDED_BY(mutex_);
   ReplyQueue replies_ OTTLA_GUARDED_BY(mutex_);
   FetchWaiters waiters_ OTTLA_GUARDED_BY(mutex_);
@@ -256,8 +277,10 @@ using Partition = BasicPartition<AnyFileSystem>;
 }  // namespace ottla::inline OTTLA_ABI
 
 #include <ottla/broker/impl/partition_clean_impl.hpp>
+#include <ottla/broker/impl/partition_producers_impl.hpp>
 #include <ottla/broker/impl/partition_read_impl.hpp>
 #include <ottla/broker/impl/partition_sync_impl.hpp>
+#include <ottla/broker/impl/partition_timer_impl.hpp>
 #include <ottla/broker/impl/partition_upkeep_impl.hpp>
 #include <ottla/broker/impl/partition_write_impl.hpp>
 #ifdef OTTLA_COMPILED

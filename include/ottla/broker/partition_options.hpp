@@ -32,6 +32,7 @@ struct PartitionOptions {
   std::optional<Offset> recovered_end = {};
   TopicConfig config = {};
   std::chrono::nanoseconds write_out_delay = std::chrono::milliseconds(1);
+  std::chrono::milliseconds producer_id_expiration{86'400'000};
   std::size_t staged_bytes = std::size_t{8} << 20;  ///< beyond it a producer waits
   std::size_t tail_bytes = std::size_t{1} << 20;    ///< of this partition
   std::chrono::nanoseconds produce_timeout = std::chrono::seconds(30);  ///< of that waiting
@@ -40,9 +41,10 @@ struct PartitionOptions {
 
 /// Since opening, but where a unit of its own is said.
 struct PartitionMetrics {
-  std::uint64_t batches = 0;  ///< written
-  std::uint64_t bytes = 0;    ///< of them
-  std::uint64_t refused = 0;  ///< batches that were not taken
+  std::uint64_t batches = 0;   ///< written
+  std::uint64_t bytes = 0;     ///< of them
+  std::uint64_t refused = 0;   ///< batches that were not taken
+  std::uint64_t repeated = 0;  ///< batches that were there already
   std::uint64_t write_outs = 0;
   std::uint64_t failed_write_outs = 0;
   std::uint64_t syncs = 0;

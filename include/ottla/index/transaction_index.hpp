@@ -57,6 +57,8 @@ class BasicTransactionIndex {
     return *this;
   }
 
+  /// Of the last entry, by its marker. The writer's.
+  std::optional<Offset> last_offset() const { return last_offset_; }
   std::size_t entries() const { return count_.load(std::memory_order_acquire); }
 
   /// Written at once. `invalid_argument` unless its last offset lies above that of the last entry;
@@ -71,6 +73,8 @@ class BasicTransactionIndex {
   /// Drops the entries from the first one whose last offset is `offset` or above. Alone.
   absl::Status truncate_to(Offset offset, IoReason why = IoReason::truncate);
   absl::Status sync(IoReason why = IoReason::flush) { return file_.sync(why); }
+  /// Lets go of the descriptor until it is used again (`File::rest`). Thread-safe.
+  void rest() { file_.rest(); }
   absl::Status close() { return file_.close(); }
 
  private:

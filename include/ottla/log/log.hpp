@@ -32,6 +32,7 @@
 #include <ottla/log/log_recovery.hpp>
 #include <ottla/log/log_view.hpp>
 #include <ottla/log/manifest.hpp>
+#include <ottla/log/producer_state.hpp>
 #include <ottla/log/retention.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -41,6 +42,7 @@ struct LogOptions {
   TopicId topic_id = {};
   PartitionId partition{0};
   std::uint64_t seed = 0;  ///< of the roll jitter
+  std::chrono::milliseconds producer_id_expiration{86'400'000};
 };
 
 /// How far an append came: the first `batches` are in the log, whatever the status of the rest is.
@@ -82,6 +84,12 @@ class BasicLog {
   /// Where the log is damaged it takes no appends.
   const Damage* damage() const { return shared_.view.damage_.get(); }
 
+  /// Where a read_committed consumer has to stop.
+  Offset last_stable_offset(Offset high_watermark) const {
+    return std::max(start(), std::min(shared_.unstable.last_stable_offset(high_watermark),
+                                      shared_.producers_end));
+  }
+
   Flush plan_flush(FlushScope scope) const;
   /// `flush.run()` answered ok.
   void flushed(const Flush& flush);
@@ -96,6 +104,13 @@ class BasicLog {
   Appended append(std::span<const Bytes> batches, std::span<const BatchFacts> facts, Timestamp now);
   /// Begins a new segment at end(), unless the last one is empty and begins there.
   absl::Status roll(Timestamp now);
+  /// What is known of the producers of batches that were written.
+  const ProducerState& producers() const { return producers_; }
+  /// Forgets those that have been idle for producer.id.expiration.ms. Whether there were any.
+  bool remove_expired_producers(Timestamp now) {
+    wall_now_ = now;
+    return producers_.remove_expired(now, producer_id_expiration_);
+  }
   /// A new leader's epoch begins at end(); written no later than its first batch.
   void assign_epoch(LeaderEpoch epoch);
 
@@ -140,8 +155,9 @@ class BasicLog {
 
   // ── both ──────────────────────────────────────────────────────────────────────────────────────
 
-  /// Makes visible what was done since the last time.
-  void publish();
+  /// Makes visible what was done since the last time. `high_watermark`: the end, where none is
+  /// given; transactions whose markers it has passed are stable.
+  void publish(std::optional<Offset> high_watermark = {});
 
  private:
   using Place = log_impl::LogPlace<Fs>;
@@ -171,6 +187,8 @@ class BasicLog {
     std::uint64_t cuts = 0;
     std::uint64_t replacements = 0;  // of segments by compacted ones
     bool entry_synced = false;
+    UnstableOffsets unstable;
+    Offset producers_end{0};
   };
 
   BasicLog(Ref<Place> place, const LogOptions& options, Ref<DirectoryHealth> health);
@@ -200,6 +218,19 @@ class BasicLog {
   absl::Status swap_files(Offset base, std::span<const std::string_view> suffixes,
                           std::span<const Ref<log_impl::LogSegment<Fs>>> replaced);
   absl::Status sync_directory(IoReason why);
+  absl::Status note_producers(std::span<const Bytes> batches, std::span<const BatchFacts> facts);
+  absl::Status note_marker(LogSegment& entry, const BatchHeader& header, Bytes batch);
+  absl::Status replay_producers();
+  absl::Status replay_batch(LogSegment& entry, const Segment& segment, const BatchHeader& header,
+                            std::int64_t position);
+  absl::Status reload_producers(int* malformed = nullptr);
+  absl::Status settle_producers();
+  absl::Status take_snapshot(Offset offset, Durability durability);
+  absl::Status write_snapshot(Offset offset, Durability durability);
+  void snapshot_sometimes(std::int64_t written);
+  void drop_snapshots_between_segments();
+  absl::Status drop_snapshot(Offset offset);
+  absl::Status drop_snapshots_above(Offset end);
   absl::StatusOr<CleanEnd> clean_end() const;
 
   Ref<Place> place_;
@@ -216,6 +247,12 @@ class BasicLog {
   bool epochs_published_ = false;
   bool deletions_synced_ = true;             // those of truncations
   std::optional<std::uint32_t> epochs_crc_;  // of that file
+  ProducerState producers_;
+  std::chrono::milliseconds producer_id_expiration_;
+  std::vector<Offset> snapshots_;         // files that are there, ascending
+  Offset believed_snapshots_{INT64_MAX};  // those above may be of what was lost
+  bool producers_loaded_ = false;
+  std::int64_t since_snapshot_ = 0;  // bytes appended
   Manifest manifest_;
   std::vector<SealedSegment> sealed_;  // to be noted there
   std::optional<Offset> synced_;       // likewise
@@ -231,6 +268,7 @@ class BasicLog {
   std::uint64_t random_;
   std::chrono::milliseconds jitter_{0};  // of the active segment
   Timestamp opened_ = no_timestamp;
+  Timestamp wall_now_ = no_timestamp;  // as last told
 };
 
 using Log = BasicLog<AnyFileSystem>;
@@ -241,6 +279,7 @@ using Log = BasicLog<AnyFileSystem>;
 #include <ottla/log/impl/log_delete_impl.hpp>
 #include <ottla/log/impl/log_flush_impl.hpp>
 #include <ottla/log/impl/log_open_impl.hpp>
+#include <ottla/log/impl/log_producers_impl.hpp>
 #include <ottla/log/impl/log_replace_impl.hpp>
 #ifdef OTTLA_COMPILED
 namespace ottla::inline OTTLA_ABI {

@@ -21,6 +21,7 @@
 #include <ottla/log/directory_name.hpp>
 #include <ottla/log/impl/log_segment.hpp>
 #include <ottla/log/partition_metadata.hpp>
+#include <ottla/log/producer_snapshot.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -53,6 +54,9 @@ class BasicLogFlush {
       OTTLA_TRY(checked(segment->sync(IoReason::flush)));
       if (scope_ == FlushScope::sealed && i + 1 < segments_.size()) {
         OTTLA_TRY(checked(segment->sync_indexes(IoReason::flush)));
+        OTTLA_TRY(segments_[i]->has_aborted() ? sync_path(segments_[i]->aborted_path())
+                                              : absl::OkStatus());
+        OTTLA_TRY(sync_file(offset_file_name(segments_[i + 1]->base(), producer_snapshot_suffix)));
       }
     }
     OTTLA_TRY(epochs_ ? sync_file(epoch_checkpoint_file) : absl::OkStatus());
@@ -80,10 +84,11 @@ class BasicLogFlush {
                  Outcome::unknown);
   }
 
-  absl::Status sync_file(std::string_view name) {
-    auto file = place_->files.open(place_->path(name), OpenMode::read_write, IoReason::flush);
+  absl::Status sync_file(std::string_view name) { return sync_path(place_->path(name)); }
+  absl::Status sync_path(const std::string& path) {
+    auto file = place_->files.open(path, OpenMode::read_write, IoReason::flush);
     if (fault(file.status()) == Fault::not_found) {
-      return absl::OkStatus();  // a log used alone has no partition.metadata
+      return absl::OkStatus();  // a log used alone has no partition.metadata, say
     }
     return checked(file.ok() ? file->sync(IoReason::flush) : file.status());
   }

@@ -55,6 +55,7 @@ struct RecoveryReport {
     cut,               ///< a torn tail; `bytes` were cut off and kept as `saved_as`
     damage,            ///< the log is read-only from there on
     index_rebuilt,     ///< an index was missing
+    snapshot_dropped,  ///< a producer snapshot was malformed
     epochs_rebuilt,    ///< leader-epoch-checkpoint was missing, malformed or not ours
     manifest_dropped,  ///< ottla_manifest was malformed, or another partition's
     leftover,          ///< of an interrupted change: finished, or removed

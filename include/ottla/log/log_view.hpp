@@ -67,6 +67,11 @@ class BasicLogView {
   absl::StatusOr<std::optional<FoundOffset>> find_max_timestamp(Offset limit,
                                                                 Decompressor& decompressor) const;
 
+  /// The aborted transactions that have records in [`from`, `before`), by marker, and perhaps some
+  /// more: what a read_committed consumer has to leave out.
+  absl::StatusOr<std::vector<AbortedTransaction>> aborted_transactions(Offset from,
+                                                                       Offset before) const;
+
   struct SegmentSize {
     Offset base;
     std::int64_t bytes = 0;

@@ -80,13 +80,26 @@ class MetadataMachine {
     ErrorCode error = ErrorCode::none;
   };
 
-  using Event = std::variant<CreateTopics, DeleteTopics, CreatePartitions, AdoptTopic>;
+  /// A block of producer ids that were never given, none of them below `floor`.
+  struct AllocateProducerIds {
+    RequestId request;
+    ProducerId floor{0};
+  };
+  struct ProducerIdBlock {
+    ErrorCode error = ErrorCode::none;
+    ProducerId first = no_producer_id;
+    std::int64_t count = 0;
+  };
+  static constexpr std::int64_t producer_id_block = 1'000;
+
+  using Event =
+      std::variant<CreateTopics, DeleteTopics, CreatePartitions, AdoptTopic, AllocateProducerIds>;
   struct NoSoftChange {};
   struct NoTimer {
     auto operator<=>(const NoTimer&) const = default;
   };
-  using Response =
-      std::variant<CreateTopicsResponse, DeleteTopicsResponse, CreatePartitionsResponse, Adopted>;
+  using Response = std::variant<CreateTopicsResponse, DeleteTopicsResponse,
+                                CreatePartitionsResponse, Adopted, ProducerIdBlock>;
   using Decision = ottla::Decision<NoSoftChange, Response, NoTimer>;
 
   explicit MetadataMachine(const MetadataPlacement& placement, const MetadataLimits& limits = {})
@@ -122,12 +135,14 @@ class MetadataMachine {
   void decide_deletion(const DeleteTopics& event, Decision& decision) const;
   void decide_growth(const CreatePartitions& event, Decision& decision) const;
   void decide_adoption(const AdoptTopic& event, Decision& decision) const;
+  void decide_producer_ids(const AllocateProducerIds& event, Decision& decision) const;
   PartitionRecord place(const TopicId& topic, std::int32_t partition) const;
   void take(const TopicRecord& record);
   absl::Status take(const PartitionRecord& record);
   void take(const ConfigRecord& record);
   absl::Status take(const PartitionChangeRecord& record);
   void take(const RemoveTopicRecord& record);
+  void take(const ProducerIdsRecord& record);
   MetadataTopic* find_mutable(const TopicId& id);
 
   MetadataPlacement placement_;
@@ -137,6 +152,7 @@ class MetadataMachine {
   std::set<std::string, std::less<>> plain_names_;  // with "_" for each "."
   std::set<TopicId> removed_;
   std::int32_t partition_count_ = 0;
+  ProducerId next_producer_id_{0};
 };
 
 }  // namespace ottla::inline OTTLA_ABI

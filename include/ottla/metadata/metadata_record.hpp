@@ -68,14 +68,23 @@ struct RemoveTopicRecord {
   bool operator==(const RemoveTopicRecord&) const = default;
 };
 
+/// Type 15: ids below `next` were given, or are a broker's to give.
+struct ProducerIdsRecord {
+  BrokerId broker{-1};
+  std::int64_t broker_epoch = -1;
+  ProducerId next{0};
+  bool operator==(const ProducerIdsRecord&) const = default;
+};
+
 /// A record of another type: its number, to be skipped.
 struct OtherMetadataRecord {
   std::uint32_t type = 0;
   bool operator==(const OtherMetadataRecord&) const = default;
 };
 
-using MetadataRecord = std::variant<TopicRecord, PartitionRecord, ConfigRecord,
-                                    PartitionChangeRecord, RemoveTopicRecord, OtherMetadataRecord>;
+using MetadataRecord =
+    std::variant<TopicRecord, PartitionRecord, ConfigRecord, PartitionChangeRecord,
+                 RemoveTopicRecord, ProducerIdsRecord, OtherMetadataRecord>;
 
 /// The value of a record in the metadata log. Before: not an OtherMetadataRecord.
 std::vector<std::byte> encode(const MetadataRecord& record);

@@ -54,6 +54,10 @@ struct ClosedBatch {
   std::int32_t first_index = 0;
   std::int32_t records = 0;
   std::int32_t attempts = 0;  ///< how often it was sent
+  /// Of its first record, once it was numbered; `epoch` says by which count.
+  std::int32_t base_sequence = no_sequence;
+  ProducerEpoch epoch = no_producer_epoch;
+  bool out_of_order = false;  ///< the broker said so once
   std::int64_t charged = 0;   ///< bytes of the budget, given back when the outcome is known
   SteadyTime opened{};
   BatchBuilder builder;  ///< its records until it is sealed

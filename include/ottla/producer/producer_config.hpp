@@ -31,6 +31,14 @@ struct Delivery {
 /// a lock, never after close() returned. It must not wait. What it throws is caught and counted.
 using DeliveryCallback = std::function<void(const Delivery&)>;
 
+/// Whether batches carry sequence numbers, by which the broker knows one that it has, and one that
+/// came too early.
+enum class Idempotence : std::uint8_t {
+  off,
+  on,
+  where_possible,  ///< on with acks=all and retries
+};
+
 struct ProducerConfig {
   Acks acks = Acks::all;
   Durability durability =
@@ -51,7 +59,7 @@ struct ProducerConfig {
   std::chrono::milliseconds retry_backoff{100};
   std::chrono::milliseconds retry_backoff_max{1'000};
   bool ignore_keys = false;
-  bool enable_idempotence = false;  ///< Kafka's default is true; not there yet
+  Idempotence enable_idempotence = Idempotence::where_possible;
   std::string client_id = {};
   Partitioner partitioner = {};
   DeliveryCallback on_delivery = {};
@@ -62,6 +70,11 @@ template <>
 inline constexpr auto config_words<Acks> =
     std::array{ConfigWord<Acks>{"all", Acks::all}, ConfigWord<Acks>{"-1", Acks::all},
                ConfigWord<Acks>{"0", Acks::none}, ConfigWord<Acks>{"1", Acks::leader}};
+template <>
+inline constexpr auto config_words<Idempotence> =
+    std::array{ConfigWord<Idempotence>{"true", Idempotence::on},
+               ConfigWord<Idempotence>{"false", Idempotence::off},
+               ConfigWord<Idempotence>{"true", Idempotence::where_possible}};
 template <>
 inline constexpr auto config_words<CompressionType> =
     std::array{ConfigWord<CompressionType>{"none", CompressionType::none},
@@ -104,10 +117,15 @@ inline constexpr auto config_table<ProducerConfig> = std::array{
     config_key<&ProducerConfig::ignore_keys>("partitioner.ignore.keys", {},
                                              "Keys do not choose the partition."),
     config_key<&ProducerConfig::enable_idempotence>(
-        "enable.idempotence", {}, "Sequence numbers remove duplicates; not there yet."),
+        "enable.idempotence", {}, "Sequence numbers keep order and remove duplicates."),
     config_key<&ProducerConfig::client_id>("client.id", {}, "This client's name in listings.")};
 
-/// Ranges, and what must fit together: `unsupported` for idempotence, INVALID_CONFIG for the rest.
+inline bool is_idempotent(const ProducerConfig& config) {
+  return config.enable_idempotence != Idempotence::off && config.acks == Acks::all &&
+         config.retries > 0;
+}
+
+/// Ranges, and what must fit together: INVALID_CONFIG.
 absl::Status check_producer_config(const ProducerConfig& config);
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -77,6 +77,8 @@ class ProducerCore final : public Counted {
 
   ProducerCore(Ref<Connection> connection, ProducerConfig config);
 
+  /// Asks for the id that batches are numbered under.
+  absl::Status begin_sequences();
   bool is_usable() const { return process_.here() && !closed_.load(std::memory_order_relaxed); }
   absl::Status usable() const { return is_usable() ? absl::OkStatus() : unusable(); }
   absl::Status unusable() const;
@@ -108,6 +110,10 @@ class ProducerCore final : public Counted {
   void drain(ProducerLane& lane) noexcept;
   void hand_over(ProducerLane& lane, ClosedBatch& batch);
   absl::StatusOr<SealedBatch> seal(ProducerLane& lane, ClosedBatch& batch);
+  /// With the send baton. False while batches with older numbers are under way.
+  bool number(ProducerLane& lane, ClosedBatch& batch);
+  bool is_out_of_order(const absl::Status& status, const ProducerLane& lane,
+                       const ClosedBatch& batch) const;
   /// Closes and sends every batch there is.
   void send_everything();
   void write_out_everything(SteadyTime deadline);
@@ -127,6 +133,8 @@ class ProducerCore final : public Counted {
   absl::Status retry(ProducerLane& lane, ClosedBatch& batch, const absl::Status& why,
                      SealedBatch& refused);
   absl::Status split(ProducerLane& lane, ClosedBatch& batch, const SealedBatch& refused);
+  /// Puts it back at its place; the lane is held until then. Throws only while it is the caller's.
+  void send_again_at(SteadyTime when, ProducerLane& lane, ClosedBatch& batch);
   void resume(ProducerLane& lane) noexcept;
   /// Once a batch, by whoever has it.
   void finish(ProducerLane& lane, ClosedBatch& batch,
@@ -178,6 +186,7 @@ class ProducerCore final : public Counted {
   const std::size_t largest_record_;  // bytes of its batch
   const std::uint64_t id_;
   const ProcessMark process_;
+  ProducerId producer_id_ = no_producer_id;  // set before anybody else has this
   MemoryBudget budget_;
   BatchOutcomes outcomes_;
   std::atomic<ProducerTopic*> last_topic_{nullptr};

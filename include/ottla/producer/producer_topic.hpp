@@ -33,6 +33,11 @@ class ProducerLane final : public PartitionQueue {
   const PartitionId partition;
   std::atomic<std::int32_t> in_flight{0};  ///< batches handed to the connection, not done
   std::atomic<bool> lingering{false};      ///< listed for the linger timer
+  /// A number may be missing in the log: the next batch begins a new epoch, at 0.
+  std::atomic<bool> renumber{false};
+  // The send baton's: what the next batch is numbered with.
+  ProducerEpoch epoch{0};
+  std::int32_t next_sequence = 0;
 };
 
 class ProducerTopic final : public Counted {

@@ -19,6 +19,7 @@
 #include <ottla/protocol/classic_group.hpp>
 #include <ottla/protocol/fetch.hpp>
 #include <ottla/protocol/groups.hpp>
+#include <ottla/protocol/init_producer_id.hpp>
 #include <ottla/protocol/list_offsets.hpp>
 #include <ottla/protocol/metadata.hpp>
 #include <ottla/protocol/offsets.hpp>
@@ -59,6 +60,7 @@ class Connection : public Counted {
   virtual void call(DeleteTopicsRequest request, Reply<DeleteTopicsResponse> reply) = 0;
   virtual void call(CreatePartitionsRequest request, Reply<CreatePartitionsResponse> reply) = 0;
   virtual void call(ListOffsetsRequest request, Reply<ListOffsetsResponse> reply) = 0;
+  virtual void call(InitProducerIdRequest request, Reply<InitProducerIdResponse> reply) = 0;
   virtual void call(JoinGroupRequest request, Reply<JoinGroupResponse> reply) = 0;
   virtual void call(SyncGroupRequest request, Reply<SyncGroupResponse> reply) = 0;
   virtual void call(HeartbeatRequest request, Reply<HeartbeatResponse> reply) = 0;

@@ -44,6 +44,13 @@ struct Slice {
   bool verified = false;  ///< the checksums were checked, or the batches built, in this process
 };
 
+/// Records of this producer from there on, up to its abort marker, are not to be shown.
+struct AbortedRange {
+  ProducerId producer_id = no_producer_id;
+  Offset first_offset{-1};
+  bool operator==(const AbortedRange&) const = default;
+};
+
 struct FetchedPartition {
   TopicId topic_id = {};
   PartitionId partition = {};
@@ -51,6 +58,7 @@ struct FetchedPartition {
   Offset high_watermark{-1};
   Offset last_stable_offset{-1};
   Offset log_start_offset{-1};
+  std::vector<AbortedRange> aborted = {};  ///< with read_committed; some may lie outside the slices
   absl::InlinedVector<Slice, 4> slices = {};
 };
 

@@ -8,6 +8,7 @@
 #include <ottla/protocol/connection.hpp>
 #include <ottla/protocol/fetch.hpp>
 #include <ottla/protocol/groups.hpp>
+#include <ottla/protocol/init_producer_id.hpp>
 #include <ottla/protocol/list_offsets.hpp>
 #include <ottla/protocol/metadata.hpp>
 #include <ottla/protocol/offsets.hpp>

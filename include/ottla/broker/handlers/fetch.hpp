@@ -32,7 +32,8 @@ std::size_t fetch_once(Core& core, const FetchRequest& request, FetchResponse& i
       continue;
     }
     const auto all = static_cast<std::size_t>(std::max(request.max_bytes, 0));
-    bytes += partition->fetch(wanted, all - std::min(all, bytes), bytes == 0, answer);
+    bytes +=
+        partition->fetch(wanted, all - std::min(all, bytes), bytes == 0, answer, request.isolation);
     failed = failed || !answer.status.ok();
   }
   return bytes;

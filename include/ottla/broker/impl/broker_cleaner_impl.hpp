@@ -84,7 +84,10 @@ void BasicBrokerCore<E>::find_cleaning() {
                                .io_bytes = static_cast<std::size_t>(cleaner.io_buffer_bytes),
                                .seed = env_.random().next()};
     auto round = filthiest->begin_cleaning(*std::move(candidate), std::move(options));
-    cleaning_.emplace(CleaningJob{std::move(filthiest), std::move(round)});
+    if (!round.ok()) {
+      return note_uncleanable(*filthiest, round.status());
+    }
+    cleaning_.emplace(CleaningJob{std::move(filthiest), *std::move(round)});
   }
 }
 

@@ -126,13 +126,14 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
     return std::tuple(same.path_of(partition), same.take_opening(partition, world_.wall_now()),
                       same.health());
   });
+  const LogOptions log_options{.config = config.log,
+                               .topic_id = topic.id,
+                               .partition = number,
+                               .seed = env_.random().next(),
+                               .producer_id_expiration = config_.producer_id_expiration};
   RecoveryReport recovered;
-  OTTLA_ASSIGN(auto log, BasicLog<Fs>::open(env_.file_system(), path,
-                                            LogOptions{.config = config.log,
-                                                       .topic_id = topic.id,
-                                                       .partition = number,
-                                                       .seed = env_.random().next()},
-                                            opening, health, recovered));
+  OTTLA_ASSIGN(auto log, BasicLog<Fs>::open(env_.file_system(), path, log_options, opening, health,
+                                            recovered));
   report(partition, recovered);
   directory.locked([&](BasicLogDirectory<Fs>& same) {
     // What is appended behind a lost end was not compacted.
@@ -141,6 +142,9 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
     }
     return 0;
   });
+  if (const auto producers = log.producers().entries(); !producers.empty()) {
+    producer_ids_.note(producers.back().producer_id);
+  }
   if (config.flush_messages == 1 && log.durable_end() < log.end()) {
     // Readers have seen it all: how far it is durable is noted by and by only. Where it cannot be
     // synced, they see what is known to be.
@@ -164,6 +168,7 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
       .recovered_end = crashed && log.damage() == nullptr ? std::optional(log.end()) : std::nullopt,
       .config = config,
       .write_out_delay = config_.write_out_delay,
+      .producer_id_expiration = config_.producer_id_expiration,
       .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
       .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
       .events = events_};

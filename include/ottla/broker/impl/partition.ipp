@@ -17,6 +17,37 @@ OTTLA_INLINE absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies
   });
 }
 
+OTTLA_INLINE absl::StatusOr<std::optional<BatchMetadata>> admit(ProducerState& producers,
+                                                                BatchHeader& batch, Offset next) {
+  return guarded([&]() -> absl::StatusOr<std::optional<BatchMetadata>> {
+    OTTLA_ASSIGN(const auto repeated, producers.check(batch, AppendOrigin::client));
+    if (!repeated) {
+      batch.base_offset = next;
+      producers.append(batch);
+    }
+    return repeated;
+  });
+}
+
+OTTLA_INLINE absl::StatusOr<ActiveProducers> active_producers(const ProducerState& producers,
+                                                              Offset durable) {
+  return guarded([&]() -> absl::StatusOr<ActiveProducers> {
+    ActiveProducers active;
+    for (const ProducerStateEntry& entry : producers.entries()) {
+      LastRecord& last = active[entry.producer_id];
+      last.epoch = entry.epoch;
+      for (const BatchMetadata& batch : entry.batches.all()) {
+        last.last_data = batch.last_offset < durable ? batch.last_offset : last.last_data;
+      }
+    }
+    return active;
+  });
+}
+
+OTTLA_INLINE bool copy_producers(const ProducerState& from, ProducerState& to) {
+  return guarded([&] { to = from; }).ok();
+}
+
 OTTLA_INLINE void push_tail(HotTail& tail, const StagedRange& range, std::size_t batches,
                             std::size_t budget, HotTail::Dropped& dropped) {
   // A batch that finds no place here is read from the file; the next one begins the tail anew.

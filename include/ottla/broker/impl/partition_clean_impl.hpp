@@ -7,6 +7,7 @@
 
 #include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
+#include <ottla/broker/impl/partition_memory.hpp>
 #include <ottla/broker/partition.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -31,7 +32,8 @@ auto BasicPartition<Fs>::find_cleaning(std::optional<Offset> checkpoint)
         return std::nullopt;
       }
       candidate.emplace(CleaningCandidate{log_.view(), {}});
-      bounds = {log_.start(), visible(), log_.durable_end(), log_.end()};
+      bounds = {log_.start(), visible_to(IsolationLevel::read_committed), log_.durable_end(),
+                log_.end()};
     }
     OTTLA_ASSIGN(candidate->look,
                  Cleaning::look(candidate->view, bounds, checkpoint, config, world_.wall_now()));
@@ -48,8 +50,24 @@ auto BasicPartition<Fs>::find_cleaning(std::optional<Offset> checkpoint)
 }
 
 template <FileSystem Fs>
+absl::StatusOr<CleaningProducers> BasicPartition<Fs>::cleaning_producers(
+    const BasicLogView<Fs>& view) {
+  CleaningProducers producers;
+  {
+    Lock lock(mutex_);
+    if (!producers_known_) {
+      OTTLA_TRY(learn_producers(after(world_.steady_now(), std::chrono::seconds(1))));
+    }
+    OTTLA_ASSIGN(producers.active, broker_impl::active_producers(producers_, log_.durable_end()));
+  }
+  OTTLA_ASSIGN(producers.aborted, view.aborted_transactions(Offset(0), Offset(INT64_MAX)));
+  return producers;
+}
+
+template <FileSystem Fs>
 auto BasicPartition<Fs>::begin_cleaning(CleaningCandidate candidate, LogCleaningOptions options)
-    -> Ref<Cleaning> {
+    -> absl::StatusOr<Ref<Cleaning>> {
+  OTTLA_ASSIGN(options.producers, cleaning_producers(candidate.view));
   const LogConfig& config = options_.config.log;
   options.limits = {config.segment_bytes, config.segment_index_bytes};
   options.delete_retention = options_.config.delete_retention;

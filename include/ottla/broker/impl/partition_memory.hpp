@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include <absl/status/statusor.h>
@@ -12,7 +13,9 @@
 #include <ottla/base/topic_partition.hpp>
 #include <ottla/broker/reply_queue.hpp>
 #include <ottla/env/world.hpp>
+#include <ottla/log/batch_cleaner.hpp>
 #include <ottla/log/hot_tail.hpp>
+#include <ottla/log/producer_state.hpp>
 #include <ottla/log/staged_batches.hpp>
 #include <ottla/record/sealed_batch.hpp>
 
@@ -20,6 +23,13 @@ namespace ottla::inline OTTLA_ABI::broker_impl {
 
 /// Room for one more batch.
 absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies);
+/// Whether the producer of `batch` may append it at `next`, or what it repeats; noted where it may.
+absl::StatusOr<std::optional<BatchMetadata>> admit(ProducerState& producers, BatchHeader& batch,
+                                                   Offset next);
+/// False where there is no memory; then `to` is as it was.
+bool copy_producers(const ProducerState& from, ProducerState& to);
+/// Where each producer stopped, by what lies below `durable`: a batch above may be lost yet.
+absl::StatusOr<ActiveProducers> active_producers(const ProducerState& producers, Offset durable);
 /// The first `batches` of `range`, then trims to `budget`.
 void push_tail(HotTail& tail, const StagedRange& range, std::size_t batches, std::size_t budget,
                HotTail::Dropped& dropped);

@@ -19,6 +19,12 @@ Offset BasicPartition<Fs>::visible() const {
 }
 
 template <FileSystem Fs>
+Offset BasicPartition<Fs>::visible_to(IsolationLevel isolation) const {
+  return isolation == IsolationLevel::read_committed ? log_.last_stable_offset(visible())
+                                                     : visible();
+}
+
+template <FileSystem Fs>
 std::uint64_t BasicPartition<Fs>::due_bytes() const {
   if (state_ != State::open || abandoned_) {
     return UINT64_MAX;
@@ -54,10 +60,13 @@ absl::Status BasicPartition<Fs>::check_fetch(const FetchPartition& request) cons
 
 template <FileSystem Fs>
 std::size_t BasicPartition<Fs>::fetch(const FetchPartition& request, std::size_t max_bytes,
-                                      bool at_least_one, FetchedPartition& into) {
+                                      bool at_least_one, FetchedPartition& into,
+                                      IsolationLevel isolation) {
   const std::size_t before = into.slices.size();
   std::size_t bytes = 0;
-  absl::Status fetched = guarded([&] { bytes = read(request, max_bytes, at_least_one, into); });
+  into.aborted.clear();
+  absl::Status fetched =
+      guarded([&] { bytes = read(request, max_bytes, at_least_one, into, isolation); });
   if (!fetched.ok()) {
     into.slices.erase(into.slices.begin() + static_cast<std::ptrdiff_t>(before), into.slices.end());
     into.status = std::move(fetched);
@@ -68,7 +77,8 @@ std::size_t BasicPartition<Fs>::fetch(const FetchPartition& request, std::size_t
 
 template <FileSystem Fs>
 std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t max_bytes,
-                                     bool at_least_one, FetchedPartition& into) {
+                                     bool at_least_one, FetchedPartition& into,
+                                     IsolationLevel isolation) {
   Lock lock(mutex_);
   used_ = true;
   if (state_ == State::open && request.offset >= visible() && staged_.waiting_bytes() > 0 &&
@@ -79,9 +89,10 @@ std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t 
   if (!into.status.ok()) {
     return 0;
   }
-  const Offset end = visible();
-  into.high_watermark = end;
-  into.last_stable_offset = end;
+  const bool committed = isolation == IsolationLevel::read_committed;
+  const Offset end = visible_to(isolation);
+  into.high_watermark = visible();
+  into.last_stable_offset = visible_to(IsolationLevel::read_committed);
   into.log_start_offset = log_.start();
   into.status = check_fetch(request);
   const std::size_t budget =
@@ -89,16 +100,22 @@ std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t 
   if (!into.status.ok() || request.offset >= end || (budget == 0 && !at_least_one)) {
     return 0;
   }
+  const BasicLogView<Fs> view = log_.view();
+  const std::size_t slices = into.slices.size();
   if (!tail_.empty() && tail_.start() <= request.offset && request.offset < tail_.end()) {
     struct Slices {
       FetchedPartition& into;
       void push_back(const SharedBytes& bytes) { into.slices.push_back({bytes, true}); }
-    } slices{into};
+    } taken{into};
     ++metrics_.tail_fetches;
-    return tail_.take(request.offset, end, budget, at_least_one, slices).bytes;
+    const std::size_t bytes = tail_.take(request.offset, end, budget, at_least_one, taken).bytes;
+    lock.unlock();
+    if (committed) {
+      into.status = tell_aborted(view, request.offset, slices, into);
+    }
+    return into.status.ok() ? bytes : 0;
   }
   ++metrics_.file_fetches;
-  const BasicLogView<Fs> view = log_.view();
   lock.unlock();
   auto read = view.read({request.offset, end, budget, at_least_one}, *buffers_);
   if (!read.ok()) {
@@ -108,7 +125,33 @@ std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t 
   for (SharedBytes& piece : read->pieces) {
     into.slices.push_back({std::move(piece), true});
   }
-  return read->bytes;
+  if (committed) {
+    into.status = tell_aborted(view, request.offset, slices, into);
+  }
+  return into.status.ok() ? read->bytes : 0;
+}
+
+/// What a read_committed consumer has to leave out of the slices from index `first` on.
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::tell_aborted(const BasicLogView<Fs>& view, Offset from,
+                                              std::size_t first, FetchedPartition& into) const {
+  if (into.slices.size() == first) {
+    return absl::OkStatus();
+  }
+  Offset before = from;
+  BatchCursor batches(into.slices.back().bytes.bytes(), "a slice", CheckCrc::skip);
+  while (const BatchView* batch = batches.next()) {
+    before = batch->header().next_offset();
+  }
+  auto aborted = view.aborted_transactions(from, before);
+  if (!aborted.ok()) {
+    into.slices.erase(into.slices.begin() + static_cast<std::ptrdiff_t>(first), into.slices.end());
+    return annotate(aborted.status(), options_.partition.to_string());
+  }
+  for (const AbortedTransaction& each : *aborted) {
+    into.aborted.push_back({each.producer_id, each.first_offset});
+  }
+  return absl::OkStatus();
 }
 
 template <FileSystem Fs>
@@ -134,7 +177,7 @@ bool BasicPartition<Fs>::add_waiter(const Ref<Wakeable>& waiter, Offset high_wat
 
 template <FileSystem Fs>
 ListOffsetsResponse::Partition BasicPartition<Fs>::list_offsets(
-    const ListOffsetsRequest::Partition& request, IsolationLevel) {
+    const ListOffsetsRequest::Partition& request, IsolationLevel isolation) {
   ListOffsetsResponse::Partition answer{.partition = options_.partition};
   Lock lock(mutex_);
   used_ = true;
@@ -144,7 +187,7 @@ ListOffsetsResponse::Partition BasicPartition<Fs>::list_offsets(
     answer.error = error_code(status);
     return answer;
   }
-  const Offset end = visible();
+  const Offset end = visible_to(isolation);
   if (request.timestamp == at_latest || request.timestamp == at_earliest) {
     answer.offset = request.timestamp == at_latest ? end : log_.start();
     answer.leader_epoch = log_.epochs().epoch_for_offset(answer.offset).value_or(no_leader_epoch);

@@ -107,7 +107,8 @@ absl::Status BasicPartition<Fs>::with_files(SteadyTime deadline,
     lock.unlock();
     worked = guarded([&] { return work(); });
     lock.lock();
-    worked.Update(guarded([&] { log_.publish(); }));
+    const auto replicated = replicated_end();
+    worked.Update(guarded([&] { log_.publish(replicated); }));
   }
   give_write_baton(todo);
   lock.unlock();
@@ -140,8 +141,11 @@ absl::Status BasicPartition<Fs>::tick(Checkpoint checkpoint) {
   const absl::Status ticked = with_files(deadline, [&]() -> absl::Status {
     OTTLA_ASSIGN(const Offset start, log_.retention_start(high_watermark, world_.wall_now()));
     OTTLA_TRY(take_files_away(checkpoint, start));
+    const Timestamp now = world_.wall_now();
+    log_.remove_expired_producers(now);
     const bool lost = [&] {
       Lock lock(mutex_);
+      producers_.remove_expired(now, options_.producer_id_expiration);
       return !removing_;
     }();
     // A task that there was no memory for is made up for here.

@@ -25,7 +25,9 @@ BasicPartition<Fs>::BasicPartition(World& world, BasicLog<Fs> log, PartitionOpti
       log_(std::move(log)),
       next_offset_(log_.end()) {
   log_.assign_epoch(options_.epoch);
-  log_.publish();
+  Lock lock(mutex_);
+  log_.publish(replicated_end());
+  copy_producers();
 }
 
 template <FileSystem Fs>
@@ -105,13 +107,23 @@ void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
     OTTLA_TRY(check_replicas(request.acks, options_.config));
     return check_produced(request.batch, options_.config, world_.wall_now(), origin);
   });
+  BatchHeader header = checked.ok() ? BatchHeader::parse(request.batch.bytes()) : BatchHeader();
+  std::optional<BatchMetadata> repeated;
   Lock lock(mutex_);
   absl::Status refused = checked.status();
+  if (refused.ok() && header.has_producer_id() && !producers_known_) {
+    refused = learn_producers(after(world_.steady_now(), options_.produce_timeout));
+  }
   if (refused.ok()) {
     refused = make_room(size);
   }
   if (refused.ok()) {
     refused = broker_impl::reserve_one(staged_, replies_);
+  }
+  if (refused.ok() && header.has_producer_id()) {
+    const auto admitted = admit(header);
+    refused = admitted.status();
+    repeated = admitted.ok() ? *admitted : std::nullopt;
   }
   if (fault(refused) == Fault::no_memory) {
     refused = error(Fault::no_memory, "no memory for one more batch; free some, then send again");
@@ -125,6 +137,13 @@ void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
     if (request.reply) {
       request.reply->done(std::move(refused), std::move(request.batch));
     }
+    return;
+  }
+  if (repeated) {
+    AfterLock todo;
+    stage_repeated(request, *checked, *repeated, todo);
+    lock.unlock();
+    carry_out(todo);
     return;
   }
   stage(request, *checked);
@@ -260,7 +279,8 @@ void BasicPartition<Fs>::write_once(AfterLock& todo) {
       guarded([&] { appended = log_.append(range.pieces, range.facts, world_.wall_now()); });
   mutex_.lock();
   staged_since_ = began;
-  const absl::Status published = guarded([&] { log_.publish(); });
+  const auto replicated = replicated_end();
+  const absl::Status published = guarded([&] { log_.publish(replicated); });
   if (!tried.ok() || !published.ok()) {
     appended.status = tried.ok() ? published : tried;
     appended.batches = 0;
@@ -305,6 +325,7 @@ void BasicPartition<Fs>::fail_staged(Offset range_end, const absl::Status& why, 
   todo.code = "write_failed";
   next_offset_ = log_.end();
   broker_impl::drop_staged(staged_, todo.failed);
+  copy_producers();
   const absl::Status named = broker_impl::named(why, options_.partition);
   // Those that were not even tried are not there for sure.
   const absl::Status behind =
@@ -348,63 +369,6 @@ absl::Status BasicPartition<Fs>::write_out(Durability durability, SteadyTime dea
     return absl::OkStatus();
   }
   return sync_to(std::min(target, log_.end()), deadline);
-}
-
-// ── the timer ─────────────────────────────────────────────────────────────────────────────────
-
-template <FileSystem Fs>
-void BasicPartition<Fs>::arm_timer(SteadyTime due) {
-  const auto post = [&] {
-    return guarded(
-        [&] { world_.post_at(due, [self = Ref<BasicPartition>(this)] { self->timer_due(); }); });
-  };
-  while (!post().ok() && work_off()) {
-  }
-}
-
-/// True when something is left to be done. A sync that is refused is left to whoever comes next.
-template <FileSystem Fs>
-bool BasicPartition<Fs>::work_off() {
-  Lock lock(mutex_);
-  if (state_ == State::open && !writing_ && staged_.waiting_bytes() > 0) {
-    write_staged();
-  }
-  bool synced = true;
-  if (device_due()) {
-    const std::uint64_t refused = syncs_refused_;
-    sync_once(FlushScope::data);
-    synced = syncs_refused_ == refused;
-  }
-  const bool more = state_ == State::open && !writing_ &&
-                    (staged_.waiting_bytes() > 0 || (synced && device_due()));
-  timer_armed_ = more;
-  return more;
-}
-
-/// Writes what waits too long. Where others have written since it was armed, that is not much, and
-/// it comes again.
-template <FileSystem Fs>
-void BasicPartition<Fs>::timer_due() {
-  const SteadyTime now = world_.steady_now();
-  Lock lock(mutex_);
-  if (state_ == State::open && !writing_ && staged_.waiting_bytes() > 0 &&
-      after(staged_since_, options_.write_out_delay) <= now) {
-    write_staged();
-  }
-  timer_armed_ = false;  // from here on it may be armed again: syncing takes its time
-  if (device_due()) {
-    sync_once(FlushScope::data);
-  }
-  if (state_ != State::open || timer_armed_ || writing_ || staged_.waiting_bytes() == 0) {
-    return;  // whoever is writing arms it
-  }
-  timer_armed_ = true;
-  SteadyTime due = after(staged_since_, options_.write_out_delay);
-  if (due <= now) {
-    due = after(now, options_.write_out_delay);  // a write-out failed, or passed its turns
-  }
-  lock.unlock();
-  arm_timer(due);
 }
 
 // ── after the lock ────────────────────────────────────────────────────────────────────────────

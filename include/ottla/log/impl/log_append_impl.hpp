@@ -55,6 +55,7 @@ template <FileSystem Fs>
 Appended BasicLog<Fs>::append(std::span<const Bytes> batches, std::span<const BatchFacts> facts,
                               Timestamp now) {
   Appended done{0, check_writable()};
+  wall_now_ = now;
   for (std::size_t i = 0; done.status.ok() && i < facts.size(); ++i) {
     if (facts[i].size > config_.segment_bytes) {
       done.status = error(ErrorCode::record_list_too_large,
@@ -66,6 +67,9 @@ Appended BasicLog<Fs>::append(std::span<const Bytes> batches, std::span<const Ba
     done.status = error(Fault::invalid_argument,
                         absl::StrCat("offset ", facts.front().base_offset.value(), " in ",
                                      place_->directory, ", which ends at ", end_.value()));
+  }
+  if (done.status.ok()) {
+    done.status = settle_producers();
   }
   if (done.status.ok()) {
     // Evidence for recovery, that may lag: where it cannot be written now, it is the next time.
@@ -115,7 +119,12 @@ absl::StatusOr<std::size_t> BasicLog<Fs>::append_to_active(std::span<const Bytes
       digest = crc32c(batch.first(batch_header_size), *digest);
     }
   }
+  const bool kept_up = producers_.end() == end_;
   end_ = facts[fit - 1].last_offset + 1;
+  if (kept_up) {
+    // Where a transaction index cannot be written they stay behind, and the next append sees to it.
+    note_producers(batches.first(fit), facts.first(fit)).IgnoreError();
+  }
   return fit;
 }
 
@@ -151,7 +160,12 @@ absl::Status BasicLog<Fs>::roll_to(Offset base, Timestamp now) {
   if (ended < base) {
     OTTLA_TRY(write_manifest(manifest_.add_gap(ended, base), Durability::written));
   }
-  return add_segment(base, now);
+  if (producers_.end() >= end_) {
+    take_snapshot(base, Durability::written).IgnoreError();  // recovery does with an older one
+  }
+  OTTLA_TRY(add_segment(base, now));
+  drop_snapshots_between_segments();
+  return absl::OkStatus();
 }
 
 template <FileSystem Fs>

@@ -159,8 +159,7 @@ absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::find_producers() {
         if (begin < look_.range.end) {
           return error(Fault::unsupported,
                        absl::StrCat("a transaction is open at offset ", begin.value(),
-                                    ", and there is no producer state yet to say up to where the "
-                                    "log may be compacted"));
+                                    ", and nobody says up to where the log may be compacted"));
         }
       }
       at_ = 0;

@@ -22,6 +22,7 @@ absl::Status BasicLog<Fs>::raise_start(Offset start, Offset high_watermark) {
   }
   if (start > start_) {
     start_ = start;
+    producers_.on_log_start(start);
     if (epochs_.truncate_from_start(start)) {
       epochs_saved_ = epochs_published_ = false;
     }
@@ -70,6 +71,7 @@ absl::Status BasicLog<Fs>::delete_files(const Ref<LogSegment>& segment, SteadyTi
   }
   forget_deleted(segment->base());
   deleted_.push_back({segment, after(now, config_.file_delete_delay), LogSegment::Gone::deleted});
+  drop_snapshot(segment->base()).IgnoreError();  // else it goes at the next open
   return absl::OkStatus();
 }
 
@@ -123,6 +125,9 @@ absl::StatusOr<std::optional<SteadyTime>> BasicLog<Fs>::remove_deleted(SteadyTim
     if (entry.due <= now && entry.segment->retire(entry.why)) {
       if (Segment* opened = entry.segment->if_open(); opened != nullptr) {
         opened->close().IgnoreError();  // a view keeps it; nobody reads it any more
+      }
+      if (auto* aborted = entry.segment->aborted_if_open(); aborted != nullptr) {
+        aborted->close().IgnoreError();
       }
       OTTLA_ASSIGN(const bool removed,
                    ottla::remove_deleted(place_->files, place_->directory, entry.segment->base()));
@@ -187,7 +192,7 @@ absl::StatusOr<bool> BasicLog<Fs>::truncate_to(Offset end, SteadyTime now) {
   }
   const absl::Status cut = cut_back(end, index, *segment, now);
   auto segments = list_->segments;
-  segments[index] = make_ref<LogSegment>(place_, segment_options(), boundary->take());
+  segments[index] = make_ref<LogSegment>(*boundary, segment_options());
   replace_list(std::move(segments));
   if (!cut.ok()) {
     // As far as it came: what is above the boundary's end is deleted, or all is still there.
@@ -203,6 +208,7 @@ absl::StatusOr<bool> BasicLog<Fs>::truncate_to(Offset end, SteadyTime now) {
     epochs_published_ = false;
     OTTLA_TRY(save_epochs(Durability::written));
   }
+  OTTLA_TRY(settle_producers());
   return true;
 }
 
@@ -213,9 +219,14 @@ absl::Status BasicLog<Fs>::cut_back(Offset end, std::size_t index, Segment& segm
   if (manifest_.durable_end() > end) {
     OTTLA_TRY(write_manifest(manifest_.cut(end), Durability::durable));
   }
+  OTTLA_TRY(drop_snapshots_above(end));
   OTTLA_TRY(delete_above(index + 1, now));
   ++cuts_;
   OTTLA_TRY(segment.truncate_to(end).status());
+  if (list_->segments[index]->has_aborted()) {
+    OTTLA_ASSIGN(auto* aborted, list_->segments[index]->aborted());
+    OTTLA_TRY(aborted->truncate_to(end));
+  }
   return health_->checked(segment.sync(IoReason::truncate));
 }
 
@@ -227,8 +238,10 @@ absl::Status BasicLog<Fs>::truncate_fully_and_start_at(Offset offset, Timestamp 
     OTTLA_TRY(write_manifest(manifest_.cut(Offset(0)), Durability::durable));
   }
   ++cuts_;
+  OTTLA_TRY(drop_snapshots_above(Offset(-1)));
   OTTLA_TRY(delete_above(0, now));
   start_ = end_ = offset;
+  producers_.clear_and_start_at(offset);
   epochs_.clear();
   epochs_published_ = false;
   OTTLA_TRY(save_epochs(Durability::written));

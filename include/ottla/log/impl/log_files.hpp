@@ -16,6 +16,7 @@
 #include <ottla/log/log_flush.hpp>
 #include <ottla/log/manifest.hpp>
 #include <ottla/log/partition_metadata.hpp>
+#include <ottla/log/producer_snapshot.hpp>
 #include <ottla/segment/segment_name.hpp>
 
 namespace ottla::inline OTTLA_ABI::log_impl {
@@ -63,6 +64,7 @@ struct LogFiles {
   std::vector<Offset> offset_indexes;
   std::vector<Offset> time_indexes;
   std::vector<Offset> transaction_indexes;
+  std::vector<Offset> snapshots;
   std::vector<std::string> deleted;  // names, with the suffix; likewise
   std::vector<std::string> cleaned;
   std::vector<std::string> swaps;
@@ -90,6 +92,8 @@ struct LogFiles {
        : file->suffix == time_index_suffix   ? time_indexes
                                              : transaction_indexes)
           .push_back(file->base);
+    } else if (const auto end = offset_of_file_name(name, producer_snapshot_suffix); end) {
+      snapshots.push_back(*end);
     } else if (name.ends_with(deleted_suffix)) {
       deleted.push_back(name);
     } else if (const auto new_one = without(name, cleaned_suffix);

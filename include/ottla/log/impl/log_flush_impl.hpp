@@ -11,8 +11,13 @@
 namespace ottla::inline OTTLA_ABI {
 
 template <FileSystem Fs>
-void BasicLog<Fs>::publish() {
+void BasicLog<Fs>::publish(std::optional<Offset> high_watermark) {
   View& view = shared_.view;
+  producers_.on_high_watermark(high_watermark.value_or(end_));
+  if (shared_.unstable != producers_.unstable()) {
+    shared_.unstable = producers_.unstable();
+  }
+  shared_.producers_end = producers_.end() < end_ ? producers_.end() : Offset(INT64_MAX);
   if (view.list_ != list_) {
     view.list_ = list_;
   }
@@ -116,12 +121,20 @@ absl::StatusOr<CleanEnd> BasicLog<Fs>::close() {
   if (!epochs_saved_) {
     OTTLA_TRY(save_epochs(Durability::written));
   }
+  if (active() != nullptr && end_ > start_ && settle_producers().ok()) {
+    // Without it the next open reads what is behind the last one.
+    take_snapshot(end_, Durability::durable).IgnoreError();
+  }
   publish();
   Flush flush = plan_flush(FlushScope::sealed);
   // All indexes: those of the active segment were written just now.
   if (active() != nullptr && !flush.empty()) {
     OTTLA_ASSIGN(auto* segment, active()->segment());
     OTTLA_TRY(segment->sync_indexes(IoReason::clean_stop));
+    if (active()->has_aborted()) {
+      OTTLA_ASSIGN(auto* aborted, active()->aborted());
+      OTTLA_TRY(aborted->sync(IoReason::clean_stop));
+    }
   }
   OTTLA_TRY(flush.run());
   flushed(flush);

@@ -38,6 +38,7 @@ class BasicLog<Fs>::Opener {
     OTTLA_TRY(rebuild_indexes());
     OTTLA_TRY(settle_start());
     OTTLA_TRY(settle_epochs());
+    settle_producers();
     if (damage_ == nullptr) {
       OTTLA_TRY(remove_leftovers());
     }
@@ -80,6 +81,10 @@ class BasicLog<Fs>::Opener {
   absl::Status rebuild_indexes();
   absl::Status settle_start();
   absl::Status settle_epochs();
+  void settle_producers();
+  void remove_stray_snapshots();
+  absl::Status doubt_from(std::size_t index);
+  absl::Status check_last_transaction_index();
   absl::Status rebuild_epochs();
   absl::Status remove_leftovers();
   void settle_shared();
@@ -107,6 +112,7 @@ BasicLog<Fs>::BasicLog(Ref<Place> place, const LogOptions& options, Ref<Director
       health_(std::move(health)),
       config_(options.config),
       list_(make_ref<SegmentList>()),
+      producer_id_expiration_(options.producer_id_expiration),
       manifest_(Manifest::Owner{options.topic_id, options.partition}),
       random_(options.seed) {}
 

@@ -52,6 +52,7 @@ absl::Status BasicLog<Fs>::Opener::recover() {
     stop_ = LastStop::clean;  // the last segment left was closed
     return open_clean();
   }
+  OTTLA_TRY(check_last_transaction_index());
   if (stop_ == LastStop::clean) {
     OTTLA_TRY(open_clean());
   }
@@ -62,7 +63,9 @@ absl::Status BasicLog<Fs>::Opener::recover() {
     const auto above =
         std::upper_bound(bases_.begin(), bases_.end(), std::max(indexed_end(), opening_.log_start));
     auto index = static_cast<std::size_t>(above - bases_.begin());
-    for (index -= index > 0 ? 1 : 0; index < bases_.size(); ++index) {
+    index -= index > 0 ? 1 : 0;
+    OTTLA_TRY(doubt_from(index));
+    for (; index < bases_.size(); ++index) {
       OTTLA_ASSIGN(const bool go_on, recover_segment(index));
       if (!go_on) {
         break;

@@ -114,6 +114,7 @@ absl::Status BasicLog<Fs>::replace_segments(const SealedSegment& cleaned, bool h
   std::vector<Ref<LogSegment>> segments(list_->segments.begin(), from);
   segments.push_back(make_ref<LogSegment>(place_, cleaned.base, segment_options(), cleaned.size));
   segments.back()->digest = cleaned.digest;
+  segments.back()->set_has_aborted(has_transactions);
   segments.back()->set_closed_facts(cleaned.size,
                                     cleaned.largest == no_timestamp ? modified : cleaned.largest);
   segments.insert(segments.end(), to, list_->segments.end());
@@ -126,6 +127,11 @@ absl::Status BasicLog<Fs>::replace_segments(const SealedSegment& cleaned, bool h
         {segment, after(now, config_.file_delete_delay), LogSegment::Gone::replaced});
   }
   replace_list(std::move(segments));
+  for (const auto& segment : replaced) {
+    if (segment->base() != cleaned.base) {
+      drop_snapshot(segment->base()).IgnoreError();  // else it goes at the next open
+    }
+  }
   std::string lines = manifest_.add(cleaned);
   const Offset cleaned_end = cleaned.last < cleaned.base ? cleaned.base : cleaned.last + 1;
   if (cleaned_end < end) {

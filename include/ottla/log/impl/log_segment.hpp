@@ -16,6 +16,7 @@
 
 #include <ottla/base/ref.hpp>
 #include <ottla/base/status.hpp>
+#include <ottla/index/transaction_index.hpp>
 #include <ottla/log/retention.hpp>
 #include <ottla/segment/segment_files.hpp>
 
@@ -53,6 +54,7 @@ class LogSegment final : public Counted {
  public:
   using Segment = BasicSegment<typename Fs::File>;
   using Place = LogPlace<Fs>;
+  using Aborted = BasicTransactionIndex<typename Fs::File>;
 
   enum class Gone : std::uint8_t { no, deleted, truncated, replaced };
 
@@ -65,7 +67,17 @@ class LogSegment final : public Counted {
         base_(segment.base_offset()),
         options_(options),
         segment_(std::make_unique<Segment>(std::move(segment)).release()) {}
-  ~LogSegment() override { delete segment_.load(std::memory_order_acquire); }
+  /// The rest of one that is retired, not pinned and open.
+  LogSegment(LogSegment& other, const SegmentOptions& options)
+      : LogSegment(other.place_, options, std::move(*other.if_open())) {
+    digest = other.digest;
+    aborted_.store(other.aborted_.exchange(nullptr), std::memory_order_relaxed);
+    has_aborted_.store(other.has_aborted_.load(), std::memory_order_relaxed);
+  }
+  ~LogSegment() override {
+    delete segment_.load(std::memory_order_acquire);
+    delete aborted_.load(std::memory_order_acquire);
+  }
 
   Offset base() const { return base_; }
   Place& place() const { return *place_; }
@@ -97,8 +109,19 @@ class LogSegment final : public Counted {
   void keep() { gone_.store(Gone::no, std::memory_order_seq_cst); }
   Gone gone() const { return gone_.load(std::memory_order_seq_cst); }
 
-  /// The writer's: the segment alone, without this. Before: retired, not pinned, open.
-  Segment take() { return std::move(*if_open()); }
+  /// Its transaction index has a file. Any thread.
+  bool has_aborted() const { return has_aborted_.load(std::memory_order_acquire); }
+  void set_has_aborted(bool has) { has_aborted_.store(has, std::memory_order_release); }
+  /// That index. Any thread where the file is there; the writer makes it. `corrupt` where it cannot
+  /// be believed.
+  absl::StatusOr<Aborted*> aborted() {
+    Aborted* opened = aborted_.load(std::memory_order_acquire);
+    return opened != nullptr ? absl::StatusOr<Aborted*>(opened) : open_aborted();
+  }
+  Aborted* aborted_if_open() const { return aborted_.load(std::memory_order_acquire); }
+  std::string aborted_path() const {
+    return offset_file_path(place_->directory, base_, transaction_index_suffix);
+  }
 
   // The writer's, of a segment that this process has written from its start.
   std::optional<std::uint32_t> digest;
@@ -116,6 +139,19 @@ class LogSegment final : public Counted {
   }
 
  private:
+  absl::StatusOr<Aborted*> open_aborted() {
+    const OpenMode mode = has_aborted() ? OpenMode::read_write : OpenMode::create;
+    OTTLA_ASSIGN(auto file, place_->files.open(aborted_path(), mode, IoReason::index_append));
+    auto opened = Aborted::open(std::move(file), base_);
+    if (!opened.ok()) {
+      return annotate(opened.status(), aborted_path());
+    }
+    auto mine = std::make_unique<Aborted>(*std::move(opened));
+    Aborted* current = nullptr;
+    return aborted_.compare_exchange_strong(current, mine.get(), std::memory_order_acq_rel)
+               ? mine.release()
+               : current;
+  }
   absl::StatusOr<Segment*> open() {
     OTTLA_ASSIGN(auto opened, open_log_segment(*place_, base_, options_, no_timestamp));
     if (expected_size_ && opened.size() != *expected_size_) {
@@ -138,6 +174,8 @@ class LogSegment final : public Counted {
   const std::optional<std::int64_t> expected_size_;
   std::optional<SegmentFacts> facts_;
   std::atomic<Segment*> segment_{nullptr};
+  std::atomic<Aborted*> aborted_{nullptr};
+  std::atomic<bool> has_aborted_{false};
   std::atomic<std::int32_t> readers_{0};
   std::atomic<Gone> gone_{Gone::no};
 };

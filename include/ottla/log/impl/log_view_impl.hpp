@@ -238,11 +238,37 @@ absl::StatusOr<std::optional<FoundOffset>> BasicLogView<Fs>::find_max_timestamp(
 }
 
 template <FileSystem Fs>
+absl::StatusOr<std::vector<AbortedTransaction>> BasicLogView<Fs>::aborted_transactions(
+    Offset from, Offset before) const {
+  std::vector<AbortedTransaction> found;
+  const auto& segments = list_->segments;
+  for (std::size_t i = list_->find(from); i < segments.size(); ++i) {
+    LogSegment& entry = *segments[i];
+    if (!entry.has_aborted()) {
+      continue;
+    }
+    const log_impl::Pin<Fs> pin(entry);
+    if (!pin) {
+      return gone(entry, from);
+    }
+    OTTLA_ASSIGN(const auto* index, entry.aborted());
+    OTTLA_ASSIGN(const bool complete, index->collect(from, before, found));
+    if (complete) {
+      break;
+    }
+  }
+  return found;
+}
+
+template <FileSystem Fs>
 void BasicLogView<Fs>::rest() const {
   for (const auto& entry : list_->segments) {
     const log_impl::Pin<Fs> pin(*entry);
     if (Segment* opened = pin ? entry->if_open() : nullptr; opened != nullptr) {
       opened->rest();
+    }
+    if (auto* aborted = pin ? entry->aborted_if_open() : nullptr; aborted != nullptr) {
+      aborted->rest();
     }
   }
 }

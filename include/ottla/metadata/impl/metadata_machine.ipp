@@ -127,6 +127,8 @@ OTTLA_INLINE MetadataMachine::Decision MetadataMachine::decide(const Event& even
     decide_deletion(*delete_event, decision);
   } else if (const auto* grow_event = std::get_if<CreatePartitions>(&event)) {
     decide_growth(*grow_event, decision);
+  } else if (const auto* ids_event = std::get_if<AllocateProducerIds>(&event)) {
+    decide_producer_ids(*ids_event, decision);
   } else {
     decide_adoption(std::get<AdoptTopic>(event), decision);
   }
@@ -210,6 +212,18 @@ OTTLA_INLINE void MetadataMachine::decide_adoption(const AdoptTopic& event,
   decision.answer(event.request, Adopted{});
 }
 
+OTTLA_INLINE void MetadataMachine::decide_producer_ids(const AllocateProducerIds& event,
+                                                       Decision& decision) const {
+  const ProducerId first = std::max(next_producer_id_, event.floor);
+  if (first.value() > INT64_MAX - producer_id_block) {
+    decision.answer(event.request, ProducerIdBlock{ErrorCode::unknown_server_error});
+    return;
+  }
+  metadata_impl::write<MetadataMachine>(
+      decision, ProducerIdsRecord{placement_.broker, -1, first + producer_id_block});
+  decision.answer(event.request, ProducerIdBlock{ErrorCode::none, first, producer_id_block});
+}
+
 OTTLA_INLINE MetadataMachine::Decision MetadataMachine::decide_failed(const Event& event,
                                                                       ErrorCode why,
                                                                       Now now) const {
@@ -229,7 +243,9 @@ OTTLA_INLINE MetadataMachine::Decision MetadataMachine::decide_failed(const Even
   for (auto& answer : decision.answers) {
     std::visit(
         [&](auto& response) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(response)>, Adopted>) {
+          using Failed = std::decay_t<decltype(response)>;
+          if constexpr (std::is_same_v<Failed, Adopted> ||
+                        std::is_same_v<Failed, ProducerIdBlock>) {
             response.error = why;
           } else {
             fail(response.topics);
@@ -329,8 +345,16 @@ OTTLA_INLINE void MetadataMachine::take(const RemoveTopicRecord& record) {
   names_.erase(name);
 }
 
+OTTLA_INLINE void MetadataMachine::take(const ProducerIdsRecord& record) {
+  next_producer_id_ = std::max(next_producer_id_, record.next);
+}
+
 OTTLA_INLINE std::vector<MachineRecord> MetadataMachine::snapshot() const {
   Decision all;
+  if (next_producer_id_ > ProducerId(0)) {
+    metadata_impl::write<MetadataMachine>(
+        all, ProducerIdsRecord{placement_.broker, -1, next_producer_id_});
+  }
   for (const TopicId& id : removed_) {
     metadata_impl::write<MetadataMachine>(all, RemoveTopicRecord{id});
   }

@@ -96,6 +96,13 @@ inline void write_body(ByteWriter& out, const RemoveTopicRecord& record) {
   out.no_tagged_fields();
 }
 
+inline void write_body(ByteWriter& out, const ProducerIdsRecord& record) {
+  out.integer(record.broker.value());
+  out.integer(record.broker_epoch);
+  out.integer(record.next.value());
+  out.no_tagged_fields();
+}
+
 inline void write_body(ByteWriter&, const OtherMetadataRecord&) {}
 
 /// Type and version of each alternative, in its order.
@@ -104,8 +111,8 @@ struct RecordKind {
   std::uint32_t written_version;
   std::uint32_t newest_version;
 };
-inline constexpr RecordKind record_kinds[] = {
-    {2, 0, 0}, {3, 1, 2}, {4, 0, 0}, {5, 0, 2}, {9, 0, 0}};
+inline constexpr RecordKind record_kinds[] = {{2, 0, 0}, {3, 1, 2}, {4, 0, 0},
+                                              {5, 0, 2}, {9, 0, 0}, {15, 0, 0}};
 
 inline TopicRecord read_topic(ByteReader& in) {
   TopicRecord record;
@@ -168,6 +175,15 @@ inline PartitionChangeRecord read_partition_change(ByteReader& in) {
   return record;
 }
 
+inline ProducerIdsRecord read_producer_ids(ByteReader& in) {
+  ProducerIdsRecord record;
+  record.broker = BrokerId(in.integer<std::int32_t>());
+  record.broker_epoch = in.integer<std::int64_t>();
+  record.next = ProducerId(in.integer<std::int64_t>());
+  in.skip_tagged_fields();
+  return record;
+}
+
 inline MetadataRecord read_body(ByteReader& in, std::uint32_t type, std::uint32_t version) {
   switch (type) {
     case 2:
@@ -178,6 +194,8 @@ inline MetadataRecord read_body(ByteReader& in, std::uint32_t type, std::uint32_
       return read_config(in);
     case 5:
       return read_partition_change(in);
+    case 15:
+      return read_producer_ids(in);
     default: {
       RemoveTopicRecord record{read_uuid(in)};
       in.skip_tagged_fields();

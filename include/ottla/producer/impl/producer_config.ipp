@@ -13,10 +13,10 @@ OTTLA_INLINE absl::Status check_producer_config(const ProducerConfig& config) {
   OTTLA_TRY(check_config(config));
   OTTLA_TRY(check_codec(config.compression));
   OTTLA_TRY(check_level(CompressionType::gzip, config.gzip_level));
-  if (config.enable_idempotence) {
-    return error(Fault::unsupported,
-                 "enable.idempotence=true needs producer state in the log, which this version does "
-                 "not have; leave it false");
+  if (config.enable_idempotence == Idempotence::on && !is_idempotent(config)) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 "enable.idempotence=true needs acks=all and retries above 0; set them, or leave "
+                 "idempotence out");
   }
   if (config.durability == Durability::durable && config.acks == Acks::none) {
     return error(ErrorCode::invalid_config, Fault::invalid_argument,

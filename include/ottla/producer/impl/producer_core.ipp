@@ -73,8 +73,23 @@ OTTLA_INLINE absl::StatusOr<Ref<ProducerCore>> ProducerCore::open(Ref<Connection
   return guarded([&]() -> absl::StatusOr<Ref<ProducerCore>> {
     OTTLA_TRY(usable_host(connection));
     OTTLA_TRY(check_producer_config(config));
-    return make_ref<ProducerCore>(std::move(connection), std::move(config));
+    auto core = make_ref<ProducerCore>(std::move(connection), std::move(config));
+    OTTLA_TRY(is_idempotent(core->config_) ? core->begin_sequences() : absl::OkStatus());
+    return core;
   });
+}
+
+OTTLA_INLINE absl::Status ProducerCore::begin_sequences() {
+  OTTLA_ASSIGN(const auto answer,
+               ask<InitProducerIdResponse>(*connection_, InitProducerIdRequest{},
+                                           after(world_.steady_now(), config_.request_timeout)));
+  if (answer.error != ErrorCode::none) {
+    return error(
+        answer.error,
+        absl::StrCat("no producer id can be had now: ", av(name(answer.error)), "; try again"));
+  }
+  producer_id_ = answer.producer_id;
+  return absl::OkStatus();
 }
 
 OTTLA_INLINE absl::Status ProducerCore::unusable() const {

@@ -58,6 +58,10 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
 
 /// Throws only while `batch` is still the caller's.
 OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch) {
+  if (producer_id_ != no_producer_id && !number(lane, batch)) {
+    send_again_at(after(world_.steady_now(), config_.retry_backoff), lane, batch);
+    return;
+  }
   absl::StatusOr<SealedBatch> sealed = seal(lane, batch);
   if (!sealed.ok()) {
     finish(lane, batch, std::move(sealed).status());
@@ -103,9 +107,19 @@ OTTLA_INLINE void ProducerCore::settle(ProducerLane& lane, ClosedBatch& batch,
     const absl::Status why = outcome.status();
     const bool too_large = error_code(why) == ErrorCode::message_too_large && batch.records > 1;
     const absl::Status goes_on = guarded([&] {
-      return too_large                     ? split(lane, batch, refused)
-             : may_retry(why, lane, batch) ? retry(lane, batch, why, refused)
-                                           : why;
+      if (too_large) {
+        return split(lane, batch, refused);
+      }
+      if (is_out_of_order(why, lane, batch)) {
+        // One before it is sent again, or failed and had the lane numbered anew. If neither is so,
+        // and nothing else is under way, the log lost what it had.
+        if (std::exchange(batch.out_of_order, true) && lane.in_flight.load() == 0) {
+          lane.renumber.store(true);
+        }
+      } else if (!may_retry(why, lane, batch)) {
+        return why;
+      }
+      return retry(lane, batch, why, refused);
     });
     if (goes_on.ok()) {
       return;
@@ -113,6 +127,43 @@ OTTLA_INLINE void ProducerCore::settle(ProducerLane& lane, ClosedBatch& batch,
     outcome = goes_on;
   }
   finish(lane, batch, outcome);
+}
+
+OTTLA_INLINE bool ProducerCore::is_out_of_order(const absl::Status& status,
+                                                const ProducerLane& lane,
+                                                const ClosedBatch& batch) const {
+  const ErrorCode code = error_code(status);
+  return producer_id_ != no_producer_id &&
+         (code == ErrorCode::out_of_order_sequence_number ||
+          code == ErrorCode::unknown_producer_id || code == ErrorCode::invalid_producer_epoch) &&
+         lane.partition.value() < lane.topic.snapshot().partitions &&
+         batch.attempts <= config_.retries;
+}
+
+OTTLA_INLINE bool ProducerCore::number(ProducerLane& lane, ClosedBatch& batch) {
+  if (lane.renumber.load()) {
+    if (lane.in_flight.load() > 0 || lane.epoch.value() == INT16_MAX) {
+      return lane.epoch.value() == INT16_MAX;  // as it is: the broker will not have it
+    }
+    lane.renumber.store(false);
+    ++lane.epoch;
+    lane.next_sequence = 0;
+  }
+  if (batch.base_sequence != no_sequence && batch.epoch == lane.epoch) {
+    return true;  // sent before
+  }
+  batch.epoch = lane.epoch;
+  batch.base_sequence = lane.next_sequence;
+  lane.next_sequence = increment_sequence(lane.next_sequence, batch.records);
+  batch.builder.set_producer(producer_id_, batch.epoch, batch.base_sequence);
+  if (!batch.sealed.empty()) {
+    namespace at = batch_position;
+    std::byte* const bytes = batch.sealed.mutable_bytes().data();
+    store_big_endian(bytes + at::producer_epoch, batch.epoch.value());
+    store_big_endian(bytes + at::base_sequence, batch.base_sequence);
+    stamp_checksum(batch.sealed.mutable_bytes());
+  }
+  return true;
 }
 
 /// A full disk is told at once: nothing here would make it better. So is a partition that the topic
@@ -126,8 +177,7 @@ OTTLA_INLINE bool ProducerCore::may_retry(const absl::Status& status, const Prod
          batch.attempts <= config_.retries;
 }
 
-/// The queue is held until then, so that no later batch overtakes this one. The timer comes first:
-/// what throws or is refused here has changed nothing.
+/// The queue is held until then, so that no later batch overtakes this one.
 OTTLA_INLINE absl::Status ProducerCore::retry(ProducerLane& lane, ClosedBatch& batch,
                                               const absl::Status& why, SealedBatch& refused) {
   const int doublings = std::min(batch.attempts - 1, 20);
@@ -141,10 +191,17 @@ OTTLA_INLINE absl::Status ProducerCore::retry(ProducerLane& lane, ClosedBatch& b
                                       " attempts, at the end of delivery.timeout.ms (",
                                       config_.delivery_timeout.count(), ")"));
   }
+  batch.sealed = std::move(refused);
+  send_again_at(when, lane, batch);
+  return absl::OkStatus();
+}
+
+/// The timer comes first: what throws here has changed nothing.
+OTTLA_INLINE void ProducerCore::send_again_at(SteadyTime when, ProducerLane& lane,
+                                              ClosedBatch& batch) {
   std::list<ClosedBatch> one(1);
   const TimerId timer =
       world_.post_at(when, [self = Ref<ProducerCore>(this), &lane] { self->resume(lane); });
-  batch.sealed = std::move(refused);
   one.front() = std::move(batch);
   switch (lane.put_back(one, true)) {
     case PartitionQueue::PutBack::ended:
@@ -158,7 +215,6 @@ OTTLA_INLINE absl::Status ProducerCore::retry(ProducerLane& lane, ClosedBatch& b
       drain(lane);
       break;
   }
-  return absl::OkStatus();
 }
 
 OTTLA_INLINE void ProducerCore::resume(ProducerLane& lane) noexcept {
@@ -184,6 +240,14 @@ OTTLA_INLINE absl::Status ProducerCore::split(ProducerLane& lane, ClosedBatch& b
     lane.observed_overflow(static_cast<float>(refused.size() - batch_header_size) /
                            static_cast<float>(size));
   }
+  if (batch.base_sequence != no_sequence) {
+    for (ClosedBatch& piece : pieces) {
+      piece.epoch = batch.epoch;
+      piece.base_sequence =
+          increment_sequence(batch.base_sequence, piece.first_index - batch.first_index);
+      piece.builder.set_producer(producer_id_, piece.epoch, piece.base_sequence);
+    }
+  }
   outcomes_.split(batch.number, static_cast<std::int32_t>(pieces.size()));
   if (lane.put_back(pieces, false) == PartitionQueue::PutBack::ended) {
     for (ClosedBatch& piece : pieces) {
@@ -203,6 +267,9 @@ OTTLA_INLINE void ProducerCore::finish(ProducerLane& lane, ClosedBatch& batch,
     kept.offset = outcome->base_offset;
     kept.log_append_time = outcome->log_append_time;
   } else {
+    if (batch.base_sequence != no_sequence) {
+      lane.renumber.store(true);  // its numbers may never be in the log
+    }
     Lock lock(mutex_);
     if (first_failure_.ok()) {
       first_failure_ = outcome.status();

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What nobody comes for is written and synced by a timer.
+#pragma once
+
+#include <ottla/base/guard.hpp>
+#include <ottla/broker/partition.hpp>
+
+namespace ottla::inline OTTLA_ABI {
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::arm_timer(SteadyTime due) {
+  const auto post = [&] {
+    return guarded(
+        [&] { world_.post_at(due, [self = Ref<BasicPartition>(this)] { self->timer_due(); }); });
+  };
+  while (!post().ok() && work_off()) {
+  }
+}
+
+/// True when something is left to be done. A sync that is refused is left to whoever comes next.
+template <FileSystem Fs>
+bool BasicPartition<Fs>::work_off() {
+  Lock lock(mutex_);
+  if (state_ == State::open && !writing_ && staged_.waiting_bytes() > 0) {
+    write_staged();
+  }
+  bool synced = true;
+  if (device_due()) {
+    const std::uint64_t refused = syncs_refused_;
+    sync_once(FlushScope::data);
+    synced = syncs_refused_ == refused;
+  }
+  const bool more = state_ == State::open && !writing_ &&
+                    (staged_.waiting_bytes() > 0 || (synced && device_due()));
+  timer_armed_ = more;
+  return more;
+}
+
+/// Writes what waits too long. Where others have written since it was armed, that is not much, and
+/// it comes again.
+template <FileSystem Fs>
+void BasicPartition<Fs>::timer_due() {
+  const SteadyTime now = world_.steady_now();
+  Lock lock(mutex_);
+  if (state_ == State::open && !writing_ && staged_.waiting_bytes() > 0 &&
+      after(staged_since_, options_.write_out_delay) <= now) {
+    write_staged();
+  }
+  timer_armed_ = false;  // from here on it may be armed again: syncing takes its time
+  if (device_due()) {
+    sync_once(FlushScope::data);
+  }
+  if (state_ != State::open || timer_armed_ || writing_ || staged_.waiting_bytes() == 0) {
+    return;  // whoever is writing arms it
+  }
+  timer_armed_ = true;
+  SteadyTime due = after(staged_since_, options_.write_out_delay);
+  if (due <= now) {
+    due = after(now, options_.write_out_delay);  // a write-out failed, or passed its turns
+  }
+  lock.unlock();
+  arm_timer(due);
+}
+
+}  // namespace ottla::inline OTTLA_ABI
