@@ -33,7 +33,8 @@ constexpr std::size_t count = 4;
 enum class First { accepted, refused, too_large };
 
 struct Swept {
-  explicit Swept(ProducerConfig config, First first = First::accepted) {
+  explicit Swept(ProducerConfig config, First first = First::accepted,
+                 std::int64_t buffer_memory = 1'500) {
     refusal = first == First::too_large ? error(ErrorCode::message_too_large, "x")
                                         : error(ErrorCode::not_enough_replicas, "x");
     bed.leader->script = [this, first, once = true](ProduceRequest& request) mutable {
@@ -48,7 +49,7 @@ struct Swept {
       records[i].tag = i;
     }
     config.batch_size = 500;
-    config.buffer_memory = 1'500;
+    config.buffer_memory = buffer_memory;
     config.max_block = 5s;
     config.on_delivery = [this](const Delivery& each) {
       ++times[each.tag];
@@ -147,6 +148,90 @@ TEST_CASE("a record has one outcome, whichever allocation failed, and the produc
         CHECK(swept.producer->close().ok());
       });
   CHECK(most > 20);
+}
+
+namespace {
+
+/// A leader that takes from partition 0 only what follows, and keeps two batches for a while.
+/// Needs no memory for that.
+struct Strict {
+  explicit Strict(Swept& its) : swept(its) {
+    parked.reserve(2);
+    swept.bed.leader->script = [this](ProduceRequest& request) {
+      if (parks > 0) {
+        --parks;
+        parked.push_back(std::move(request));
+        return true;
+      }
+      const BatchHeader header = BatchHeader::parse(request.batch.bytes());
+      const bool begins = header.producer_epoch > epoch && header.base_sequence == 0;
+      if (!begins && (header.producer_epoch != epoch || header.base_sequence != next)) {
+        ++out_of_order;
+        request.reply->done(does_not_follow, std::move(request.batch));
+        return true;
+      }
+      swept.bed.leader->accept(std::move(request));
+      epoch = header.producer_epoch;
+      next = header.base_sequence + header.record_count;
+      return true;
+    };
+  }
+  /// The first one is refused; so the second does not follow.
+  void answer_parked() {
+    parks = 0;
+    absl::Status answer = swept.refusal;
+    for (ProduceRequest& request : parked) {
+      request.reply->done(answer, std::move(request.batch));
+      swept.bed.env.advance(300ms);  // the third one asks for its number
+      answer = does_not_follow;
+    }
+    parked.clear();
+  }
+
+  Swept& swept;
+  const absl::Status does_not_follow = error(ErrorCode::out_of_order_sequence_number, "x");
+  int parks = 2;
+  std::vector<ProduceRequest> parked;
+  ProducerEpoch epoch{0};
+  std::int32_t next = 0;
+  int out_of_order = 0;
+};
+
+}  // namespace
+
+TEST_CASE("batches that wait for one before them have one outcome, whichever allocation failed") {
+  const bool failed_for_good = GENERATE(false, true);
+  CAPTURE(failed_for_good);
+  std::unique_ptr<Strict> strict;
+  int out_of_order = 0;
+  const int most = sweep(
+      [&] {
+        strict.reset();
+        auto swept = std::make_unique<Swept>(ProducerConfig{.linger = 0ms}, First::accepted, 2'500);
+        if (failed_for_good) swept->refusal = error(ErrorCode::invalid_record, "x");
+        strict = std::make_unique<Strict>(*swept);
+        return swept;
+      },
+      [&](Swept& swept) {
+        swept.send();
+        strict->answer_parked();
+        swept.bed.env.advance(3s);
+        swept.producer->flush(1s).IgnoreError();
+      },
+      [&](Swept& swept) {
+        strict->answer_parked();
+        swept.bed.env.advance(3s);
+        swept.producer->flush().IgnoreError();
+        swept.check_outcomes();
+        out_of_order += strict->out_of_order;
+        CHECK(swept.producer->send({.topic = "t", .partition = PartitionId(0), .value = "x"}).ok());
+        swept.bed.env.advance(3s);
+        CHECK(swept.producer->flush().ok());
+        CHECK(swept.bed.leader->values("t", 0).back() == "x");
+        CHECK(swept.producer->close().ok());
+      });
+  CHECK(most > 20);
+  CHECK(out_of_order > 30);
 }
 
 TEST_CASE("what nobody waits for is sent and expires, whichever allocation failed") {
