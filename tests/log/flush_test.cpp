@@ -62,7 +62,7 @@ TEST_CASE("At the written level nothing is synced") {
 
 TEST_CASE("The first durable answer syncs what is missing, earlier segments first") {
   Flushing disk;
-  Log log = disk.open({.last_stop = LastStop::clean});
+  Log log = disk.open({.last_stop = LastStop::clean, .entry_synced = true});
   disk.put("partition.metadata", "");
   must(append(log, make_batches(0, 9)).status);
   CHECK(log.durable_end() == Offset(0));
@@ -223,9 +223,9 @@ TEST_CASE("What cannot be opened cannot be synced, and that is no failed sync") 
 
 TEST_CASE("A closed log is durable as a whole, and the marker's line matches it at the next open") {
   Flushing disk;
-  LogOpening opening{.last_stop = LastStop::clean};
+  LogOpening opening{.last_stop = LastStop::clean, .entry_synced = true};
   {
-    Log log = disk.open();
+    Log log = disk.open(opening);
     must(append(log, make_batches(0, 9)).status);
     disk.synced.clear();
     opening.clean_end = must(log.close());
