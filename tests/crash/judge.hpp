@@ -97,7 +97,8 @@ class Judge {
   void read_root() {
     static const std::regex root_files(
         R"(\.lock|\.kafka_cleanshutdown|\.ottla_(clean|run|sums|reserve)|meta\.properties)"
-        R"(|ottla_metadata(\.cut)?|(recovery-point|log-start|replication)-offset-checkpoint)");
+        R"(|ottla_metadata(\.cut)?)"
+        R"(|(recovery-point|log-start|replication|cleaner)-offset-checkpoint)");
     static const std::regex partition_name(R"((.+)-(\d+))");
     std::set<std::filesystem::path> entries;
     for (const auto& entry : std::filesystem::directory_iterator(directory_)) {

@@ -164,6 +164,8 @@ class ProducerState {
   /// The offset up to which batches are in.
   Offset end() const { return end_; }
   const ProducerStateEntry* find(ProducerId producer) const;
+  /// `no_producer_id` where there is none.
+  ProducerId largest_id() const;
   /// By producer id.
   std::vector<ProducerStateEntry> entries() const;
 

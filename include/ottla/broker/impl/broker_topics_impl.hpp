@@ -118,8 +118,10 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
   OTTLA_ASSIGN(const TopicConfig config, resolve_topic_config(topic_defaults_, topic.configs));
   const TopicPartition partition{topic.name, number};
   // A batch that is not on the device yet must not lie in a directory that may lose its owner.
-  const Durability durability =
-      config.flush_messages == 1 ? Durability::durable : Durability::written;
+  // A partition of __consumer_offsets whose name a power cut took would cost its groups.
+  const Durability durability = config.flush_messages == 1 || is_internal_topic(topic.name)
+                                    ? Durability::durable
+                                    : Durability::written;
   OTTLA_ASSIGN(const std::size_t where, make_place(partition, topic.id, durability));
   Directory& directory = *directories_[where];
   const auto [path, opening, health] = directory.locked([&](BasicLogDirectory<Fs>& same) {
@@ -142,9 +144,7 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
     }
     return 0;
   });
-  if (const auto producers = log.producers().entries(); !producers.empty()) {
-    producer_ids_.note(producers.back().producer_id);
-  }
+  producer_ids_.note(log.producers().largest_id());
   if (config.flush_messages == 1 && log.durable_end() < log.end()) {
     // Readers have seen it all: how far it is durable is noted by and by only. Where it cannot be
     // synced, they see what is known to be.

@@ -413,7 +413,7 @@ void BasicLog<Fs>::Opener::settle_shared() {
   const auto above =
       std::upper_bound(bases_.begin(), bases_.end(), clean ? end_ : std::min(indexed_end(), end_));
   shared.unsealed_from = above == bases_.begin() ? Offset(0) : *(above - 1);
-  shared.entry_synced = opening_.entry_synced;
+  shared.entry_synced = opening_.entry_synced || (clean && opening_.clean_end.has_value());
   if (opening_.era && !in_era()) {
     log_.manifest_.set_era(*opening_.era);
     log_.era_noted_ = false;

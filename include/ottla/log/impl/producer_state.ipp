@@ -240,6 +240,16 @@ OTTLA_INLINE const ProducerStateEntry* ProducerState::find(ProducerId producer) 
   return found == known_->producers.end() ? nullptr : &found->second;
 }
 
+OTTLA_INLINE ProducerId ProducerState::largest_id() const {
+  ProducerId largest = no_producer_id;
+  if (known_) {
+    for (const auto& [id, entry] : known_->producers) {
+      largest = std::max(largest, id);
+    }
+  }
+  return largest;
+}
+
 OTTLA_INLINE std::vector<ProducerStateEntry> ProducerState::entries() const {
   std::vector<ProducerStateEntry> all;
   all.reserve(size());
