@@ -35,8 +35,7 @@ absl::Status relay(const Broker& broker, Orders& posted) {
                                                      .offset_reset = ottla::OffsetReset::earliest,
                                                      .auto_commit = false}));
   for (;;) {
-    // As long as a dead member's session. Time costs nothing here.
-    OTTLA_ASSIGN(const auto records, consumer.poll(60s));
+    OTTLA_ASSIGN(const auto records, consumer.poll(60s));  // a dead member's session; time is free
     if (records.empty()) return absl::OkStatus();
     for (const auto& record : records) posted.insert(*record.value());
     OTTLA_TRY(consumer.commit());

@@ -13,7 +13,7 @@ using namespace log_test;
 
 namespace {
 
-enum class Failure { nothing_done, no_space, after };
+enum class Failure { nothing_done, no_space, no_descriptors, after };
 
 Keyed record(std::int64_t i) {
   const std::string key(1, static_cast<char>('a' + i * 3 % 5));
@@ -58,9 +58,17 @@ struct FailingDisk : Disk {
     if (failing < 0 || (from_then_on ? n < failing : n != failing)) {
       return absl::OkStatus();
     }
-    return failure == Failure::no_space ? error(Fault::no_space, "no space left")
-           : failure == Failure::after  ? error(Fault::io, "input/output error", Outcome::unknown)
-                                        : error(Fault::io, "input/output error");
+    switch (failure) {
+      case Failure::no_space:
+        return error(Fault::no_space, "no space left");
+      case Failure::no_descriptors:
+        return error(Fault::no_descriptors, "too many open files");
+      case Failure::after:
+        return error(Fault::io, "input/output error", Outcome::unknown);
+      case Failure::nothing_done:
+        break;
+    }
+    return error(Fault::io, "input/output error");
   }
 };
 
@@ -88,7 +96,8 @@ TEST_CASE("a compaction that meets any failure of a file loses no value") {
     CHECK(offsets(log.view()).size() < 15);
   }
   REQUIRE(calls > 50);
-  for (const Failure failure : {Failure::nothing_done, Failure::no_space, Failure::after}) {
+  for (const Failure failure :
+       {Failure::nothing_done, Failure::no_space, Failure::no_descriptors, Failure::after}) {
     for (const bool ever : {false, true}) {
       for (int call = 0; call < calls; ++call) {
         CAPTURE(static_cast<int>(failure), ever, call);

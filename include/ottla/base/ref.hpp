@@ -44,7 +44,7 @@ class Ref {
   template <class U>
   requires std::convertible_to<U*, T*> Ref(Ref<U> other)
   noexcept : object_(std::exchange(other.object_, nullptr)) {}
-  Ref& operator=(const Ref& other) noexcept { return *this = Ref(other); }
+  Ref& operator=(const Ref& other) noexcept { return this == &other ? *this : *this = Ref(other); }
   // What was held is dropped here, not with `other`: clang 14 forgets to destroy the right side of
   // `ref = {}` in templates.
   Ref& operator=(Ref&& other) noexcept {

@@ -210,7 +210,6 @@ extern template class MachineKeeper<MetadataMachine>;
 extern template class MachineKeeper<GroupCoordinator>;
 extern template class BasicBrokerCore<PosixEnv>;
 extern template class LocalConnection<PosixEnv>;
-extern template class BasicBroker<PosixEnv>;
 #endif
 
 }  // namespace ottla::inline OTTLA_ABI

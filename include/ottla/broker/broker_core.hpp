@@ -150,7 +150,7 @@ class BasicBrokerCore final : public Counted {
   absl::Status revise_offsets(GroupKeeper& keeper);
   std::optional<Offset> right_offset(const TopicPartition& partition,
                                      const CommittedOffset& committed) const;
-  absl::Status forget_offsets(std::vector<TopicPartition> partitions);
+  absl::Status forget_offsets(const std::vector<TopicPartition>& partitions);
   template <class Keeper, class Event, class Take>
   absl::Status submit_and_wait(Keeper& keeper, Event event, Take take);
   template <class Event>

@@ -18,7 +18,6 @@ static_assert(Host<MemoryBroker>);
 #ifdef OTTLA_COMPILED
 extern template class BasicBrokerCore<MemoryEnv>;
 extern template class LocalConnection<MemoryEnv>;
-extern template class BasicBroker<MemoryEnv>;
 #endif
 
 }  // namespace ottla::inline OTTLA_ABI

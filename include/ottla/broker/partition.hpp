@@ -106,6 +106,8 @@ class BasicPartition final : public Counted {
     BasicLogView<Fs> view;
     CleaningLook look;
   };
+  /// By its topic's cleanup.policy.
+  bool is_compacted() const { return options_.config.log.compact; }
   /// What there is to compact, where that is due; makes it durable first. `checkpoint`: how far it
   /// was compacted before.
   absl::StatusOr<std::optional<CleaningCandidate>> find_cleaning(std::optional<Offset> checkpoint);

@@ -4,7 +4,9 @@
 // place: a reader, and a crash, find the old content or the new one.
 #pragma once
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 
 #include <absl/strings/str_cat.h>
 
@@ -28,6 +30,16 @@ absl::StatusOr<std::string> read_small_file(Fs& fs, std::string_view path, std::
   OTTLA_ASSIGN(const std::size_t read, file.read(0, std::as_writable_bytes(std::span(content))));
   content.resize(read);
   return content;
+}
+
+/// The directory that holds the entry `path`; of "a/b/" it is "a".
+inline std::string_view parent_directory(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) {
+    path.remove_suffix(1);
+  }
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view(".")
+                                         : path.substr(0, std::max<std::size_t>(slash, 1));
 }
 
 /// Writes `<path>.tmp`, syncs it, renames it to `path`, syncs the directory; the syncs only at
@@ -56,12 +68,7 @@ absl::Status replace_small_file(Fs& fs, std::string_view path, Bytes content, Du
     return failed;
   }
   if (durability == Durability::durable) {
-    const std::size_t slash = path.rfind('/');
-    return with_outcome(fs.sync_directory(slash == std::string_view::npos ? "."
-                                          : slash == 0                    ? "/"
-                                                                          : path.substr(0, slash),
-                                          why),
-                        Outcome::unknown);
+    return with_outcome(fs.sync_directory(parent_directory(path), why), Outcome::unknown);
   }
   return absl::OkStatus();
 }

@@ -24,9 +24,6 @@ DirectoryKind directory_kind(std::string_view name);
 /// For `-delete`, with a random `id`. Of a long topic the end is left out: at most 255 bytes.
 std::string deleted_directory_name(const TopicPartition& partition, const Uuid& id);
 
-/// The directory that holds the entry `path`.
-std::string_view parent_directory(std::string_view path);
-
 }  // namespace ottla::inline OTTLA_ABI
 
 #ifndef OTTLA_COMPILED

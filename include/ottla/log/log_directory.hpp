@@ -70,6 +70,8 @@ class BasicLogDirectory {
   const MetaProperties& properties() const { return properties_; }
   const Ref<DirectoryHealth>& health() const { return health_; }
   Fs& files() const { return *files_; }
+  /// A sync may have failed in it before it was opened (LogOpening::rewrite_tail).
+  bool sync_failed() const { return run_.rewrite_tail; }
   /// Partitions found when it was opened, ascending by directory name.
   const std::vector<TopicPartition>& partitions() const { return partitions_; }
 

@@ -17,8 +17,8 @@
 
 #include <ottla/base/status.hpp>
 #include <ottla/env/any_file_system.hpp>
+#include <ottla/env/small_file.hpp>
 #include <ottla/log/directory_health.hpp>
-#include <ottla/log/directory_name.hpp>
 #include <ottla/log/impl/log_segment.hpp>
 #include <ottla/log/partition_metadata.hpp>
 #include <ottla/log/producer_snapshot.hpp>

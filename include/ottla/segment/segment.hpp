@@ -106,10 +106,10 @@ class BasicSegment {
   }
   /// Bytes of the entries of each index.
   std::int64_t offset_index_size() const {
-    return static_cast<std::int64_t>(offset_index_.entries()) * 8;
+    return static_cast<std::int64_t>(offset_index_.entries() * OffsetIndexFormat::entry_size);
   }
   std::int64_t time_index_size() const {
-    return static_cast<std::int64_t>(time_index_.entries()) * 12;
+    return static_cast<std::int64_t>(time_index_.entries() * TimeIndexFormat::entry_size);
   }
   /// An index was found damaged or missing: reads scan more of the log until `recover` has made
   /// both anew.

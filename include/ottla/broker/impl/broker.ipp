@@ -12,9 +12,7 @@ template class MachineKeeper<MetadataMachine>;
 template class MachineKeeper<GroupCoordinator>;
 template class BasicBrokerCore<PosixEnv>;
 template class LocalConnection<PosixEnv>;
-template class BasicBroker<PosixEnv>;
 template class BasicBrokerCore<MemoryEnv>;
 template class LocalConnection<MemoryEnv>;
-template class BasicBroker<MemoryEnv>;
 }  // namespace ottla::inline OTTLA_ABI
 #endif

@@ -59,7 +59,8 @@ void BasicBrokerCore<E>::find_cleaning() {
   std::optional<Candidate> candidate;
   for (const Ref<Topic>& topic : topics_.all()) {
     for (const Ref<Partition>& partition : topic->partitions) {
-      if (!partition || closed_.load() || uncleanable_.count(cleaning_name(*partition)) > 0) {
+      if (!partition || !partition->is_compacted() || closed_.load() ||
+          uncleanable_.count(cleaning_name(*partition)) > 0) {
         continue;
       }
       std::optional<Offset> checkpoint;

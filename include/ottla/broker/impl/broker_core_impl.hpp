@@ -141,8 +141,7 @@ template <Env E>
 absl::Status BasicBrokerCore<E>::open_metadata(bool clean) {
   typename MetadataFile<Fs>::Stop stop{.clean = clean};
   const auto [id, health] = directories_.front()->locked([&](BasicLogDirectory<Fs>& directory) {
-    const TopicPartition no_log{std::string(cluster_metadata_topic), PartitionId(0)};
-    stop.sync_failed = directory.take_opening(no_log, world_.wall_now()).rewrite_tail;
+    stop.sync_failed = directory.sync_failed();
     return std::pair(directory.properties().directory_id, directory.health());
   });
   std::string cut;

@@ -216,7 +216,7 @@ std::optional<Offset> BasicBrokerCore<E>::right_offset(const TopicPartition& par
 }
 
 template <Env E>
-absl::Status BasicBrokerCore<E>::forget_offsets(std::vector<TopicPartition> partitions) {
+absl::Status BasicBrokerCore<E>::forget_offsets(const std::vector<TopicPartition>& partitions) {
   OTTLA_ASSIGN(const auto keepers, all_coordinators());
   absl::Status all;
   for (const Ref<GroupKeeper>& keeper : keepers) {

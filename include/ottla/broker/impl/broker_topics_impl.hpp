@@ -252,7 +252,7 @@ absl::Status BasicBrokerCore<E>::drop_topic(const TopicId& id) {
     }
     return all;
   }));
-  const absl::Status forgotten = guarded([&] { return forget_offsets(std::move(partitions)); });
+  const absl::Status forgotten = guarded([&] { return forget_offsets(partitions); });
   if (!forgotten.ok()) {
     events_->tell(EventLevel::warning, "offsets_of_deleted_topic", offsets_topic,
                   sv(forgotten.message()));  // whoever loads them next finds the topic deleted

@@ -16,7 +16,7 @@ template <FileSystem Fs>
 auto BasicPartition<Fs>::find_cleaning(std::optional<Offset> checkpoint)
     -> absl::StatusOr<std::optional<CleaningCandidate>> {
   const TopicConfig& topic = options_.config;
-  if (!topic.log.compact) {
+  if (!is_compacted()) {
     return std::nullopt;
   }
   const CleaningConfig config{.min_lag = topic.min_compaction_lag,

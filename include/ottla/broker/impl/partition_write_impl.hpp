@@ -328,8 +328,7 @@ void BasicPartition<Fs>::fail_staged(Offset range_end, const absl::Status& why, 
   copy_producers();
   const absl::Status named = broker_impl::named(why, options_.partition);
   // Those that were not even tried are not there for sure.
-  const absl::Status behind =
-      error(error_code(named), fault(named), sv(named.message()), Outcome::not_written);
+  const absl::Status behind = with_outcome(named, Outcome::not_written);
   const std::span<SharedBytes> batches =
       retriable(why) ? std::span<SharedBytes>(todo.failed) : std::span<SharedBytes>();
   replies_.fail(range_end, behind, batches);

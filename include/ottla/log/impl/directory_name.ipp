@@ -27,15 +27,6 @@ inline bool has_unique_suffix(std::string_view name, std::string_view suffix) {
 
 }  // namespace log_impl
 
-OTTLA_INLINE std::string_view parent_directory(std::string_view path) {
-  while (path.size() > 1 && path.ends_with('/')) {
-    path.remove_suffix(1);
-  }
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? std::string_view(".")
-                                         : path.substr(0, std::max<std::size_t>(slash, 1));
-}
-
 OTTLA_INLINE DirectoryKind directory_kind(std::string_view name) {
   if (log_impl::has_unique_suffix(name, "-delete")) {
     return DirectoryKind::deleted;

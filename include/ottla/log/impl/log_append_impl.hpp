@@ -132,13 +132,12 @@ absl::StatusOr<std::size_t> BasicLog<Fs>::append_to_active(std::span<const Bytes
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::sync_undone(Segment& segment, const absl::Status& failed) {
   const absl::Status synced = health_->checked(segment.sync(IoReason::undo_append));
-  return synced.ok() ? failed
-                     : error(error_code(failed), fault(failed),
-                             absl::StrCat(failed.message(),
-                                          "; and that it was cut off could not "
-                                          "be synced: ",
-                                          synced.message()),
-                             Outcome::unknown);
+  return synced.ok()
+             ? failed
+             : error(error_code(failed), fault(failed),
+                     absl::StrCat(failed.message(),
+                                  "; cut off, and that could not be synced: ", synced.message()),
+                     Outcome::unknown);
 }
 
 template <FileSystem Fs>

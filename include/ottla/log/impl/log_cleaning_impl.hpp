@@ -347,12 +347,7 @@ absl::Status BasicLogCleaning<Fs>::end_copy() {
   Segment& segment = output_->segment;
   OTTLA_TRY(segment.index_status());
   OTTLA_TRY(segment.become_inactive(IoReason::compaction));
-  if (absl::Status synced = sync_output(); !synced.ok()) {
-    if (!not_tried(synced)) {
-      health_->fail();  // W5
-    }
-    return synced;
-  }
+  OTTLA_TRY(health_->checked(sync_output()));
   has_transactions_ = output_->aborted.has_value();
   const SegmentEnd end = segment.end();
   cleaned_ = {segment.base_offset(), output_->last.value_or(Offset(-1)), end.size,

@@ -68,28 +68,29 @@ absl::Status BasicLog<Fs>::swap_files(Offset base, std::span<const std::string_v
     }
     return absl::OkStatus();
   };
+  const auto swap = [&]() -> absl::Status {
+    for (const auto& segment : replaced) {
+      OTTLA_TRY(rename_to_deleted(place_->files, place_->directory, segment->base(),
+                                  IoReason::compaction));
+    }
+    OTTLA_TRY(sync_directory(IoReason::compaction));
+    OTTLA_TRY(rename_all(swap_suffix, ""));
+    return sync_directory(IoReason::compaction);
+  };
   ++changes_;
-  if (absl::Status staged = rename_all(cleaned_suffix, swap_suffix); !staged.ok()) {
+  absl::Status staged = rename_all(cleaned_suffix, swap_suffix);
+  staged.Update(staged.ok() ? sync_directory(IoReason::compaction) : staged);
+  if (!staged.ok()) {
     if (!remove_cleaned().ok()) {
       health_->fail();
     }
     return staged;
   }
-  OTTLA_TRY(sync_directory(IoReason::compaction));
-  for (const auto& segment : replaced) {
-    const absl::Status renamed =
-        rename_to_deleted(place_->files, place_->directory, segment->base(), IoReason::compaction);
-    if (!renamed.ok()) {
-      health_->fail();
-      return renamed;
-    }
+  absl::Status swapped = swap();
+  if (!swapped.ok()) {
+    health_->fail();  // also where only a descriptor was short
   }
-  OTTLA_TRY(sync_directory(IoReason::compaction));
-  if (absl::Status placed = rename_all(swap_suffix, ""); !placed.ok()) {
-    health_->fail();
-    return placed;
-  }
-  return sync_directory(IoReason::compaction);
+  return swapped;
 }
 
 template <FileSystem Fs>

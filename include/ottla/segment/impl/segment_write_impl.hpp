@@ -115,7 +115,7 @@ absl::Status BasicSegment<FileT>::undo(const absl::Status& problem) {
   const absl::Status cut = log_.truncate(size(), IoReason::undo_append);
   if (cut.ok()) {
     undone_ = true;
-    return error(error_code(problem), fault(problem), sv(problem.message()), Outcome::not_written);
+    return with_outcome(problem, Outcome::not_written);
   }
   tail_ = Tail::garbage;
   return error(error_code(problem), fault(problem),

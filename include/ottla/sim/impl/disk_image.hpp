@@ -84,7 +84,7 @@ class DiskImage {
 
   /// After a crash of the machine: the names are `entries` by directory, and the contents `files`.
   DiskImage restarted(const std::map<InodeNumber, Entries>& entries,
-                      std::map<InodeNumber, std::vector<std::byte>> files) const;
+                      std::map<InodeNumber, std::vector<std::byte>>&& files) const;
   /// After a crash of the process.
   void drop_handles();
 

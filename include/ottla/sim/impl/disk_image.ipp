@@ -239,7 +239,7 @@ OTTLA_INLINE std::int64_t DiskImage::used_bytes() const {
 
 OTTLA_INLINE DiskImage
 DiskImage::restarted(const std::map<InodeNumber, Entries>& entries,
-                     std::map<InodeNumber, std::vector<std::byte>> files) const {
+                     std::map<InodeNumber, std::vector<std::byte>>&& files) const {
   DiskImage fresh;
   fresh.last_inode_ = last_inode_;
   fresh.changes_ = changes_;
