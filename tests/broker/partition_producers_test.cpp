@@ -135,8 +135,24 @@ TEST_CASE("A partition knows its producers again when it is opened, and forgets 
   harness.open_partition({.last_stop = LastStop::process_crash});
   must(harness.tick());
   harness.send({.first = 4});
+  harness.send({.first = 0, .epoch = 1});
   must(harness.write_out());
-  CHECK(harness.answers() == Answers{"3"});
+  CHECK(harness.answers() == Answers{"UNKNOWN_PRODUCER_ID", "3"});
+}
+
+TEST_CASE("The first batch of a producer that fails is not overtaken by its second") {
+  Producers harness;
+  harness.open_partition();
+  harness.on_io = failing(IoOperation::write, IoReason::append, error(Fault::io, "broken"));
+  harness.send({.first = 0});
+  (void)harness.write_out();
+  harness.on_io = {};
+  harness.answers();
+  harness.send({.first = 1});
+  harness.send({.first = 0});
+  harness.send({.first = 1});
+  must(harness.write_out());
+  CHECK(harness.answers() == Answers{"UNKNOWN_PRODUCER_ID", "0", "1"});
 }
 
 TEST_CASE("A log that cannot read what it knows of producers takes their batches once it can") {

@@ -63,6 +63,9 @@ struct ClosedBatch {
   BatchBuilder builder;  ///< its records until it is sealed
   SealedBatch sealed;    ///< a batch that is sent again
   std::vector<std::uint64_t> tags;
+
+  /// In the order of the sends: pieces of one batch follow each other.
+  std::pair<std::uint64_t, std::int32_t> place() const { return {number, first_index}; }
 };
 
 /// Beside the batch itself: while its last record is encoded, no bound of it is too large.
@@ -119,6 +122,8 @@ class PartitionQueue {
   /// nothing is taken now. `ended`: the queue takes none any more, the batches are the caller's.
   PutBack put_back(std::list<ClosedBatch>& batches, bool hold) noexcept;
   void release() noexcept;
+  /// Whether `taken` comes before all that is here: another may have been put back meanwhile.
+  bool comes_first(const ClosedBatch& taken);
 
   /// Every batch that was not taken. After: appends are refused.
   std::list<ClosedBatch> end();

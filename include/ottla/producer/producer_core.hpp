@@ -110,7 +110,7 @@ class ProducerCore final : public Counted {
   void drain(ProducerLane& lane) noexcept;
   void hand_over(ProducerLane& lane, ClosedBatch& batch);
   absl::StatusOr<SealedBatch> seal(ProducerLane& lane, ClosedBatch& batch);
-  /// With the send baton. False while batches with older numbers are under way.
+  /// With the send baton. False while batches with older numbers are under way, or come first.
   bool number(ProducerLane& lane, ClosedBatch& batch);
   bool is_out_of_order(const absl::Status& status, const ProducerLane& lane,
                        const ClosedBatch& batch) const;

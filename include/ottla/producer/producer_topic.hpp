@@ -32,6 +32,7 @@ class ProducerLane final : public PartitionQueue {
   ProducerTopic& topic;
   const PartitionId partition;
   std::atomic<std::int32_t> in_flight{0};  ///< batches handed to the connection, not done
+  std::atomic<std::int32_t> settling{0};   ///< those done, until finished or back in the queue
   std::atomic<bool> lingering{false};      ///< listed for the linger timer
   /// A number may be missing in the log: the next batch begins a new epoch, at 0.
   std::atomic<bool> renumber{false};

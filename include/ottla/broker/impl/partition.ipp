@@ -20,6 +20,12 @@ OTTLA_INLINE absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies
 OTTLA_INLINE absl::StatusOr<std::optional<BatchMetadata>> admit(ProducerState& producers,
                                                                 BatchHeader& batch, Offset next) {
   return guarded([&]() -> absl::StatusOr<std::optional<BatchMetadata>> {
+    if (batch.base_sequence > 0 && producers.find(batch.producer_id) == nullptr) {
+      return error(ErrorCode::unknown_producer_id,
+                   absl::StrCat("producer ", batch.producer_id.value(),
+                                " is not known here: its first batch has sequence 0, not ",
+                                batch.base_sequence));
+    }
     OTTLA_ASSIGN(const auto repeated, producers.check(batch, AppendOrigin::client));
     if (!repeated) {
       batch.base_offset = next;

@@ -24,6 +24,8 @@ namespace ottla::inline OTTLA_ABI::broker_impl {
 /// Room for one more batch.
 absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies);
 /// Whether the producer of `batch` may append it at `next`, or what it repeats; noted where it may.
+/// Stricter than Kafka: one that is not known begins at 0, or what came before that, and failed,
+/// would come behind it. UNKNOWN_PRODUCER_ID: Kafka's clients begin a new epoch then.
 absl::StatusOr<std::optional<BatchMetadata>> admit(ProducerState& producers, BatchHeader& batch,
                                                    Offset next);
 /// False where there is no memory; then `to` is as it was.

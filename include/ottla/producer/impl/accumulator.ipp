@@ -154,14 +154,18 @@ OTTLA_INLINE PartitionQueue::PutBack PartitionQueue::put_back(std::list<ClosedBa
   if (ended_) {
     return PutBack::ended;
   }
-  const std::uint64_t number = batches.front().number;
-  const std::int32_t first = batches.front().first_index;
+  const auto place = batches.front().place();
   const auto behind = std::find_if(closed_.begin(), closed_.end(), [&](const ClosedBatch& each) {
-    return std::pair(each.number, each.first_index) > std::pair(number, first);
+    return each.place() > place;
   });
   closed_.splice(behind, batches);
   holds_ += hold ? 1 : 0;
   return holds_ > 0 ? PutBack::held : PutBack::queued;
+}
+
+OTTLA_INLINE bool PartitionQueue::comes_first(const ClosedBatch& taken) {
+  Lock lock(mutex_);
+  return closed_.empty() || closed_.front().place() > taken.place();
 }
 
 OTTLA_INLINE void PartitionQueue::release() noexcept {

@@ -36,12 +36,14 @@ class ProducerCore::InFlight final : public ProduceReply {
   void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch refused) noexcept override {
     if (claim()) {  // else it was given up before
       core_->settle(lane_, batch_, std::move(outcome), std::move(refused));
+      lane_.settling.fetch_sub(1);
     }
   }
   /// Its outcome is `why`; what arrives later is dropped.
   void give_up(const absl::Status& why) noexcept {
     if (claim()) {
       core_->finish(lane_, batch_, why);
+      lane_.settling.fetch_sub(1);
     }
   }
 
@@ -54,6 +56,7 @@ class ProducerCore::InFlight final : public ProduceReply {
     if (finished_.exchange(true, std::memory_order_acq_rel)) {
       return false;
     }
+    lane_.settling.fetch_add(1);  // first: it is always in one of the two
     lane_.in_flight.fetch_sub(1);
     return true;
   }

@@ -141,9 +141,9 @@ OTTLA_INLINE bool ProducerCore::is_out_of_order(const absl::Status& status,
 }
 
 OTTLA_INLINE bool ProducerCore::number(ProducerLane& lane, ClosedBatch& batch) {
-  if (lane.renumber.load()) {
-    if (lane.in_flight.load() > 0 || lane.epoch.value() == INT16_MAX) {
-      return lane.epoch.value() == INT16_MAX;  // as it is: the broker will not have it
+  if (lane.renumber.load() && lane.epoch.value() < INT16_MAX) {  // else the broker will not have it
+    if (lane.in_flight.load() > 0 || lane.settling.load() > 0 || !lane.comes_first(batch)) {
+      return false;
     }
     lane.renumber.store(false);
     ++lane.epoch;
