@@ -106,6 +106,23 @@ TEST_CASE("A producer's last batch is kept empty by compaction, and known when i
   CHECK(harness.held == 0);
 }
 
+TEST_CASE("A producer's newest batch is durable before compaction leaves the one before it") {
+  Compacted harness;
+  harness.partition_options.tail_bytes = 0;
+  harness.open_partition();
+  harness.send("a", 7, 0);
+  for (int i = 0; i < 20; ++i) {
+    harness.send(i % 2 == 0 ? "a" : "b");
+  }
+  must(harness.write_out(Durability::durable));
+  harness.send("c", 7, 1);
+  const Offset end = harness.partition->ends().end;
+  REQUIRE(harness.partition->ends().durable < end);
+  harness.clean();
+  CHECK(harness.partition->ends().durable >= end);
+  CHECK(harness.batches()[7] == Counts{1});
+}
+
 TEST_CASE("Of a producer that has expired compaction leaves nothing") {
   Compacted harness;
   harness.partition_options.tail_bytes = 0;

@@ -41,9 +41,7 @@ class BasicBroker {
   /// Opens the directories (made when missing), recovers what an unclean stop left, and serves
   /// every topic in them. `locked` when another process or broker has one; `corrupt` and the like
   /// name the file.
-  // A template: clang 14 compiles all that is none for every explicit instantiation.
-  template <std::same_as<PosixEnv> Posix = E>
-  static absl::StatusOr<BasicBroker> open(BrokerConfig config) {
+  static absl::StatusOr<BasicBroker> open(BrokerConfig config) requires std::same_as<E, PosixEnv> {
     PosixEnvOptions options{.executor = {.threads = config.threads}};
     if (config.log_dirs.in_memory()) {
       options.files = memory_files();

@@ -35,15 +35,14 @@ OTTLA_INLINE absl::StatusOr<std::optional<BatchMetadata>> admit(ProducerState& p
   });
 }
 
-OTTLA_INLINE absl::StatusOr<ActiveProducers> active_producers(const ProducerState& producers,
-                                                              Offset durable) {
+OTTLA_INLINE absl::StatusOr<ActiveProducers> active_producers(const ProducerState& producers) {
   return guarded([&]() -> absl::StatusOr<ActiveProducers> {
     ActiveProducers active;
     for (const ProducerStateEntry& entry : producers.entries()) {
       LastRecord& last = active[entry.producer_id];
       last.epoch = entry.epoch;
-      for (const BatchMetadata& batch : entry.batches.all()) {
-        last.last_data = batch.last_offset < durable ? batch.last_offset : last.last_data;
+      if (!entry.batches.empty()) {
+        last.last_data = entry.batches.newest().last_offset;
       }
     }
     return active;

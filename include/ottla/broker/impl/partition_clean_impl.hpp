@@ -49,16 +49,27 @@ auto BasicPartition<Fs>::find_cleaning(std::optional<Offset> checkpoint)
   }
 }
 
+/// Durable before they count: where a producer's newest batch is lost yet, the one before it would
+/// have to tell of it.
 template <FileSystem Fs>
 absl::StatusOr<CleaningProducers> BasicPartition<Fs>::cleaning_producers(
     const BasicLogView<Fs>& view) {
   CleaningProducers producers;
+  const SteadyTime deadline = after(world_.steady_now(), std::chrono::seconds(1));
   {
     Lock lock(mutex_);
     if (!producers_known_) {
-      OTTLA_TRY(learn_producers(after(world_.steady_now(), std::chrono::seconds(1))));
+      OTTLA_TRY(learn_producers(deadline));
     }
-    OTTLA_ASSIGN(producers.active, broker_impl::active_producers(producers_, log_.durable_end()));
+    OTTLA_ASSIGN(producers.active, broker_impl::active_producers(producers_));
+    const Offset end = next_offset_;
+    lock.unlock();
+    OTTLA_TRY(producers.active.empty() ? absl::OkStatus()
+                                       : write_out(Durability::durable, deadline));
+    lock.lock();
+    if (!producers.active.empty() && log_.durable_end() < end) {
+      return error(ErrorCode::not_enough_replicas, "the log could not be written; try again");
+    }
   }
   OTTLA_ASSIGN(producers.aborted, view.aborted_transactions(Offset(0), Offset(INT64_MAX)));
   return producers;

@@ -30,8 +30,8 @@ absl::StatusOr<std::optional<BatchMetadata>> admit(ProducerState& producers, Bat
                                                    Offset next);
 /// False where there is no memory; then `to` is as it was.
 bool copy_producers(const ProducerState& from, ProducerState& to);
-/// Where each producer stopped, by what lies below `durable`: a batch above may be lost yet.
-absl::StatusOr<ActiveProducers> active_producers(const ProducerState& producers, Offset durable);
+/// Where each producer stopped.
+absl::StatusOr<ActiveProducers> active_producers(const ProducerState& producers);
 /// The first `batches` of `range`, then trims to `budget`.
 void push_tail(HotTail& tail, const StagedRange& range, std::size_t batches, std::size_t budget,
                HotTail::Dropped& dropped);

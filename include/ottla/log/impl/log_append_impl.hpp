@@ -69,12 +69,12 @@ Appended BasicLog<Fs>::append(std::span<const Bytes> batches, std::span<const Ba
                                      place_->directory, ", which ends at ", end_.value()));
   }
   if (done.status.ok()) {
-    done.status = settle_producers();
-  }
-  if (done.status.ok()) {
     // Evidence for recovery, that may lag: where it cannot be written now, it is the next time.
     write_notes(now).IgnoreError();
     done.status = undo_failed_write();
+  }
+  if (done.status.ok()) {
+    done.status = settle_producers();
   }
   if (done.status.ok()) {
     done.status = note_epochs(batches, facts);
