@@ -279,11 +279,3 @@ TEST_CASE("a program's event loop is told when polling is worth while") {
   host.connection->append_records(0, 1, 1);
   CHECK(told == 1);
 }
-
-TEST_CASE("read_committed is refused while there are no transactions") {
-  FakeHost host;
-  const auto opened =
-      Consumer<std::string, std::string>::open(host, {.isolation = IsolationLevel::read_committed});
-  CHECK(fault(opened.status()) == Fault::unsupported);
-  CHECK_THAT(std::string(opened.status().message()), Catch::Contains("isolation.level"));
-}

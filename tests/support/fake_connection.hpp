@@ -30,6 +30,7 @@ class FakeConnection final : public ottla::Connection {
     std::deque<Piece> pieces = {};
     std::int64_t start = 0;
     std::int64_t end = 0;
+    std::vector<ottla::AbortedRange> aborted = {};
     absl::Status status = {};  ///< answered once
   };
 
@@ -161,6 +162,7 @@ class FakeConnection final : public ottla::Connection {
     }
     Partition& log = this->log(wanted.partition.value());
     into.high_watermark = ottla::Offset(log.end);
+    into.aborted = log.aborted;
     into.status = std::exchange(log.status, absl::OkStatus());
     const std::int64_t from = wanted.offset.value();
     if (from < log.start || from > log.end) {

@@ -51,7 +51,7 @@ struct ConsumerConfig {
   std::int32_t max_partition_fetch_bytes = 1'048'576;
   std::chrono::milliseconds fetch_max_wait{500};
   bool check_crcs = true;  ///< of batches that this process did not build or verify
-  IsolationLevel isolation = IsolationLevel::read_uncommitted;  ///< the other is not there yet
+  IsolationLevel isolation = IsolationLevel::read_uncommitted;
   std::chrono::milliseconds session_timeout{45'000};
   /// Also how soon a member hears that others came or went. Kafka's is 3 s; in process it costs a
   /// call.
@@ -100,7 +100,7 @@ inline constexpr auto config_table<ConsumerConfig> = std::array{
                                                 "How long fetch.min.bytes may be waited for."),
     config_key<&ConsumerConfig::check_crcs>("check.crcs", {}, "Checksums are verified."),
     config_key<&ConsumerConfig::isolation>(
-        "isolation.level", {}, "Whether records of open transactions are seen; as yet they are."),
+        "isolation.level", {}, "Whether records of transactions wait for their commit."),
     config_key<&ConsumerConfig::session_timeout>("session.timeout.ms", between(1, INT32_MAX),
                                                  "A silent member is dropped after this."),
     config_key<&ConsumerConfig::heartbeat_interval>("heartbeat.interval.ms", between(1, INT32_MAX),
@@ -110,8 +110,7 @@ inline constexpr auto config_table<ConsumerConfig> = std::array{
     config_key<&ConsumerConfig::api_timeout>("default.api.timeout.ms", between(0, INT32_MAX),
                                              "How long calls without a timeout may take.")};
 
-/// Ranges, and what must fit together: `unsupported` for read_committed, INVALID_CONFIG for the
-/// rest.
+/// Ranges, and what must fit together: INVALID_CONFIG.
 absl::Status check_consumer_config(const ConsumerConfig& config);
 
 }  // namespace ottla::inline OTTLA_ABI

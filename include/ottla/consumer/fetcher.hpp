@@ -2,7 +2,7 @@
 //
 // Positions, and what was fetched ahead of them: one request for all partitions of the leader,
 // answered batch by batch. Checks checksums where nobody did, decompresses a batch once, skips
-// control batches and what lies below the position. Who polls takes at most so many records; the
+// control batches, aborted ones with read_committed, and what lies below the position. Who polls takes at most so many records; the
 // rest waits for the next poll. Not thread-safe; it never waits. Source: spec groups.md section 8.
 #pragma once
 
@@ -16,6 +16,7 @@
 
 #include <ottla/base/ref.hpp>
 #include <ottla/base/topic_partition.hpp>
+#include <ottla/consumer/aborted_batches.hpp>
 #include <ottla/consumer/consumer_config.hpp>
 #include <ottla/consumer/record_batches.hpp>
 #include <ottla/protocol/connection.hpp>
@@ -128,6 +129,7 @@ class Fetcher {
   std::vector<FetchPartition> wanted_;  // reused
   std::vector<State*> wanted_states_;   // likewise
   FetchResponse response_;              // likewise
+  AbortedBatches aborted_;              // likewise
   std::size_t rotation_ = 0;            // which partition is asked first
   SteadyTime little_since_ = never;     // since when there is something, below fetch.min.bytes
   bool metadata_is_old_ = false;

@@ -21,11 +21,6 @@ OTTLA_INLINE absl::Status check_consumer_config(const ConsumerConfig& config) {
                                ") must be below session.timeout.ms (",
                                config.session_timeout.count(), "); a third of it is usual"));
   }
-  if (config.isolation == IsolationLevel::read_committed) {
-    return error(Fault::unsupported,
-                 "isolation.level=read_committed needs transactions, which this version does not "
-                 "have; leave it read_uncommitted");
-  }
   if (config.assignors.empty()) {
     return refuse("partition.assignment.strategy is empty: name one, e.g. range");
   }

@@ -253,6 +253,7 @@ OTTLA_INLINE bool Fetcher::take_answer(State& state, const FetchedPartition& ans
                                                                   : answer.high_watermark;
   const Offset from = state.fetch_from;
   bool came = false;
+  aborted_.begin(answer.aborted);
   for (const Slice& slice : answer.slices) {
     came = came || !slice.bytes.empty();
     take_slice(state, slice);
@@ -297,10 +298,11 @@ OTTLA_INLINE absl::Status Fetcher::take_batch(State& state, const BatchView& bat
                                               const SharedBytes& memory, std::size_t position) {
   const BatchHeader& header = batch.header();
   const Offset wanted = state.fetch_from;
+  const bool hidden = aborted_.hides(batch);
   if (header.next_offset() <= wanted) {
     return absl::OkStatus();  // the fetch began inside a larger piece
   }
-  if (header.is_control() || header.record_count == 0) {
+  if (header.is_control() || header.record_count == 0 || hidden) {
     state.fetch_from = header.next_offset();
     return absl::OkStatus();
   }
