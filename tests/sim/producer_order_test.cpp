@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include <ottla/broker/partition.hpp>
 #include <ottla/env/memory/file_system.hpp>
 #include <ottla/env/world.hpp>
-#include <ottla/broker/partition.hpp>
 #include <ottla/producer/producer.hpp>
 #include <ottla/sim/sim_env.hpp>
 

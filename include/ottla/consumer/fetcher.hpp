@@ -2,8 +2,9 @@
 //
 // Positions, and what was fetched ahead of them: one request for all partitions of the leader,
 // answered batch by batch. Checks checksums where nobody did, decompresses a batch once, skips
-// control batches, aborted ones with read_committed, and what lies below the position. Who polls takes at most so many records; the
-// rest waits for the next poll. Not thread-safe; it never waits. Source: spec groups.md section 8.
+// control batches, aborted ones with read_committed, and what lies below the position. Who polls
+// takes at most so many records; the rest waits for the next poll. Not thread-safe; it never waits.
+// Source: spec groups.md section 8.
 #pragma once
 
 #include <cstdint>

@@ -155,9 +155,8 @@ OTTLA_INLINE PartitionQueue::PutBack PartitionQueue::put_back(std::list<ClosedBa
     return PutBack::ended;
   }
   const auto place = batches.front().place();
-  const auto behind = std::find_if(closed_.begin(), closed_.end(), [&](const ClosedBatch& each) {
-    return each.place() > place;
-  });
+  const auto behind = std::find_if(closed_.begin(), closed_.end(),
+                                   [&](const ClosedBatch& each) { return each.place() > place; });
   closed_.splice(behind, batches);
   holds_ += hold ? 1 : 0;
   return holds_ > 0 ? PutBack::held : PutBack::queued;
