@@ -331,3 +331,28 @@ TEST_CASE("Preallocated segments end where their data ends") {
   REQUIRE(append(log, make_batches(0, 2)).status.ok());
   CHECK(disk.size(file(0)) == 2 * make_batch(0).facts.size);
 }
+
+TEST_CASE("A roll that failed leaves no file behind that later appends pass") {
+  Disk disk;
+  disk.options.config.segment_bytes = 2 * make_batch(0).facts.size + 10;
+  Log log = disk.open();
+  REQUIRE(append(log, make_batches(0, 1)).status.ok());
+  bool full = true;
+  disk.hook = [&](IoCall& call) {
+    return full && call.reason == IoReason::roll && call.path.ends_with(time_index_suffix)
+               ? error(Fault::no_descriptors, "none left")
+               : absl::OkStatus();
+  };
+  const auto large = make_batches(1, 1, {.value_size = 100});
+  CHECK(fault(append(log, large).status) == Fault::no_descriptors);
+  CHECK(disk.has("00000000000000000001.log"));
+  full = false;
+  // Small ones go on in the segment before.
+  REQUIRE(append(log, make_batches(1, 4)).status.ok());
+  CHECK_FALSE(disk.has("00000000000000000001.log"));
+  CHECK(offsets(log.view()) == range(0, 5));
+  const auto stop = GENERATE(LastStop::process_crash, LastStop::system_crash);
+  log = disk.open({.last_stop = stop});
+  CHECK(disk.report.findings.empty());
+  CHECK(offsets(log.view()) == range(0, 5));
+}

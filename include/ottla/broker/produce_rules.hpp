@@ -30,9 +30,10 @@ struct ProducedBatch {
   Timestamp append_time = no_timestamp;  ///< that it was stamped with, where the topic says so
 };
 
-/// The batch may be appended, and carries the timestamps that the topic asks for; or Kafka's
-/// answer, and it was not changed: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE,
-/// INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE, INVALID_TXN_STATE.
+/// The batch may be appended, and has the codec and the timestamps that the topic asks for; or
+/// Kafka's answer, and it was not changed: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE,
+/// RECORD_LIST_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE,
+/// INVALID_TXN_STATE.
 absl::StatusOr<ProducedBatch> check_produced(SealedBatch& batch, const TopicConfig& config,
                                              Timestamp now, BatchOrigin origin);
 

@@ -22,10 +22,17 @@ namespace ottla::inline OTTLA_ABI {
 
 enum class CleanupPolicy : std::uint8_t { none, remove, compact, compact_and_remove };
 
+/// The codec of what a partition stores. The first five are those of CompressionType.
+enum class TopicCompression : std::uint8_t { uncompressed, gzip, snappy, lz4, zstd, producer };
+
 struct TopicConfig {
   LogConfig log = {};
   CleanupPolicy cleanup = CleanupPolicy::remove;  ///< goes into `log` by `resolve_topic_config`
   std::int32_t max_message_bytes = 1'048'588;     ///< of one batch
+  TopicCompression compression = TopicCompression::producer;
+  int gzip_level = -1;
+  int lz4_level = 9;
+  int zstd_level = 3;
   TimestampType timestamp_type = TimestampType::create_time;
   std::chrono::milliseconds timestamp_before_max = std::chrono::milliseconds::max();
   std::chrono::milliseconds timestamp_after_max{3'600'000};
@@ -40,6 +47,14 @@ template <>
 inline constexpr auto config_words<TimestampType> =
     std::array{ConfigWord<TimestampType>{"CreateTime", TimestampType::create_time},
                ConfigWord<TimestampType>{"LogAppendTime", TimestampType::log_append_time}};
+template <>
+inline constexpr auto config_words<TopicCompression> =
+    std::array{ConfigWord<TopicCompression>{"producer", TopicCompression::producer},
+               ConfigWord<TopicCompression>{"uncompressed", TopicCompression::uncompressed},
+               ConfigWord<TopicCompression>{"gzip", TopicCompression::gzip},
+               ConfigWord<TopicCompression>{"snappy", TopicCompression::snappy},
+               ConfigWord<TopicCompression>{"lz4", TopicCompression::lz4},
+               ConfigWord<TopicCompression>{"zstd", TopicCompression::zstd}};
 template <>
 inline constexpr auto config_words<CleanupPolicy> =
     std::array{ConfigWord<CleanupPolicy>{"delete", CleanupPolicy::remove},
@@ -82,6 +97,13 @@ inline constexpr auto config_table<TopicConfig> = std::array{
         "min.cleanable.dirty.ratio", {}, "Share of new data at which compaction begins."),
     config_key<&TopicConfig::max_message_bytes>("max.message.bytes", at_least(0),
                                                 "Bytes of the largest batch."),
+    config_key<&TopicConfig::compression>("compression.type", {},
+                                          "Codec of what is stored; producer: as the batch came."),
+    config_key<&TopicConfig::gzip_level>("compression.gzip.level", between(-1, 9),
+                                         "gzip's, where batches are compressed anew."),
+    config_key<&TopicConfig::lz4_level>("compression.lz4.level", between(1, 17), "lz4's."),
+    config_key<&TopicConfig::zstd_level>("compression.zstd.level", between(-131'072, 22),
+                                         "zstd's."),
     config_key<&TopicConfig::timestamp_type>("message.timestamp.type", {},
                                              "Whose time a record carries."),
     config_key<&TopicConfig::timestamp_before_max>("message.timestamp.before.max.ms", at_least(0),

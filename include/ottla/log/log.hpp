@@ -204,6 +204,7 @@ class BasicLog {
   absl::StatusOr<std::size_t> append_to_active(std::span<const Bytes> batches,
                                                std::span<const BatchFacts> facts, Timestamp now);
   absl::Status undo_failed_write();
+  absl::Status undo_failed_roll();
   absl::Status sync_undone(Segment& segment, const absl::Status& failed);
   absl::Status note_epochs(std::span<const Bytes> batches, std::span<const BatchFacts> facts);
   absl::Status save_epochs(Durability durability);
@@ -243,7 +244,8 @@ class BasicLog {
   Offset start_{0};
   Offset end_{0};
   LeaderEpochs epochs_;
-  bool epochs_saved_ = true;  // leader-epoch-checkpoint says the same
+  std::optional<Offset> rolling_to_;  // of a segment that is not in the list, but may have files
+  bool epochs_saved_ = true;          // leader-epoch-checkpoint says the same
   bool epochs_published_ = false;
   bool deletions_synced_ = true;             // those of truncations
   std::optional<std::uint32_t> epochs_crc_;  // of that file

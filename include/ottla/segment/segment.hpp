@@ -181,9 +181,13 @@ class BasicSegment {
                                    Buffer into = {}) const;
   /// Whole batches from `position` on, where one begins: what fits into `max_bytes`, the first one
   /// in any case. Checked unless this process built or checked them before. `corrupt` where the
-  /// first one is damaged; another damaged one ends what is answered.
+  /// first one is damaged, or cannot be of a segment whose offsets are below `below`; another such
+  /// one ends what is answered.
   absl::StatusOr<SharedBytes> read_batches(std::int64_t position, std::size_t max_bytes,
-                                           Buffer into = {}) const;
+                                           Buffer into = {},
+                                           Offset below = Offset(INT64_MAX)) const;
+  /// What is said of a batch that lies where it cannot be.
+  absl::Status misplaced(std::int64_t position, const BatchHeader& header) const;
   /// The first record whose timestamp is `target` or above and whose offset is `from` or above.
   absl::StatusOr<std::optional<TimestampOffset>> find_timestamp(Timestamp target, Offset from,
                                                                 Decompressor& decompressor) const;

@@ -102,11 +102,11 @@ void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
   if (request.acks == Acks::none) {
     request.reply = {};
   }
-  const std::size_t size = request.batch.size();
   const auto checked = guarded([&]() -> absl::StatusOr<ProducedBatch> {
     OTTLA_TRY(check_replicas(request.acks, options_.config));
     return check_produced(request.batch, options_.config, world_.wall_now(), origin);
   });
+  const std::size_t size = request.batch.size();
   BatchHeader header = checked.ok() ? BatchHeader::parse(request.batch.bytes()) : BatchHeader();
   std::optional<BatchMetadata> repeated;
   Lock lock(mutex_);

@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/status.hpp>
+#include <ottla/broker/impl/recompress.hpp>
 #include <ottla/broker/produce_rules.hpp>
 #include <ottla/record/batch_view.hpp>
 #include <ottla/record/compression.hpp>
@@ -175,7 +176,7 @@ OTTLA_INLINE absl::StatusOr<ProducedBatch> check_produced(SealedBatch& batch,
     return batch_error(scanned.verdict, "a produced batch", 0);
   }
   const BatchView view(bytes);
-  const BatchHeader& header = view.header();
+  BatchHeader header = view.header();
   if (header.size() != bytes.size()) {
     return broker_impl::invalid_record("a produce request carries exactly one batch");
   }
@@ -191,6 +192,12 @@ OTTLA_INLINE absl::StatusOr<ProducedBatch> check_produced(SealedBatch& batch,
     Decompressor decompressor;
     OTTLA_ASSIGN(const auto found, broker_impl::walk(view, config, now, decompressor));
     OTTLA_TRY(broker_impl::judge(found, now));
+  }
+  if (broker_impl::is_recompressed(config, header)) {
+    OTTLA_ASSIGN(SealedBatch anew, broker_impl::recompress(view, config));
+    OTTLA_TRY(broker_impl::check_size(anew.size(), config));
+    header = BatchHeader::parse(anew.bytes());
+    batch = std::move(anew);
   }
   if (config.timestamp_type == TimestampType::log_append_time) {
     stamp_max_timestamp(batch.mutable_bytes(), TimestampType::log_append_time, now);

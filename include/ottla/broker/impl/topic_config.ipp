@@ -5,6 +5,7 @@
 
 #include <ottla/base/status.hpp>
 #include <ottla/broker/topic_config.hpp>
+#include <ottla/record/compression.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 namespace broker_impl {
@@ -13,17 +14,11 @@ struct KeyNotThere {
   std::string_view name;
   std::string_view harmless;  ///< the value that asks for nothing
 };
-inline constexpr KeyNotThere keys_not_there[] = {{"compression.type", "producer"},
-                                                 {"remote.storage.enable", "false"},
-                                                 {"unclean.leader.election.enable", "false"},
-                                                 {"local.retention.ms", "-2"},
-                                                 {"local.retention.bytes", "-2"},
-                                                 {"remote.log.copy.disable", "false"},
-                                                 {"remote.log.delete.on.disable", "false"},
-                                                 {"flush.ms", "9223372036854775807"},
-                                                 {"compression.gzip.level", "-1"},
-                                                 {"compression.lz4.level", "9"},
-                                                 {"compression.zstd.level", "3"}};
+inline constexpr KeyNotThere keys_not_there[] = {
+    {"remote.storage.enable", "false"},   {"unclean.leader.election.enable", "false"},
+    {"local.retention.ms", "-2"},         {"local.retention.bytes", "-2"},
+    {"remote.log.copy.disable", "false"}, {"remote.log.delete.on.disable", "false"},
+    {"flush.ms", "9223372036854775807"}};
 
 inline absl::Status set_topic_key(TopicConfig& config, const std::string& key,
                                   const std::string& value) {
@@ -56,6 +51,10 @@ OTTLA_INLINE absl::StatusOr<TopicConfig> resolve_topic_config(
                             print_config_double(config.min_cleanable_dirty_ratio),
                             "must be between 0 and 1");
   }
+  if (config.compression != TopicCompression::producer) {
+    OTTLA_TRY(check_codec(static_cast<CompressionType>(config.compression)));
+  }
+  OTTLA_TRY(check_level(CompressionType::gzip, config.gzip_level));
   config.log.delete_old = config.cleanup == CleanupPolicy::remove ||
                           config.cleanup == CleanupPolicy::compact_and_remove;
   config.log.compact = config.cleanup == CleanupPolicy::compact ||

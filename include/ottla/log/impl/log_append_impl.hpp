@@ -169,13 +169,19 @@ absl::Status BasicLog<Fs>::roll_to(Offset base, Timestamp now) {
 
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::add_segment(Offset base, Timestamp now) {
+  OTTLA_TRY(rolling_to_ == base ? absl::OkStatus() : undo_failed_roll());
   ++changes_;
-  OTTLA_ASSIGN(auto segment,
-               create_segment(place_->files, place_->directory, base, segment_options(), now));
+  rolling_to_ = base;
+  auto created = create_segment(place_->files, place_->directory, base, segment_options(), now);
+  if (fault(created.status()) == Fault::already_exists) {
+    rolling_to_.reset();  // somebody else's
+  }
+  OTTLA_ASSIGN(auto segment, std::move(created));
   auto segments = list_->segments;
   segments.push_back(make_ref<LogSegment>(place_, segment_options(), std::move(segment)));
   segments.back()->digest = 0;
   replace_list(std::move(segments));
+  rolling_to_.reset();
   jitter_ = draw_jitter();
   return absl::OkStatus();
 }
@@ -212,11 +218,29 @@ void BasicLog<Fs>::assign_epoch(LeaderEpoch epoch) {
 /// tell recovery what they are: a torn tail, and no damage.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::undo_failed_write() {
+  OTTLA_TRY(undo_failed_roll());
   if (active() == nullptr) {
     return absl::OkStatus();
   }
   OTTLA_ASSIGN(auto* segment, active()->segment());
   return segment->ready_to_write();
+}
+
+/// Its files are none of the log's: what is appended now may still fit the segment before it, and
+/// pass the offset that they are named after.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::undo_failed_roll() {
+  if (!rolling_to_) {
+    return absl::OkStatus();
+  }
+  ++changes_;
+  for (const std::string_view suffix : {log_suffix, offset_index_suffix, time_index_suffix}) {
+    const absl::Status removed = place_->files.remove(
+        offset_file_path(place_->directory, *rolling_to_, suffix), IoReason::roll);
+    OTTLA_TRY(fault(removed) == Fault::not_found ? absl::OkStatus() : removed);
+  }
+  rolling_to_.reset();
+  return absl::OkStatus();
 }
 
 /// New leader epochs are in their file before the batches that carry them (W7).

@@ -114,6 +114,7 @@ void BasicLog<Fs>::flushed(const Flush& flush) {
 template <FileSystem Fs>
 absl::StatusOr<CleanEnd> BasicLog<Fs>::close() {
   OTTLA_TRY(check_writable());
+  OTTLA_TRY(undo_failed_roll());
   if (active() != nullptr) {
     OTTLA_ASSIGN(auto* segment, active()->segment());
     OTTLA_TRY(segment->become_inactive());

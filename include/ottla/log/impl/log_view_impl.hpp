@@ -89,17 +89,18 @@ absl::StatusOr<bool> BasicLogView<Fs>::read_segment(const Segment& segment, std:
   if (!place) {
     return false;
   }
+  // The checksum does not cover offsets: what cannot be of this segment is not passed over.
+  const Offset below = last ? end_ : list_->segments[index + 1]->base();
+  OTTLA_TRY(place->header.last_offset() < below
+                ? absl::OkStatus()
+                : segment.misplaced(place->position, place->header));
   if (place->header.last_offset() >= limit ||
       (!request.at_least_one && place->header.size() > request.max_bytes)) {
     return true;
   }
   // Behind it batches may reach the limit: the last segment may have more than this view knows.
-  std::int64_t sure_end = segment.size();
-  if (last) {
-    sure_end = limit == end_ ? end_position_ : 0;
-  } else if (limit < list_->segments[index + 1]->base()) {
-    sure_end = 0;
-  }
+  const std::int64_t whole_end = last ? end_position_ : segment.size();
+  const std::int64_t sure_end = limit >= below ? whole_end : 0;
   std::int64_t position = place->position;
   std::size_t left = request.max_bytes;
   // Where one batch is larger than a piece, the next ones may be, too: each is read at once.
@@ -113,7 +114,8 @@ absl::StatusOr<bool> BasicLogView<Fs>::read_segment(const Segment& segment, std:
       wanted = std::max(wanted, place->header.size());
     }
     auto piece = segment.read_batches(position, wanted,
-                                      wanted > ReadBuffers::block_size ? Buffer() : buffers.take());
+                                      wanted > ReadBuffers::block_size ? Buffer() : buffers.take(),
+                                      last ? Offset(INT64_MAX) : below);
     if (!piece.ok() && into.pieces.empty()) {
       return piece.status();
     }

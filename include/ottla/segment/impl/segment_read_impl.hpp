@@ -13,11 +13,16 @@ namespace ottla::inline OTTLA_ABI {
 template <File FileT>
 absl::Status BasicSegment<FileT>::damaged(const Scan& scan) const {
   if (scan.verdict() == BatchVerdict::whole) {
-    return damaged(scan.position(),
-                   absl::StrCat("a batch header that does not belong here, offset ",
-                                scan.header().base_offset.value()));
+    return misplaced(scan.position(), scan.header());
   }
   return batch_error(scan.verdict(), name(), static_cast<std::uint64_t>(scan.position()));
+}
+
+template <File FileT>
+absl::Status BasicSegment<FileT>::misplaced(std::int64_t position,
+                                            const BatchHeader& header) const {
+  return damaged(position, absl::StrCat("a batch header that does not belong here, offset ",
+                                        header.base_offset.value()));
 }
 
 /// Whether the fields outside the checksum can be those of a batch behind one whose last offset is
@@ -141,8 +146,8 @@ void BasicSegment<FileT>::mark_verified(std::int64_t position, std::int64_t end)
 
 template <File FileT>
 absl::StatusOr<SharedBytes> BasicSegment<FileT>::read_batches(std::int64_t position,
-                                                              std::size_t max_bytes,
-                                                              Buffer into) const {
+                                                              std::size_t max_bytes, Buffer into,
+                                                              Offset below) const {
   OTTLA_ASSIGN(SharedBytes bytes,
                read(position, std::max(max_bytes, batch_header_size), std::move(into)));
   if (bytes.empty()) {
@@ -158,9 +163,18 @@ absl::StatusOr<SharedBytes> BasicSegment<FileT>::read_batches(std::int64_t posit
   }
   const bool known = verified(position, static_cast<std::int64_t>(bytes.size()));
   BatchCursor batches(bytes.bytes(), "a segment", known ? CheckCrc::skip : CheckCrc::verify);
-  while (batches.next() != nullptr) {
+  std::size_t good = 0;
+  Offset before = base_offset_ - 1;
+  const BatchView* batch = batches.next();
+  for (; batch != nullptr && plausible(batch->header(), before) &&
+         batch->header().last_offset() < below;
+       batch = batches.next()) {
+    before = batch->header().last_offset();
+    good = batches.position();
   }
-  const std::size_t good = batches.position();
+  if (good == 0 && batch != nullptr) {
+    return misplaced(position, batch->header());
+  }
   if (good == 0) {
     return annotate(batches.status(), absl::StrCat(name(), " from byte ", position));
   }
