@@ -11,10 +11,9 @@
 
 #include <ottla/env/small_file.hpp>
 #include <ottla/log/directory_name.hpp>
-#include <ottla/record/batch_view.hpp>
-#include <ottla/record/control_record.hpp>
 
 #include "tests/record/batch_json.hpp"
+#include "tests/support/fetched_records.hpp"
 #include "tests/support/memory_broker.hpp"
 
 namespace served {
@@ -178,77 +177,23 @@ inline Consumed consume(ServedDirectory& directory, const std::string& name) {
   return all;
 }
 
-/// What a read_committed consumer makes of the fetched bytes and of the aborted transactions that
-/// the broker names, as Kafka's consumer does it (spec storage.md section 16).
-class CommittedReader {
- public:
-  CommittedReader(ServedDirectory& directory, const std::string& name) {
-    const auto partition = *ottla::TopicPartition::parse(name);
-    const auto topic = test::must(directory.broker().describe_topic(partition.topic));
-    const auto connection = directory.broker().connect();
-    const auto start =
-        directory.list_offset(name, ottla::IsolationLevel::read_committed, ottla::at_earliest);
-    next_ = ottla::Offset(number(start["offset"]));
-    first_ = next_;
-    for (ottla::Offset before(-1); before != next_;) {
-      before = next_;
-      const ottla::FetchPartition wanted{.topic_id = topic.id,
-                                         .partition = partition.partition,
-                                         .offset = next_,
-                                         .max_bytes = 3000};
-      ottla::FetchResponse response;
-      test::must(connection->fetch(
-          {.partitions = {&wanted, 1}, .isolation = ottla::IsolationLevel::read_committed},
-          response, {}));
-      status_ = response.partitions.at(0).status;
-      if (status_.ok()) take(response.partitions.at(0));
-    }
-  }
-
-  const std::vector<std::int64_t>& offsets() const { return offsets_; }
-  std::int64_t position() const { return next_.value(); }
-  std::size_t aborted() const { return aborted_.size(); }
-
- private:
-  void take(const ottla::FetchedPartition& fetched) {
-    std::vector<ottla::AbortedRange> ahead = fetched.aborted;
-    std::sort(ahead.begin(), ahead.end(),
-              [](const auto& a, const auto& b) { return b.first_offset < a.first_offset; });
-    for (const auto& one : ahead) aborted_[one.first_offset.value()] = one.producer_id.value();
-    std::map<std::int64_t, bool> is_aborting;
-    for (const ottla::Slice& slice : fetched.slices) {
-      ottla::BatchCursor batches(slice.bytes.bytes());
-      while (const ottla::BatchView* batch = batches.next()) {
-        while (!ahead.empty() && ahead.back().first_offset <= batch->header().last_offset()) {
-          is_aborting[ahead.back().producer_id.value()] = true;
-          ahead.pop_back();
-        }
-        take(*batch, is_aborting[batch->header().producer_id.value()]);
-      }
-      test::must(batches.status());
-    }
-  }
-  void take(const ottla::BatchView& batch, bool& is_aborting) {
-    ottla::RecordCursor records = batch.records(decompressor_);
-    const bool hidden = batch.header().is_transactional() && is_aborting;
-    while (const ottla::RecordView* record = records.next()) {
-      if (batch.header().is_control()) {
-        const auto type = ottla::parse_control_type(record->key());
-        if (type.ok() && *type == ottla::ControlType::abort) is_aborting = false;
-      } else if (!hidden && record->offset() >= first_) {
-        offsets_.push_back(record->offset().value());
-      }
-    }
-    test::must(records.status());
-    next_ = batch.header().next_offset();
-  }
-
-  ottla::Decompressor decompressor_;
-  ottla::Offset first_{0};
-  ottla::Offset next_{0};
-  std::vector<std::int64_t> offsets_;
-  std::map<std::int64_t, std::int64_t> aborted_;
-  absl::Status status_;
+/// What a read_committed consumer is given, and where it stops.
+struct Committed {
+  std::vector<std::int64_t> offsets;
+  std::int64_t position = -1;
+  std::size_t aborted = 0;
 };
+
+inline Committed consume_committed(ServedDirectory& directory, const std::string& name) {
+  test::FetchedRecords fetched(directory.broker(), *ottla::TopicPartition::parse(name),
+                               ottla::IsolationLevel::read_committed, 3000);
+  Committed all;
+  fetched.each([&](const ottla::BatchHeader&, const ottla::RecordView& record) {
+    all.offsets.push_back(record.offset().value());
+  });
+  all.position = fetched.position().value();
+  all.aborted = fetched.aborted();
+  return all;
+}
 
 }  // namespace served

@@ -64,12 +64,12 @@ void check_consumers(ServedDirectory& directory, const std::string& name, const 
   counts.records += static_cast<int>(all.offsets.size());
 
   const json& committed = client["consumer_read_committed"];
-  const CommittedReader reader(directory, name);
-  CHECK(std::ssize(reader.offsets()) == number(committed["count"]));
-  CHECK(ranges_of(reader.offsets()) == committed["offset_ranges"]);
-  CHECK(reader.position() == number(committed["final_position"]));
-  counts.committed += static_cast<int>(reader.offsets().size());
-  counts.aborted += static_cast<int>(reader.aborted());
+  const Committed reader = consume_committed(directory, name);
+  CHECK(std::ssize(reader.offsets) == number(committed["count"]));
+  CHECK(ranges_of(reader.offsets) == committed["offset_ranges"]);
+  CHECK(reader.position == number(committed["final_position"]));
+  counts.committed += static_cast<int>(reader.offsets.size());
+  counts.aborted += static_cast<int>(reader.aborted);
 }
 
 void check_groups(ServedDirectory& directory, const json& groups, Counts& counts) {
