@@ -4,7 +4,7 @@
 // index and snapshot, its classes read the small files.
 #include <set>
 
-#include "tests/interop/kafka_tools.hpp"
+#include "tests/interop/dump_checks.hpp"
 #include "tests/interop/written_directory.hpp"
 #include "tests/support/catch.hpp"
 
@@ -12,20 +12,6 @@ using namespace ottla;
 using namespace interop;
 
 namespace {
-
-/// Of all partitions of a directory, sorted.
-std::vector<std::string> files_of(const std::string& directory, std::string_view suffix) {
-  std::vector<std::string> all;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
-    if (entry.path().extension() == suffix) all.push_back(entry.path().string());
-  }
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
-std::string partition_of(const std::string& file) {
-  return std::filesystem::path(file).parent_path().filename().string();
-}
 
 /// Two spaces in a row have an empty word between them.
 std::vector<std::string> words_of(const std::string& line) {
@@ -110,36 +96,6 @@ Dumped check_logs(const std::string& directory, const std::string& view) {
   return dumped;
 }
 
-/// Without what the tool says of time-index entries whose batch compaction emptied and kept for its
-/// producer: it says it of Kafka's own, too.
-void forgive_emptied(kafka::Output& output) {
-  std::istringstream lines(output.text);
-  std::vector<std::string> kept;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find("Index timestamp: ") == std::string::npos || !line.ends_with(" -1")) {
-      kept.push_back(line);
-    } else if (!kept.empty() && kept.back().find("compacted-0") != std::string::npos) {
-      kept.pop_back();
-    }
-  }
-  output.text.clear();
-  for (const std::string& line : kept) output.text += line + "\n";
-}
-
-void check_indexes(const std::string& directory) {
-  std::vector<std::string> indexes = files_of(directory, ".index");
-  for (const std::string& file : files_of(directory, ".timeindex")) indexes.push_back(file);
-  CHECK(indexes.size() > 60);
-  for (const std::vector<std::string>& options :
-       {std::vector<std::string>{"--deep-iteration", "--verify-index-only"},
-        std::vector<std::string>{"--index-sanity-check"}}) {
-    kafka::Output output = kafka::dump(options, indexes);
-    forgive_emptied(output);
-    CHECK(output.exit_status == 0);
-    CHECK(kafka::complaints(output) == std::vector<std::string>());
-  }
-}
-
 /// The newest snapshot of each partition names the producers that its batches name, and where each
 /// of them stopped.
 int check_snapshots(const std::string& directory, const Dumped& dumped) {
@@ -185,12 +141,12 @@ TEST_CASE("Kafka's dump tool reads all of a broker's directory, closed and as a 
     CHECK(kafka::difference(seen, lines) == "");
   }
   check_logs(written.killed(), written.seen());
-  check_indexes(written.killed());
+  CHECK(check_indexes(written.killed()) > 60);
   const Dumped dumped = check_logs(written.path(), written.seen());
-  check_indexes(written.path());
+  CHECK(check_indexes(written.path()) > 60);
   const int producers = check_snapshots(written.path(), dumped);
   CHECK(dumped.codecs == std::set<std::string>{"gzip", "lz4", "none", "snappy", "zstd"});
-  CHECK(lines_of(written.seen(), "R read_uncommitted compacted-0") < 300);
+  CHECK(lines_of(written.seen(), "R read_uncommitted compacted-0") < 300);  // of 600
   CHECK(producers > 10);
   std::cout << "dumped: " << dumped.records.size() << " partitions, " << dumped.batches
             << " batches, " << lines_of(written.seen(), "R read_uncommitted") << " records, "

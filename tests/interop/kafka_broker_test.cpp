@@ -3,6 +3,7 @@
 // A real Kafka serves partitions that a broker of ours wrote, and a broker of ours those that Kafka
 // wrote, stopped and killed. Clients of both see the same.
 #include "tests/interop/kafka_node.hpp"
+#include "tests/interop/recovered_directory.hpp"
 #include "tests/interop/written_directory.hpp"
 #include "tests/support/catch.hpp"
 
@@ -34,23 +35,23 @@ std::vector<std::string> definitions() {
   return all;
 }
 
-/// Puts what our broker wrote into the partitions that Kafka made, which keep `partition.metadata`.
-/// Of "codec-none" only the logs; of the others the indexes, too, which Kafka trusts after a clean
-/// stop, snapshots, epochs, and our side files.
-int install(const WrittenDirectory& written, const std::string& log_dir) {
+/// Puts the partitions of a directory of ours into those that Kafka made, which keep
+/// `partition.metadata`: with indexes, which Kafka trusts after a clean stop, snapshots, epochs,
+/// and our side files; of "codec-none" only the logs. How many there were.
+int install(const std::string& ours, const std::string& log_dir) {
   namespace fs = std::filesystem;
   int partitions = 0;
-  for (const auto& entry : fs::directory_iterator(written.path())) {
-    if (!entry.is_directory()) continue;
+  for (const auto& entry : fs::directory_iterator(ours)) {
     const fs::path to = fs::path(log_dir) / entry.path().filename();
-    REQUIRE(fs::is_directory(to));
+    if (!entry.is_directory() || !fs::is_directory(to)) continue;
+    if (entry.path().filename() == "__cluster_metadata-0") continue;
     for (const auto& file : fs::directory_iterator(to)) {
       if (file.path().filename() != "partition.metadata") fs::remove_all(file.path());
     }
     for (const auto& file : fs::directory_iterator(entry.path())) {
       const fs::path name = file.path().filename();
       const bool is_log = name.extension() == ".log";
-      if (name == "partition.metadata") continue;
+      if (!file.is_regular_file() || name == "partition.metadata") continue;
       if (to.filename() == "codec-none-0" && !is_log) continue;
       fs::copy(file.path(), to / name);
     }
@@ -113,7 +114,7 @@ TEST_CASE("Kafka serves what we wrote, and we serve what Kafka wrote", "[interop
   CHECK(kafka::difference(stopped.committed, groups) == "");
   report("Kafka's, stopped", view, groups);
 
-  const int partitions = install(written, log_dir);
+  const int partitions = install(written.path(), log_dir);
   CHECK(partitions == 12);
   const std::vector<std::string> all_topics = own_topics + WrittenDirectory::topics();
   const std::vector<std::string> all_groups = own_groups + std::vector<std::string>{"ottla-group"};
@@ -136,4 +137,39 @@ TEST_CASE("Kafka serves what we wrote, and we serve what Kafka wrote", "[interop
   CHECK(kafka::difference(killed.view, view) == "");
   CHECK(kafka::difference(killed.committed, groups) == "");
   report("Kafka's and ours, killed", view, groups);
+}
+
+// Ours are then the indexes by which Kafka finds, the snapshots that tell it which transactions are
+// open, and the indexes of aborted ones.
+TEST_CASE("Kafka serves what we recovered of its own directories", "[interop]") {
+  if (kafka::skip_without_tools()) return;
+  const std::vector<std::string> derived = {".index", ".timeindex", ".txnindex", ".snapshot"};
+  const std::vector<std::unique_ptr<RecoveredDirectory>> recovered = [&] {
+    std::vector<std::unique_ptr<RecoveredDirectory>> all;
+    all.push_back(std::make_unique<RecoveredDirectory>("crash", "before"));
+    all.push_back(std::make_unique<RecoveredDirectory>("txn", "data", derived));
+    all.push_back(std::make_unique<RecoveredDirectory>("compaction", "after1", derived));
+    return all;
+  }();
+  std::vector<std::string> create = {"create"};
+  for (const auto& one : recovered) {
+    for (const auto& [name, partitions] : one->definitions()) {
+      create.push_back(name + ":" + std::to_string(partitions));
+    }
+  }
+  const TemporaryDirectory place;
+  {
+    kafka::Node node(place / "kafka");
+    node.client(create);
+    node.stop();
+  }
+  int partitions = 0;
+  for (const auto& one : recovered) partitions += install(one->path(), place / "kafka/log");
+  CHECK(partitions > 8);
+  kafka::Node node(place / "kafka");
+  for (const auto& one : recovered) {
+    const std::string seen = node.client(std::vector<std::string>{"view"} + one->topics());
+    CHECK(kafka::difference(seen, one->seen()) == "");
+    report("recovered, served by Kafka", seen, "");
+  }
 }

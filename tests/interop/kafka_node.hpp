@@ -45,7 +45,8 @@ class Node {
         << "offsets.topic.num.partitions=3\noffsets.topic.replication.factor=1\n"
         << "transaction.state.log.num.partitions=1\ntransaction.state.log.replication.factor=1\n"
         << "transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n"
-        << "log.retention.ms=-1\nauto.create.topics.enable=false\n";
+        << "log.retention.ms=-1\nauto.create.topics.enable=false\n"
+        << "producer.id.expiration.ms=2147483647\n";
     start();
     wait_for(ports[0]);
   }
