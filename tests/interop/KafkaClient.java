@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -19,18 +20,19 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.IsolationLevel;
+import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.record.TimestampType;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * What a client of a Kafka at BOOTSTRAP does and sees:
- *   KafkaClient BOOTSTRAP create TOPIC:PARTITIONS[:KEY=VALUE]...
- *   KafkaClient BOOTSTRAP write             see KafkaWriter
- *   KafkaClient BOOTSTRAP view TOPIC...     every record, lookups by time, both isolation levels
- *   KafkaClient BOOTSTRAP groups GROUP...   what they committed
- * A line for each thing, as view.hpp writes them.
+ * KafkaClient BOOTSTRAP COMMAND... [-- COMMAND...]...: what a client of that Kafka does and sees.
+ *   create TOPIC:PARTITIONS[:KEY=VALUE]...
+ *   write TOPIC...    see KafkaWriter
+ *   view TOPIC...     every record, lookups by time, at both isolation levels
+ *   groups GROUP...   what they committed
+ * A line for each thing, as client_view.hpp writes them.
  */
 public class KafkaClient {
   static final IsolationLevel[] LEVELS = {
@@ -38,16 +40,24 @@ public class KafkaClient {
 
   public static void main(String[] arguments) throws Exception {
     String bootstrap = arguments[0];
-    List<String> names = List.of(arguments).subList(2, arguments.length);
     Properties config = new Properties();
     config.put("bootstrap.servers", bootstrap);
+    List<String> words = List.of(arguments);
     try (Admin admin = Admin.create(config)) {
-      switch (arguments[1]) {
-        case "create" -> create(admin, names);
-        case "write" -> KafkaWriter.write(bootstrap, names);
-        case "view" -> view(bootstrap, admin, names);
-        case "groups" -> groups(admin, names);
-        default -> throw new IllegalArgumentException(arguments[1]);
+      for (int from = 1; from < words.size();) {
+        int end = from;
+        while (end < words.size() && !words.get(end).equals("--")) {
+          ++end;
+        }
+        List<String> names = words.subList(from + 1, end);
+        switch (words.get(from)) {
+          case "create" -> create(admin, names);
+          case "write" -> KafkaWriter.write(bootstrap, names);
+          case "view" -> view(bootstrap, admin, names);
+          case "groups" -> groups(admin, names);
+          default -> throw new IllegalArgumentException(words.get(from));
+        }
+        from = end + 1;
       }
     }
   }
@@ -88,6 +98,7 @@ public class KafkaClient {
     for (IsolationLevel level : LEVELS) {
       Map<TopicPartition, List<ConsumerRecord<byte[], byte[]>>> records =
           read(bootstrap, level, partitions.values());
+      Map<String, KafkaFuture<ListOffsetsResultInfo>> lookups = new LinkedHashMap<>();
       for (TopicPartition partition : partitions.values()) {
         String where = level + " " + partition + " ";
         TreeSet<Long> targets = new TreeSet<>(List.of(0L));
@@ -99,22 +110,20 @@ public class KafkaClient {
             targets.add(its.get(i).timestamp() + 1);
           }
         }
-        lookup(admin, level, partition, where + "earliest ", OffsetSpec.earliest());
-        lookup(admin, level, partition, where + "latest ", OffsetSpec.latest());
-        lookup(admin, level, partition, where + "largest ", OffsetSpec.maxTimestamp());
-        for (long target : targets) {
-          lookup(admin, level, partition, where + target + " ", OffsetSpec.forTimestamp(target));
-        }
+        Map<String, OffsetSpec> specs = new LinkedHashMap<>();
+        specs.put("earliest", OffsetSpec.earliest());
+        specs.put("latest", OffsetSpec.latest());
+        specs.put("largest", OffsetSpec.maxTimestamp());
+        targets.forEach(target -> specs.put(target.toString(), OffsetSpec.forTimestamp(target)));
+        specs.forEach((what, spec) -> lookups.put("T " + where + what,
+            admin.listOffsets(Map.of(partition, spec), new ListOffsetsOptions(level))
+                .partitionResult(partition)));
+      }
+      for (Map.Entry<String, KafkaFuture<ListOffsetsResultInfo>> lookup : lookups.entrySet()) {
+        ListOffsetsResultInfo found = lookup.getValue().get();
+        System.out.println(lookup.getKey() + " " + found.offset() + " " + found.timestamp());
       }
     }
-  }
-
-  static void lookup(Admin admin, IsolationLevel level, TopicPartition partition, String where,
-      OffsetSpec spec) throws Exception {
-    ListOffsetsResultInfo found =
-        admin.listOffsets(Map.of(partition, spec), new ListOffsetsOptions(level))
-            .partitionResult(partition).get();
-    System.out.println("T " + where + found.offset() + " " + found.timestamp());
   }
 
   static Map<TopicPartition, List<ConsumerRecord<byte[], byte[]>>> read(

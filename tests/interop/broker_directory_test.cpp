@@ -133,11 +133,7 @@ TEST_CASE("Kafka's dump tool reads all of a broker's directory, closed and as a 
   for (const auto& [partition, lines] : written.put_in()) {
     if (partition == "compacted-0") continue;
     INFO(partition);
-    std::string seen;
-    std::istringstream all(written.seen());
-    for (std::string line; std::getline(all, line);) {
-      if (line.starts_with("R read_uncommitted " + partition + " ")) seen += line + "\n";
-    }
+    const std::string seen = select(written.seen(), "R read_uncommitted " + partition + " ");
     CHECK(kafka::difference(seen, lines) == "");
   }
   check_logs(written.killed(), written.seen());

@@ -56,20 +56,20 @@ inline std::string lookup_line(const ottla::MemoryBroker& broker,
   return std::to_string(found.offset.value()) + " " + std::to_string(found.timestamp.value());
 }
 
-/// The lines of one partition at one level.
-inline std::string view(const ottla::MemoryBroker& broker, const ottla::TopicPartition& partition,
-                        ottla::IsolationLevel isolation) {
+/// The records of one partition at one level, and then its lookups.
+inline std::pair<std::string, std::string> view(const ottla::MemoryBroker& broker,
+                                                const ottla::TopicPartition& partition,
+                                                ottla::IsolationLevel isolation) {
+  const bool committed = isolation == ottla::IsolationLevel::read_committed;
   const std::string where =
-      (isolation == ottla::IsolationLevel::read_committed ? "read_committed "
-                                                          : "read_uncommitted ") +
-      partition.to_string() + " ";
-  std::string text;
+      (committed ? "read_committed " : "read_uncommitted ") + partition.to_string() + " ";
+  std::string seen;
   std::vector<ottla::Timestamp> times;
   test::FetchedRecords records(broker, partition, isolation);
   records.each([&](const ottla::BatchHeader& header, const ottla::RecordView& record) {
     std::vector<ottla::RecordHeader> headers;
     for (const ottla::RecordHeader& one : record.headers()) headers.push_back(one);
-    text += "R " + where +
+    seen += "R " + where +
             record_line(record.offset(), record.timestamp(), header.timestamp_type(),
                         header.leader_epoch, record.key(), record.value(), headers) +
             "\n";
@@ -81,14 +81,15 @@ inline std::string view(const ottla::MemoryBroker& broker, const ottla::TopicPar
     targets.insert(times[i]);
     targets.insert(times[i] + 1);
   }
+  std::string found;
   const auto look_up = [&](const std::string& what, ottla::Timestamp target) {
-    text += "T " + where + what + " " + lookup_line(broker, partition, isolation, target) + "\n";
+    found += "T " + where + what + " " + lookup_line(broker, partition, isolation, target) + "\n";
   };
   look_up("earliest", ottla::at_earliest);
   look_up("latest", ottla::at_latest);
   look_up("largest", ottla::at_max_timestamp);
   for (const ottla::Timestamp target : targets) look_up(std::to_string(target.value()), target);
-  return text;
+  return {seen, found};
 }
 
 /// Of every partition of `topics`, in the order of their names.
@@ -103,7 +104,13 @@ inline std::string view(const ottla::MemoryBroker& broker, const std::vector<std
   std::string text;
   for (const auto isolation :
        {ottla::IsolationLevel::read_uncommitted, ottla::IsolationLevel::read_committed}) {
-    for (const auto& [name, partition] : partitions) text += view(broker, partition, isolation);
+    std::string lookups;
+    for (const auto& [name, partition] : partitions) {
+      const auto [seen, found] = view(broker, partition, isolation);
+      text += seen;
+      lookups += found;
+    }
+    text += lookups;
   }
   return text;
 }
@@ -122,6 +129,16 @@ inline std::string committed(const ottla::MemoryBroker& broker,
     for (const std::string& line : sorted) text += line;
   }
   return text;
+}
+
+/// The lines that begin so.
+inline std::string select(const std::string& text, const std::string& start) {
+  std::istringstream lines(text);
+  std::string selected;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(start)) selected += line + "\n";
+  }
+  return selected;
 }
 
 inline std::size_t lines_of(const std::string& text, const std::string& start) {
