@@ -13,7 +13,6 @@
 #include <ottla/log/directory_name.hpp>
 
 #include "tests/record/batch_json.hpp"
-#include "tests/support/fetched_records.hpp"
 #include "tests/support/memory_broker.hpp"
 
 namespace served {
@@ -41,13 +40,16 @@ class ServedDirectory {
       told_[event.file].push_back(event.code + ": " + event.text);
     };
     broker_.emplace(test::must(ottla::MemoryBroker::open(env_, std::move(config))));
-    consumer_.emplace(
-        test::must(test::TextConsumer::open(*broker_, {.offset_reset = ottla::OffsetReset::none})));
+    consumer_.emplace(open_consumer(ottla::IsolationLevel::read_uncommitted));
+    committed_.emplace(open_consumer(ottla::IsolationLevel::read_committed));
   }
 
   const json& expected() const { return expected_; }
   const ottla::MemoryBroker& broker() const { return *broker_; }
-  test::TextConsumer& consumer() { return *consumer_; }
+  test::TextConsumer& consumer(
+      ottla::IsolationLevel isolation = ottla::IsolationLevel::read_uncommitted) {
+    return isolation == ottla::IsolationLevel::read_committed ? *committed_ : *consumer_;
+  }
   ottla::MemoryEnv& env() { return env_; }
   ottla::MemoryFileSystem& files() { return files_; }
   const std::map<std::string, std::vector<std::string>>& told() const { return told_; }
@@ -75,6 +77,10 @@ class ServedDirectory {
   }
 
  private:
+  test::TextConsumer open_consumer(ottla::IsolationLevel isolation) {
+    return test::must(test::TextConsumer::open(
+        *broker_, {.offset_reset = ottla::OffsetReset::none, .isolation = isolation}));
+  }
   void copy(const std::filesystem::path& from, const std::string& to) {
     test::must(files_.create_directory(to, ottla::IoReason::other));
     for (const auto& entry : std::filesystem::directory_iterator(from)) {
@@ -103,6 +109,7 @@ class ServedDirectory {
   ottla::MemoryEnv env_{{.wall = now, .files = ottla::AnyFileSystem(files_)}};
   std::optional<ottla::MemoryBroker> broker_;
   std::optional<test::TextConsumer> consumer_;
+  std::optional<test::TextConsumer> committed_;
 };
 
 /// Inclusive ones.
@@ -147,10 +154,11 @@ struct Consumed {
   absl::Status status;
 };
 
-inline Consumed consume(ServedDirectory& directory, const std::string& name) {
+inline Consumed consume(ServedDirectory& directory, const std::string& name,
+                        ottla::IsolationLevel isolation = ottla::IsolationLevel::read_uncommitted) {
   Consumed all;
   const auto partition = *ottla::TopicPartition::parse(name);
-  test::TextConsumer& consumer = directory.consumer();
+  test::TextConsumer& consumer = directory.consumer(isolation);
   test::must(consumer.assign({partition}));
   test::must(consumer.seek_to_beginning());
   for (;;) {
@@ -174,25 +182,6 @@ inline Consumed consume(ServedDirectory& directory, const std::string& name) {
     if (!all.status.ok()) break;
   }
   all.position = test::must(consumer.position(partition)).value();
-  return all;
-}
-
-/// What a read_committed consumer is given, and where it stops.
-struct Committed {
-  std::vector<std::int64_t> offsets;
-  std::int64_t position = -1;
-  std::size_t aborted = 0;
-};
-
-inline Committed consume_committed(ServedDirectory& directory, const std::string& name) {
-  test::FetchedRecords fetched(directory.broker(), *ottla::TopicPartition::parse(name),
-                               ottla::IsolationLevel::read_committed, 3000);
-  Committed all;
-  fetched.each([&](const ottla::BatchHeader&, const ottla::RecordView& record) {
-    all.offsets.push_back(record.offset().value());
-  });
-  all.position = fetched.position().value();
-  all.aborted = fetched.aborted();
   return all;
 }
 

@@ -50,7 +50,7 @@ void check_records(ServedDirectory& directory, const std::string& name, Counts& 
     CHECK((all.records == records_of(dirs["after"]["partitions"][name], 0)));
     CHECK(ranges_of(all.offsets) == client["consumer_read_uncommitted"]["offset_ranges"]);
     CHECK(all.position == number(client["consumer_read_uncommitted"]["final_position"]));
-    const Committed reader = consume_committed(directory, name);
+    const Consumed reader = consume(directory, name, IsolationLevel::read_committed);
     CHECK(ranges_of(reader.offsets) == client["consumer_read_committed"]["offset_ranges"]);
     CHECK(reader.position == number(client["consumer_read_committed"]["final_position"]));
     counts.committed += static_cast<int>(reader.offsets.size());

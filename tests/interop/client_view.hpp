@@ -14,11 +14,14 @@
 #include <vector>
 
 #include <ottla/broker/memory_broker.hpp>
+#include <ottla/consumer/consumer.hpp>
 
-#include "tests/support/fetched_records.hpp"
 #include "tests/support/golden.hpp"
+#include "tests/support/must.hpp"
 
 namespace interop {
+
+using Consumer = ottla::Consumer<std::string, std::string>;
 
 inline std::string hex(std::optional<ottla::Bytes> bytes) {
   return bytes ? golden::to_hex(*bytes) : "null";
@@ -65,16 +68,23 @@ inline std::pair<std::string, std::string> view(const ottla::MemoryBroker& broke
       (committed ? "read_committed " : "read_uncommitted ") + partition.to_string() + " ";
   std::string seen;
   std::vector<ottla::Timestamp> times;
-  test::FetchedRecords records(broker, partition, isolation);
-  records.each([&](const ottla::BatchHeader& header, const ottla::RecordView& record) {
-    std::vector<ottla::RecordHeader> headers;
-    for (const ottla::RecordHeader& one : record.headers()) headers.push_back(one);
-    seen += "R " + where +
-            record_line(record.offset(), record.timestamp(), header.timestamp_type(),
-                        header.leader_epoch, record.key(), record.value(), headers) +
-            "\n";
-    times.push_back(record.timestamp());
-  });
+  auto consumer = test::must(Consumer::open(
+      broker, {.offset_reset = ottla::OffsetReset::earliest, .isolation = isolation}));
+  test::must(consumer.assign({partition}));
+  for (;;) {
+    const Consumer::Records records = test::must(consumer.poll(std::chrono::milliseconds(10)));
+    if (records.empty()) break;
+    for (const auto& record : records) {
+      std::vector<ottla::RecordHeader> headers;
+      for (const ottla::RecordHeader& one : record.headers()) headers.push_back(one);
+      seen += "R " + where +
+              record_line(record.offset(), record.timestamp(), record.timestamp_type(),
+                          record.leader_epoch(), record.raw_key(), record.raw_value(), headers) +
+              "\n";
+      times.push_back(record.timestamp());
+    }
+    test::must(records.status());
+  }
   std::set<ottla::Timestamp> targets = {ottla::Timestamp(0)};
   for (std::size_t i = 0; i < times.size(); i += std::max<std::size_t>(1, times.size() / 8)) {
     if (times[i] < ottla::Timestamp(0)) continue;

@@ -212,8 +212,7 @@ class WrittenDirectory {
   }
 
   static void commit(const ottla::MemoryBroker& broker) {
-    auto consumer =
-        test::must(ottla::Consumer<std::string, std::string>::open(broker, {.group = group}));
+    auto consumer = test::must(Consumer::open(broker, {.group = group}));
     test::must(consumer.commit({{{"codec-none", ottla::PartitionId(0)},
                                  {ottla::Offset(17), ottla::LeaderEpoch(0), "half"}},
                                 {{"rolled", ottla::PartitionId(1)}, {ottla::Offset(5)}}}));
