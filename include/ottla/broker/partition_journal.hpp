@@ -12,6 +12,7 @@
 #include <ottla/broker/partition.hpp>
 #include <ottla/record/batch_builder.hpp>
 #include <ottla/record/batch_view.hpp>
+#include <ottla/record/control_record.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -99,20 +100,38 @@ class PartitionJournal final : public Journal {
                                  absl::FunctionRef<absl::Status(const WrittenRecord&)> take) {
     BatchCursor batches(slice.bytes.bytes(), "a coordinator's log", CheckCrc::skip);
     while (const BatchView* batch = batches.next()) {
-      const bool control = batch->header().is_control();
       RecordCursor records = batch->records(decompressor);
       while (const RecordView* record = records.next()) {
-        if (!control && record->offset() >= next) {
-          OTTLA_TRY(take({.key = record->key(),
-                          .value = record->value(),
-                          .offset = record->offset(),
-                          .producer = batch->header().producer_id}));
+        if (record->offset() >= next) {
+          OTTLA_TRY(load_record(batch->header(), *record, take));
         }
       }
       OTTLA_TRY(records.status());
       next = std::max(next, batch->header().next_offset());
     }
     return batches.status();
+  }
+
+  /// A transaction's records say whose they are, and so does its marker, which has nothing else to
+  /// say.
+  static absl::Status load_record(const BatchHeader& header, const RecordView& record,
+                                  absl::FunctionRef<absl::Status(const WrittenRecord&)> take) {
+    WrittenRecord written{.offset = record.offset()};
+    if (header.is_transactional()) {
+      written.producer = header.producer_id;
+    }
+    if (!header.is_control()) {
+      written.key = record.key();
+      written.value = record.value();
+      return take(written);
+    }
+    OTTLA_ASSIGN(const ControlType type, parse_control_type(record.key()));
+    if (type != ControlType::commit && type != ControlType::abort) {
+      return absl::OkStatus();
+    }
+    written.marker =
+        type == ControlType::commit ? TransactionMarker::commit : TransactionMarker::abort;
+    return take(written);
   }
 
   World world_;

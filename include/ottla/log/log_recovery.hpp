@@ -35,8 +35,8 @@ struct LogOpening {
   /// yet, what lies above the durable point is copied to new files, since the page cache may hold
   /// what the device does not (W5).
   bool rewrite_tail = false;
-  /// Somebody else was the last to write here: in a compacted log without a manifest a segment may
-  /// end anywhere before the next one begins.
+  /// Somebody else was the last to write here: in a log without a manifest, which may have been
+  /// compacted, a segment may end anywhere before the next one begins.
   bool foreign = false;
   /// The directory of this partition is not in its parent for sure until that is synced.
   bool entry_synced = false;

@@ -62,8 +62,9 @@ class BasicLogView {
   /// The first record at or after `target` with an offset of at least start() and below `limit`.
   absl::StatusOr<std::optional<FoundOffset>> find_timestamp(Timestamp target, Offset limit,
                                                             Decompressor& decompressor) const;
-  /// The first record that has the largest timestamp of all below `limit`; as in Kafka also one
-  /// below start(), as long as its segment is there. Nothing where there are no timestamps.
+  /// The first record that has the largest timestamp of all; as in Kafka also one below start(), as
+  /// long as its segment is there, and none where it lies at `limit` or above. Nothing where there
+  /// are no timestamps.
   absl::StatusOr<std::optional<FoundOffset>> find_max_timestamp(Offset limit,
                                                                 Decompressor& decompressor) const;
 

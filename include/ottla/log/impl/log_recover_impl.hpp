@@ -174,10 +174,10 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::judge(std::size_t index, Segment& seg
                                                  const SegmentRecovery& found) {
   const bool last = index + 1 == bases_.size();
   // A compacted log may have nothing left at the end of a segment: below the durable point, since
-  // nothing else is compacted here; Kafka, which leaves no manifest, does it elsewhere, too.
-  const bool compacted =
-      !last && log_.config_.compact &&
-      (bases_[index + 1] <= durable_end_ || (opening_.foreign && !manifest_known_));
+  // nothing else is compacted here; Kafka, which leaves no manifest, does it elsewhere, too, and
+  // what its topic is configured to be now does not tell what it was.
+  const bool compacted = !last && ((log_.config_.compact && bases_[index + 1] <= durable_end_) ||
+                                   (opening_.foreign && !manifest_known_));
   const bool joined = last || compacted || bases_[index + 1] == found.next_offset ||
                       bases_[index + 1] <= opening_.log_start ||
                       log_.manifest_.has_gap(found.next_offset, bases_[index + 1]);

@@ -220,11 +220,11 @@ absl::StatusOr<std::optional<FoundOffset>> BasicLogView<Fs>::find_max_timestamp(
   for (std::size_t i = 0; i < list_->segments.size(); ++i) {
     LogSegment& entry = *list_->segments[i];
     const log_impl::Pin<Fs> pin(entry);
-    if (!pin || entry.base() >= limit) {
+    if (!pin || entry.base() >= end_) {
       continue;
     }
     OTTLA_ASSIGN(const auto* segment, open(pin, entry, entry.base()));
-    OTTLA_ASSIGN(const TimestampOffset its, largest_below(*segment, std::min(limit, end_)));
+    OTTLA_ASSIGN(const TimestampOffset its, largest_below(*segment, end_));
     if (its.timestamp > largest.timestamp) {
       largest = its;
       where = i;
@@ -236,7 +236,7 @@ absl::StatusOr<std::optional<FoundOffset>> BasicLogView<Fs>::find_max_timestamp(
   LogSegment& entry = *list_->segments[*where];
   const log_impl::Pin<Fs> pin(entry);
   OTTLA_ASSIGN(const auto* segment, open(pin, entry, largest.offset));
-  return find_in(*segment, largest.timestamp, entry.base(), end_, decompressor);
+  return find_in(*segment, largest.timestamp, entry.base(), std::min(limit, end_), decompressor);
 }
 
 template <FileSystem Fs>
