@@ -137,8 +137,8 @@ class LogRun {
   bool live() {
     const std::uint64_t syncs = failed_syncs();
     auto log = open();
-    if (!log.ok() || !history_.violations().empty()) {
-      given_up_ = true;
+    given_up_ = given_up_ || !log.ok() || !history_.violations().empty();
+    if (given_up_) {
       return false;
     }
     const std::int64_t last = last_segment(*log);
@@ -261,6 +261,10 @@ class LogRun {
     told_ = false;
     if (!lied() && (!read.ok() || log->damage() != nullptr)) {
       history_.violated("opening", read.ok() ? log->damage()->why : read.ToString());
+    }
+    if (lied() && found.end > written_) {
+      given_up_ = true;  // no checksum covers where a batch begins: this one is far away now
+      return;
     }
     history_.opened(found, power_ || sync_failed_ ? Kept::durable : Kept::written);
     if (!lied()) {
