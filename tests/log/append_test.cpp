@@ -343,7 +343,7 @@ TEST_CASE("A roll that failed leaves no file behind that later appends pass") {
                ? error(Fault::no_descriptors, "none left")
                : absl::OkStatus();
   };
-  const auto large = make_batches(1, 1, {.value_size = 100});
+  const auto large = make_batches(1, 1, {.value_size = 60});
   CHECK(fault(append(log, large).status) == Fault::no_descriptors);
   CHECK(disk.has("00000000000000000001.log"));
   full = false;

@@ -166,7 +166,8 @@ class PartitionQueue {
   std::int64_t open_limit_ OTTLA_GUARDED_BY(mutex_) = 0;
   std::size_t expected_size_ OTTLA_GUARDED_BY(mutex_) = BatchBuilder::initial_capacity;
   std::list<ClosedBatch> closed_ OTTLA_GUARDED_BY(mutex_);
-  // The place of one that was taken, for the next. There is one while a batch is open.
+  // Places of those that were taken, for the next: one is open before the last one was taken, so
+  // that two go to and fro. There is one while a batch is open.
   std::list<ClosedBatch> spare_ OTTLA_GUARDED_BY(mutex_);
   bool sending_ OTTLA_GUARDED_BY(mutex_) = false;    // somebody has the baton
   std::int32_t holds_ OTTLA_GUARDED_BY(mutex_) = 0;  // nothing is taken while it is above 0

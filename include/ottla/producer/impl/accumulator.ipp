@@ -30,7 +30,7 @@ OTTLA_INLINE void PartitionQueue::close() noexcept {
   open_->records = open_->builder.record_count();
   const std::size_t size = open_->builder.size();
   spare_.front() = *std::move(open_);
-  closed_.splice(closed_.end(), spare_);
+  closed_.splice(closed_.end(), spare_, spare_.begin());
   open_.reset();
   expected_size_ = size + size / 8 + batch_memory_slack;
 }
@@ -123,7 +123,7 @@ OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::take_front(Take what) {
     return std::nullopt;
   }
   std::optional<ClosedBatch> batch(std::move(closed_.front()));
-  if (spare_.empty()) {
+  if (spare_.size() < 2) {
     spare_.splice(spare_.end(), closed_, closed_.begin());
   } else {
     closed_.pop_front();
