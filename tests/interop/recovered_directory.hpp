@@ -40,8 +40,8 @@ class RecoveredDirectory {
         const auto partitions = test::must(opened.broker.describe_topic(topic)).partitions;
         // The small golden data have not all partitions of each topic.
         const bool whole = std::all_of(partitions.begin(), partitions.end(), [&](const auto& one) {
-          return std::filesystem::exists(path() + "/" + topic + "-" +
-                                         std::to_string(one.partition.value()));
+          return std::filesystem::exists(from /
+                                         (topic + "-" + std::to_string(one.partition.value())));
         });
         if (!whole || topic.starts_with("__")) continue;
         topics_[topic] = std::ssize(partitions);
