@@ -244,8 +244,8 @@ class BasicLog {
   Offset start_{0};
   Offset end_{0};
   LeaderEpochs epochs_;
-  std::optional<Offset> rolling_to_;  // of a segment that is not in the list, but may have files
-  bool epochs_saved_ = true;          // leader-epoch-checkpoint says the same
+  Offset rolling_to_{-1};     // of a segment that is not in the list, but may have files; or -1
+  bool epochs_saved_ = true;  // leader-epoch-checkpoint says the same
   bool epochs_published_ = false;
   bool deletions_synced_ = true;             // those of truncations
   std::optional<std::uint32_t> epochs_crc_;  // of that file

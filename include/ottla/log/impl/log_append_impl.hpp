@@ -174,14 +174,14 @@ absl::Status BasicLog<Fs>::add_segment(Offset base, Timestamp now) {
   rolling_to_ = base;
   auto created = create_segment(place_->files, place_->directory, base, segment_options(), now);
   if (fault(created.status()) == Fault::already_exists) {
-    rolling_to_.reset();  // somebody else's
+    rolling_to_ = Offset(-1);  // somebody else's
   }
   OTTLA_ASSIGN(auto segment, std::move(created));
   auto segments = list_->segments;
   segments.push_back(make_ref<LogSegment>(place_, segment_options(), std::move(segment)));
   segments.back()->digest = 0;
   replace_list(std::move(segments));
-  rolling_to_.reset();
+  rolling_to_ = Offset(-1);
   jitter_ = draw_jitter();
   return absl::OkStatus();
 }
@@ -230,16 +230,16 @@ absl::Status BasicLog<Fs>::undo_failed_write() {
 /// pass the offset that they are named after.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::undo_failed_roll() {
-  if (!rolling_to_) {
+  if (rolling_to_ < Offset(0)) {
     return absl::OkStatus();
   }
   ++changes_;
   for (const std::string_view suffix : {log_suffix, offset_index_suffix, time_index_suffix}) {
     const absl::Status removed = place_->files.remove(
-        offset_file_path(place_->directory, *rolling_to_, suffix), IoReason::roll);
+        offset_file_path(place_->directory, rolling_to_, suffix), IoReason::roll);
     OTTLA_TRY(fault(removed) == Fault::not_found ? absl::OkStatus() : removed);
   }
-  rolling_to_.reset();
+  rolling_to_ = Offset(-1);
   return absl::OkStatus();
 }
 
