@@ -131,7 +131,7 @@ class LineSender {
           return absl::OkStatus();
         case console::LineSource::Got::error:
           return absl::UnknownError("cannot read " + label(input) + ": " + lines.problem() +
-                                    "; the lines before were sent");
+                                    "; lines before that were sent");
       }
     }
     return absl::OkStatus();

@@ -121,10 +121,10 @@ OTTLA_INLINE absl::Status ProducerCore::flush_everything(SteadyTime deadline) {
     const SteadyTime now = world_.steady_now();
     done = world_.await(*bell, std::min(deadline, after(now, producer_impl::look_again)));
     if (!done && now >= deadline) {
-      return error(
-          ErrorCode::request_timed_out, Fault::timed_out,
-          absl::StrCat(outcomes_.pending(), " batches are not acknowledged yet; flush again"),
-          Outcome::unknown);
+      return error(ErrorCode::request_timed_out, Fault::timed_out,
+                   absl::StrCat("batches that are not acknowledged yet: ", outcomes_.pending(),
+                                "; flush again, or give close more time"),
+                   Outcome::unknown);
     }
   }
   Lock lock(mutex_);
