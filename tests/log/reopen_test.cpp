@@ -102,3 +102,31 @@ TEST_CASE("After the death of the process the tail is read from the last written
   CHECK(size > 5'000'000);
   CHECK(read < 1'400'000);  // up to 512 batches of 2 KB, and the window
 }
+
+TEST_CASE("A log that is opened and closed without a write writes nothing") {
+  Disk disk;
+  const int records = GENERATE(0, 3);
+  std::optional<CleanEnd> end;
+  {
+    Log log = disk.open();
+    log.assign_epoch(LeaderEpoch(0));
+    REQUIRE((records == 0 || append(log, make_batches(0, records)).status.ok()));
+    end = must(log.close());
+  }
+  int calls = 0;
+  disk.hook = [&](IoCall& call) {
+    calls += call.operation == IoOperation::write || call.operation == IoOperation::rename ||
+             call.operation == IoOperation::sync || call.operation == IoOperation::sync_directory;
+    return absl::OkStatus();
+  };
+  for (int i = 0; i < 2; ++i) {
+    Uuid era;
+    era.bytes[0] = static_cast<std::byte>(i + 1);
+    Log log = disk.open({.last_stop = LastStop::clean, .clean_end = end, .era = era});
+    log.assign_epoch(LeaderEpoch(0));
+    end = must(log.close());
+  }
+  CHECK(calls == 0);
+  CHECK(must(disk.try_open({.last_stop = LastStop::clean, .clean_end = end})).end() ==
+        Offset(records));
+}

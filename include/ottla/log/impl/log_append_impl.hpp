@@ -261,6 +261,10 @@ absl::Status BasicLog<Fs>::save_epochs(Durability durability) {
   const std::string text = format_epoch_checkpoint(epochs_.entries());
   const std::string path = place_->path(epoch_checkpoint_file);
   const std::uint32_t next = crc32c(as_bytes(text));
+  if (epochs_crc_ == next && durability == Durability::written) {
+    epochs_saved_ = true;  // forgotten and assigned again, as in a log that is empty
+    return absl::OkStatus();
+  }
   if (!epochs_crc_) {
     const auto current = read_small_file(place_->files, path, log_impl::max_epoch_file);
     if (!current.ok() && fault(current.status()) != Fault::not_found) {

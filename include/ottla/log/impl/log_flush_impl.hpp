@@ -140,7 +140,9 @@ absl::StatusOr<CleanEnd> BasicLog<Fs>::close() {
   OTTLA_TRY(flush.run());
   flushed(flush);
   publish();
-  OTTLA_TRY(write_notes(no_timestamp));
+  if (!sealed_.empty() || synced_) {
+    OTTLA_TRY(write_notes(no_timestamp));  // who came by and wrote nothing needs no era
+  }
   return clean_end();
 }
 
