@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Prints the records of a topic on a directory: what a group has not read yet, or all partitions.
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <optional>
@@ -36,11 +38,13 @@ constexpr std::string_view notes =
     "the\n"
     "headers as name=hex joined by commas, %% a percent sign, \\n \\t \\\\ the usual.\n"
     "What was printed is committed at the end, also after Ctrl-C and on a closed pipe.\n"
+    "Without --exit-at-end it waits for more until Ctrl-C; a directory has one owner, so no other\n"
+    "program can write into it meanwhile.\n"
     "Exit code: 0 fine, 1 something failed, 2 wrong usage, 130 after Ctrl-C (twice: at once).\n"
     "\n"
     "  consumer --topic logs --from-beginning --exit-at-end --format '%p:%o %v\\n'\n"
     "  consumer --topic orders --group billing --from-beginning --exit-at-end\n";
-constexpr std::chrono::milliseconds longest_poll{100};  // until a Ctrl-C is noticed
+constexpr std::chrono::milliseconds longest_poll{100};  // until a Ctrl-C or a lost reader shows
 constexpr std::chrono::hours longest_pause{24};         // of whoever reads what is printed
 
 struct Settings {
@@ -100,6 +104,7 @@ class Printer {
     while (!interruption_.asked() && !output_.closed()) {
       OTTLA_ASSIGN(const Consumer::Records records, consumer_->poll(longest_poll));
       OTTLA_TRY(print(records));
+      output_.look();
       if (settings_.exit_at_end) {
         OTTLA_ASSIGN(const bool at_end, is_at_end());
         if (at_end) break;
@@ -178,11 +183,26 @@ absl::Status missing_topic(const ottla::Broker& broker, const Settings& settings
       (known.empty() ? "there are none: write some with producer" : "there are: " + known));
 }
 
-void tell(const ottla::BrokerEvent& event) {
-  if (event.level != ottla::EventLevel::info) {
+/// Prints what the broker has to tell, and keeps in mind whether the topic lost records.
+class Teller {
+ public:
+  explicit Teller(const std::string& topic) : prefix_(topic + "-") {}
+
+  void operator()(const ottla::BrokerEvent& event) {
+    if (event.level == ottla::EventLevel::info) return;
     std::cerr << "warning: " << event.file << ": " << event.text << '\n';
+    if (event.level == ottla::EventLevel::error && event.file.starts_with(prefix_)) lost_ = true;
   }
-}
+  absl::Status problem() const {
+    return lost_ ? absl::DataLossError(
+                       "not all records of the topic can be read: see the warnings above")
+                 : absl::OkStatus();
+  }
+
+ private:
+  const std::string prefix_;
+  std::atomic<bool> lost_{false};
+};
 
 absl::Status run(const Settings& settings, Printer& printer) {
   std::error_code problem;
@@ -190,14 +210,18 @@ absl::Status run(const Settings& settings, Printer& printer) {
     return absl::NotFoundError(settings.dir +
                                " holds no topics; name a directory that producer wrote with --dir");
   }
+  Teller tell(settings.topic);
   OTTLA_ASSIGN(const ottla::Broker broker,
-               ottla::Broker::open({.log_dirs = settings.dir, .on_event = tell}));
+               ottla::Broker::open({.log_dirs = settings.dir, .on_event = std::ref(tell)}));
   if (!broker.describe_topic(settings.topic).ok()) return missing_topic(broker, settings);
   OTTLA_TRY(printer.open(broker));
   const absl::Status printed = printer.print_all();
   const absl::Status finished = printer.finish();
   const absl::Status closed = broker.close();
-  return !printed.ok() ? printed : !finished.ok() ? finished : closed;
+  for (const absl::Status& status : {printed, finished, closed}) {
+    if (!status.ok()) return status;
+  }
+  return tell.problem();
 }
 
 int work(int argc, char** argv) {

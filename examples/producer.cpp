@@ -16,6 +16,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <ottla/ottla.hpp>
@@ -268,8 +269,13 @@ absl::Status prepare_topic(const ottla::Broker& broker, const Settings& settings
 /// Opens an input; standard input for "-".
 absl::StatusOr<int> open_input(const std::string& name) {
   const int descriptor = name == "-" ? STDIN_FILENO : ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) {
-    return absl::UnknownError("cannot read " + name + ": " + std::strerror(errno) +
+  struct stat about = {};
+  const bool is_directory =
+      descriptor >= 0 && ::fstat(descriptor, &about) == 0 && S_ISDIR(about.st_mode);
+  if (descriptor < 0 || is_directory) {
+    const int problem = is_directory ? EISDIR : errno;
+    if (is_directory && descriptor != STDIN_FILENO) ::close(descriptor);
+    return absl::UnknownError("cannot read " + name + ": " + std::strerror(problem) +
                               "; name files that can be read");
   }
   return descriptor;

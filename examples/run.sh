@@ -10,7 +10,7 @@ sh cmake/install_packages.sh core
 [ -f build/CMakeCache.txt ] || set -- -DOTTLA_BUILD_TESTS=OFF -DOTTLA_BUILD_BENCH=OFF
 cmake -S . -B build -G Ninja -DOTTLA_BUILD_EXAMPLES=ON "$@" >/dev/null
 echo "Building the library and the examples (some minutes the first time)"
-cmake --build build --target examples -- --quiet
+sh cmake/build.sh --quiet --target examples
 
 job=build/main-job
 rm -rf "$job"

@@ -14,6 +14,6 @@ fi
 echo "Golden data: ${OTTLA_GOLDEN_DIR:-the small copy; tests that need all of it show as skipped}"
 
 cmake -S . -B build -G Ninja -DOTTLA_BUILD_TESTS=ON -DOTTLA_CHECKED=ON -DOTTLA_WARNINGS_AS_ERRORS=ON
-cmake --build build
+sh cmake/build.sh
 ctest --test-dir build --output-on-failure --timeout 300 --parallel "$(nproc)" \
   --label-exclude 'interop|package'

@@ -50,6 +50,14 @@ class Output {
     return error_ == 0;
   }
 
+  /// Notices that whoever reads went away, without writing.
+  void look() {
+    pollfd one = {.fd = descriptor_, .events = 0, .revents = 0};
+    if (error_ == 0 && ::poll(&one, 1, 0) == 1 && (one.revents & (POLLERR | POLLHUP)) != 0) {
+      error_ = EPIPE;
+    }
+  }
+
   bool failed() const { return error_ != 0; }
   bool closed() const { return error_ == EPIPE; }
   /// What went wrong, or nothing: a closed pipe is nothing wrong.

@@ -16,9 +16,63 @@ using test::must;
 using test::TextConsumer;
 using test::TextProducer;
 
-TEST_CASE("acks=all is refused where more replicas are asked for than there are") {
+namespace {
+
+/// As an older version, or a cluster, has left it: create_topic refuses it.
+void leave_topic(MemoryEnv& env, const std::string& name,
+                 std::vector<std::pair<std::string, std::string>> configs) {
+  using Core = BasicBrokerCore<MemoryEnv>;
+  const Ref<Core> core = must(Core::open(env, {}, {.log_dirs = "data"}));
+  MetadataMachine::CreateTopics event{.request = {}, .topics = {}, .fresh_ids = {}};
+  event.topics.topics.push_back({.name = name, .configs = std::move(configs)});
+  event.fresh_ids.push_back(core->fresh_uuid());
+  absl::Status made = absl::UnknownError("not answered");
+  core->metadata().submit(
+      [&](RequestId id) {
+        event.request = id;
+        return MetadataMachine::Event(event);
+      },
+      [&](const absl::StatusOr<MetadataMachine::Response>& answer) { made = answer.status(); });
+  must(made);
+  must(core->close(never));
+}
+
+}  // namespace
+
+TEST_CASE("a topic that asks for more replicas in sync than it has is not made") {
   MemoryEnv env;
-  const MemoryBroker broker = test::open_with_topic(env, 1, {{"min.insync.replicas", "2"}});
+  const MemoryBroker broker = test::open(env);
+  for (const bool if_not_exists : {false, true}) {
+    const absl::Status refused = broker.create_topic(
+        {.name = "t", .configs = {{"min.insync.replicas", "2"}}, .if_not_exists = if_not_exists});
+    CHECK(error_code(refused) == ErrorCode::invalid_config);
+    CHECK(refused.message().find("min.insync.replicas=2 is above the replication factor, 1") !=
+          std::string::npos);
+    CHECK(refused.message().find("leave it at 1") != std::string::npos);
+  }
+  CHECK(must(broker.list_topics()).empty());
+  const auto connection = broker.connect();
+  CreateTopicsRequest dry{.topics = {}, .validate_only = true};
+  dry.topics.push_back({.name = "t", .configs = {{"min.insync.replicas", "2"}}});
+  dry.topics.push_back(
+      {.name = "u", .replication_factor = 3, .configs = {{"min.insync.replicas", "2"}}});
+  const auto answer = must(ask<CreateTopicsResponse>(*connection, dry, never));
+  for (const auto& topic : answer.topics) {
+    CHECK(topic.error ==
+          (topic.name == "t" ? ErrorCode::invalid_config : ErrorCode::invalid_replication_factor));
+  }
+  CHECK(broker.create_topic({.name = "t", .configs = {{"min.insync.replicas", "1"}}}).ok());
+}
+
+TEST_CASE("one that is there opens, is read, takes acks=1, and the sink is told what it lacks") {
+  MemoryEnv env;
+  leave_topic(env, "orders", {{"min.insync.replicas", "2"}});
+  std::string told;
+  const MemoryBroker broker =
+      test::open(env, {.on_event = [&](const BrokerEvent& event) {
+                   told += event.code + ' ' + event.file + ": " + event.text + '\n';
+                 }});
+  CHECK(told.starts_with("too_few_replicas orders: min.insync.replicas=2 is above"));
   for (const Acks acks : {Acks::all, Acks::leader}) {
     auto producer = must(TextProducer::open(
         broker,
@@ -27,6 +81,9 @@ TEST_CASE("acks=all is refused where more replicas are asked for than there are"
     const auto outcome = producer.wait(receipt);
     CHECK(outcome.ok() == (acks != Acks::all));
   }
+  auto consumer = must(TextConsumer::open(broker, {.offset_reset = OffsetReset::earliest}));
+  must(consumer.assign({test::partition(0)}));
+  CHECK(test::drain(consumer) == std::vector<std::string>{"orders-0@0 null=v"});
 }
 
 TEST_CASE("offsets of partitions that are not there are not taken, the others are") {

@@ -334,3 +334,30 @@ TEST_CASE("a log whose files are gone is damaged, not empty, and nobody waits fo
   CHECK(drain(consumer).size() == 10);
   CHECK(broker.close().ok());
 }
+
+TEST_CASE("an index that readers found damaged is made anew while the broker runs") {
+  MemoryEnv env;
+  const std::string path = "data/orders-0/00000000000000000000.index";
+  const auto content = [&] { return must(read_small_file(env.file_system(), path, 10'000)); };
+  {
+    const MemoryBroker broker =
+        open_with_topic(env, 1, {{"internal.segment.bytes", "400"}, {"index.interval.bytes", "0"}});
+    for (int i = 0; i < 12; ++i) produce_numbers(broker, i, 1);
+  }
+  const std::string index = content();
+  REQUIRE(index.size() >= 16);
+  auto file = must(env.file_system().open(path, OpenMode::read_write, IoReason::other));
+  const std::byte wrong{static_cast<unsigned char>(index[7] + 5)};  // a position inside a batch
+  const Bytes byte(&wrong, 1);
+  must(file.write(7, {&byte, 1}, IoReason::other));
+  const MemoryBroker broker = open(env);
+  CHECK(content() != index);
+  TextConsumer consumer = must(TextConsumer::open(broker, {}));
+  must(consumer.assign({partition(0)}));
+  must(consumer.seek(partition(0), Offset(1)));
+  CHECK(drain(consumer).size() == 11);
+  env.advance(6min);
+  CHECK(content() == index);
+  must(consumer.seek(partition(0), Offset(1)));
+  CHECK(drain(consumer).size() == 11);
+}

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <ottla/env/fault_file_system.hpp>
 #include <ottla/env/small_file.hpp>
 
 #include "tests/support/catch.hpp"
@@ -84,6 +85,74 @@ TEST_CASE("so is one of an earlier leader, however long the log has grown since"
     produce_numbers(broker, 100, 20);  // nobody asks for the group
   }
   CHECK(committed(open(env)) == Offset(5));
+}
+
+TEST_CASE("why commits are refused is told once, and they work again when the disk has room") {
+  bool full = false;
+  const auto hook = [&](IoCall& call) {
+    const bool hit = full && !call.done && call.operation == IoOperation::write &&
+                     call.path.find("__consumer_offsets") != std::string_view::npos;
+    return hit ? error(Fault::no_space, "no space left", Outcome::not_written) : absl::OkStatus();
+  };
+  MemoryEnv env({.files = AnyFileSystem(FaultFileSystem(MemoryFileSystem(), hook))});
+  std::vector<std::string> told;
+  const MemoryBroker broker = open(env, {.on_event = [&](const BrokerEvent& event) {
+                                     if (event.code == "commits_refused") {
+                                       told.push_back(event.text);
+                                     }
+                                   }});
+  must(broker.create_topic({.name = "orders", .partitions = 1}));
+  produce_numbers(broker, 0, 3);
+  TextConsumer consumer = member(broker);
+  CHECK(drain(consumer).size() == 3);
+  for (const int round : {1, 2}) {
+    INFO(round);
+    full = true;
+    CHECK_FALSE(consumer.commit().ok());
+    CHECK_FALSE(consumer.commit().ok());
+    REQUIRE(told.size() == static_cast<std::size_t>(round));
+    CHECK(told.back().find("no space left") != std::string::npos);
+    full = false;
+    must(consumer.commit());
+  }
+  CHECK(committed(broker) == Offset(3));
+}
+
+TEST_CASE("who commits on a disk that takes no write is told so at once, and what to do") {
+  const Fault why = GENERATE(Fault::no_space, Fault::io, Fault::read_only);
+  bool failing = false;
+  const auto hook = [&](IoCall& call) {
+    const bool hit = failing && !call.done && call.operation == IoOperation::write &&
+                     call.path.find("__consumer_offsets") != std::string_view::npos;
+    return hit ? error(ErrorCode::kafka_storage_error, why, "no write there; do this")
+               : absl::OkStatus();
+  };
+  MemoryEnv env({.files = AnyFileSystem(FaultFileSystem(MemoryFileSystem(), hook))});
+  const MemoryBroker broker = open_with_topic(env, 1);
+  produce_numbers(broker, 0, 3);
+  TextConsumer consumer = member(broker);
+  CHECK(drain(consumer).size() == 3);
+  failing = true;
+  const SteadyTime began = env.clock().steady_now();
+  const auto is_told = [&](const absl::Status& status) {
+    INFO(status);
+    CHECK(fault(status) == why);
+    CHECK(error_code(status) == ErrorCode::not_coordinator);  // as Kafka's protocol has it
+    CHECK(outcome(status) == Outcome::not_written);
+    CHECK(status.message().find("no write there; do this") != absl::string_view::npos);
+  };
+  is_told(consumer.commit());
+  absl::Status later;
+  must(consumer.commit_async({{partition(0), {Offset(1)}}},
+                             [&](const absl::Status& status) { later = status; }));
+  must(consumer.poll(0ms));
+  is_told(later);
+  TextConsumer other = must(TextConsumer::open(broker, {.group = "another", .topics = {"orders"}}));
+  is_told(other.poll(0ms).status());
+  CHECK(env.clock().steady_now() - began < 1s);
+  failing = false;
+  must(consumer.commit());
+  must(other.poll(100ms));
 }
 
 TEST_CASE("a clean stop leaves commits alone, also those above the end") {

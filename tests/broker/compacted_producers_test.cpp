@@ -139,6 +139,31 @@ TEST_CASE("Of a producer that has expired compaction leaves nothing") {
   CHECK(harness.batches()[8] == Counts{0});
 }
 
+TEST_CASE("After a step of the wall clock no producer is forgotten, and no compaction begins") {
+  Compacted harness;
+  harness.partition_options.clock =
+      make_ref<ClockWatch>(harness.world, make_ref<Events>(harness.world, EventSink()));
+  harness.open_partition();
+  harness.send("a", 7, 0);
+  for (int i = 0; i < 20; ++i) {
+    harness.send("a");
+  }
+  harness.env.set_wall(harness.world.wall_now() + 25 * 3'600'000);
+  must(harness.tick());
+  harness.send("a", 7, 0);
+  CHECK(harness.partition->metrics().repeated == 1);
+  auto candidate = must(harness.partition->find_cleaning({}));
+  REQUIRE(candidate.has_value());
+  const auto round = harness.partition->begin_cleaning(*std::move(candidate), {.seed = 7});
+  CHECK(error_code(round.status()) == ErrorCode::offset_not_available);  // asked again
+
+  harness.env.advance(10min);
+  must(harness.tick());
+  harness.send("a", 7, 1);
+  CHECK(harness.partition->metrics().refused == 1);
+  harness.clean();
+}
+
 TEST_CASE("Snapshots of segments that compaction took away go with them") {
   Compacted harness;
   harness.open_partition();

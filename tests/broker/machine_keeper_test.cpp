@@ -183,6 +183,22 @@ TEST_CASE("many events whose records are written at once need no deep stack") {
   CHECK(kept.answers.back() == "add=20000");
 }
 
+TEST_CASE("requests that wait for the disk are so many at most") {
+  Kept kept;
+  constexpr std::size_t most = MachineKeeper<Counter>::most_queued;
+  kept.submit<Counter::Add>("add", 3);
+  for (std::size_t i = 1; i < most; ++i) {
+    kept.submit<Counter::Look>("look");
+  }
+  CHECK(kept.answers.empty());
+  kept.submit<Counter::Look>("more");
+  CHECK(kept.answers == std::vector<std::string>{"more=timed_out"});
+  kept.journal->answer(Offset(0));
+  CHECK(kept.answers.size() == 1 + most);
+  kept.submit<Counter::Look>("more");
+  CHECK(kept.answers.back() == "more=3");
+}
+
 TEST_CASE("a due timer is an event") {
   Kept kept;
   kept.submit<Counter::Wait>("wait");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Who is told that records are on the device, when, and what a failed sync means.
+#include <algorithm>
+
 #include "partition_fixture.hpp"
 #include "tests/support/catch.hpp"
 
@@ -29,6 +31,47 @@ TEST_CASE("Only who asked for it waits for the device") {
   CHECK(h.offsets() == Offsets{0, 1});
   CHECK(syncs(h) > 0);
   CHECK(h.partition->ends().durable == Offset(2));
+}
+
+TEST_CASE("Who waits for the device holds up nobody else, and each is told in order") {
+  Harness h;
+  h.open_partition();
+  h.produce(0, {}, Durability::durable);
+  h.produce(1);
+  h.produce(2, {}, Durability::durable);
+  h.produce(3);
+  must(h.write_out());
+  CHECK(h.offsets() == Offsets{1, 3});
+  CHECK(syncs(h) == 0);
+  must(h.write_out(Durability::durable));
+  CHECK(h.offsets() == Offsets{1, 3, 0, 2});
+  SECTION("where the device fails, only those hear of it") {
+    h.on_io = failing(IoOperation::sync, IoReason::flush, broken);
+    h.produce(4, {}, Durability::durable);
+    h.produce(5);
+    must(h.write_out());
+    CHECK(h.offsets() == Offsets{1, 3, 0, 2, 5});
+    CHECK_FALSE(h.write_out(Durability::durable).ok());
+    REQUIRE(h.told->size() == 6);
+    CHECK(outcome(h.told->back().outcome.status()) == Outcome::unknown);
+  }
+  SECTION("where the write fails, each has its batch again") {
+    h.on_io = failing(IoOperation::write, IoReason::append,
+                      error(ErrorCode::kafka_storage_error, "no room"));
+    h.produce(4, {.records = 4}, Durability::durable);
+    h.produce(5, {.records = 5});
+    h.produce(6, {.records = 6}, Durability::durable);
+    h.write_out().IgnoreError();
+    REQUIRE(h.told->size() == 7);
+    std::vector<int> tags;
+    std::vector<int> back;
+    for (std::size_t i = 4; i < 7; ++i) {
+      tags.push_back((*h.told)[i].tag);
+      back.push_back(BatchHeader::parse((*h.told)[i].refused.bytes()).record_count);
+    }
+    CHECK(tags == std::vector<int>{5, 4, 6});
+    CHECK(back == tags);
+  }
 }
 
 TEST_CASE("A durable batch that nobody waits for is synced by the timer") {
@@ -127,8 +170,8 @@ TEST_CASE("A failed sync is final: who waits cannot know, who comes is refused, 
   const absl::Status failed = h.write_out(Durability::durable);
   CHECK(error_code(failed) == ErrorCode::kafka_storage_error);
   CHECK(outcome(failed) == Outcome::unknown);
-  CHECK(h.offsets() == Offsets{0, 1, -1, 3});
-  const Told& told = (*h.told)[2];
+  CHECK(h.offsets() == Offsets{0, 1, 3, -1});
+  const Told& told = (*h.told)[3];
   CHECK(error_code(told.outcome.status()) == ErrorCode::kafka_storage_error);
   CHECK(outcome(told.outcome.status()) == Outcome::unknown);
   CHECK(told.refused.empty());
@@ -136,7 +179,7 @@ TEST_CASE("A failed sync is final: who waits cannot know, who comes is refused, 
   h.on_io = nullptr;
   h.produce(4, {}, Durability::durable);
   h.produce(5);
-  CHECK(h.offsets() == Offsets{0, 1, -1, 3, -1, -1});
+  CHECK(h.offsets() == Offsets{0, 1, 3, -1, -1, -1});
   CHECK(outcome(h.told->back().outcome.status()) == Outcome::not_written);
   CHECK_FALSE(h.write_out(Durability::durable).ok());
   CHECK(h.values() == numbers(0, 4));
@@ -211,7 +254,7 @@ TEST_CASE("A sync that hangs keeps nobody beyond his deadline, and appends go on
   };
   h.produce(0, {}, Durability::durable);
   must(h.write_out(Durability::durable));
-  CHECK(h.offsets() == Offsets{0, 1, 2, 3});
+  CHECK(h.offsets() == Offsets{1, 2, 3, 0});
 }
 
 TEST_CASE("Closed segments are synced in the background, and the recovery point moves on") {
@@ -230,4 +273,19 @@ TEST_CASE("Closed segments are synced in the background, and the recovery point 
   CHECK(syncs(h) == before);
   must(h.partition->flush(FlushScope::sealed, after(h.world.steady_now(), 1s)));
   CHECK(h.partition->ends().recovery_point == Offset(20));
+}
+
+TEST_CASE("Neither those who wait for the device nor the others are told last") {
+  ReplyQueue replies;
+  for (int i = 0; i < 40; ++i) {
+    const Durability durability = i % 2 == 0 ? Durability::written : Durability::durable;
+    replies.reserve_one(durability);
+    replies.push(durability, {.reply = {}, .base = Offset(i), .last = Offset(i)});
+  }
+  replies.settle(Offset(40), Offset(40));
+  const ReplyQueue::Taken taken = replies.take();
+  REQUIRE(taken.size() == ReplyQueue::most_taken);
+  CHECK(std::count_if(taken.begin(), taken.end(), [](const ReplyQueue::Entry& entry) {
+          return entry.base.value() % 2 == 1;
+        }) == ReplyQueue::most_taken / 2);
 }

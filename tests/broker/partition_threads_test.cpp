@@ -2,6 +2,7 @@
 //
 // A partition among threads: producers, consumers that wait, syncs, retention, the timer, and at
 // last closing or removal in the middle of it. What each thread saw is judged at the end.
+#include <array>
 #include <atomic>
 #include <thread>
 
@@ -16,29 +17,31 @@ namespace {
 
 constexpr int producers = 4;
 
-/// Counts what became of the batches of one producer, in their order.
+/// Counts what became of the batches of one producer, in the order of those that ask for the same.
 struct Account {
   std::atomic<int> acknowledged{0};
   std::atomic<int> failed{0};
-  std::atomic<std::int64_t> last{-1};  // offset
+  std::array<std::atomic<std::int64_t>, 2> last{-1, -1};  // offset; written, durable
   std::atomic<int> disorder{0};
 };
 
 class Counting final : public ProduceReply {
  public:
-  explicit Counting(Account& account) : account_(account) {}
+  Counting(Account& account, Durability durability)
+      : account_(account), last_(account.last[durability == Durability::durable ? 1 : 0]) {}
   void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch) noexcept override {
     if (!outcome.ok()) {
       ++account_.failed;
       return;
     }
     const std::int64_t base = outcome->base_offset.value();
-    account_.disorder += account_.last.exchange(base) >= base;
+    account_.disorder += last_.exchange(base) >= base;
     ++account_.acknowledged;
   }
 
  private:
   Account& account_;
+  std::atomic<std::int64_t>& last_;
 };
 
 struct Crowd {
@@ -76,9 +79,11 @@ struct Crowd {
 
   void produce(int who, int batches) {
     for (int i = 0; i < batches; ++i) {
-      partition->produce({.durability = i % 16 == 7 ? Durability::durable : Durability::written,
+      const auto asked = i % 16 == 7 ? Durability::durable : Durability::written;
+      Account& account = accounts[static_cast<std::size_t>(who)];
+      partition->produce({.durability = asked,
                           .batch = make_batch(i, {.records = 1 + i % 3, .value_size = 50}),
-                          .reply = make_ref<Counting>(accounts[static_cast<std::size_t>(who)])},
+                          .reply = make_ref<Counting>(account, asked)},
                          BatchOrigin::here);
       if (i % 8 == 7) {
         const auto level = i % 32 == 31 ? Durability::durable : Durability::written;

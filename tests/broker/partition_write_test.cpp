@@ -208,3 +208,31 @@ TEST_CASE("A disk that hangs lets producers go on up to the budget, then they ar
   CHECK(h.told->size() == 20);
   CHECK(h.partition->ends().end == Offset(11));
 }
+
+TEST_CASE("Who is not to wait so long for a disk that hangs is told to retry at his deadline") {
+  Harness h;
+  h.partition_options.staged_bytes = 2000;
+  h.open_partition();
+  bool inside = false;
+  h.on_io = [&](IoCall& call) {
+    if (!call.done && call.operation == IoOperation::write && call.reason == IoReason::append &&
+        !std::exchange(inside, true)) {
+      const SteadyTime before = h.world.steady_now();
+      for (int i = 1; i < 20; ++i) {
+        h.partition->produce({.deadline = after(before, 100ms),
+                              .batch = make_batch(i, {.value_size = 100}),
+                              .reply = make_ref<Recorder>(h.told, i, nullptr)},
+                             BatchOrigin::here);
+      }
+      CHECK(h.told->size() == 9);
+      CHECK(h.world.steady_now() == after(before, 100ms));
+    }
+    return absl::OkStatus();
+  };
+  h.produce(0, {.value_size = 100});
+  must(h.write_out());
+  const absl::Status refused = h.told->front().outcome.status();
+  CHECK(error_code(refused) == ErrorCode::request_timed_out);
+  CHECK(outcome(refused) == Outcome::not_written);
+  CHECK(retriable(refused));
+}

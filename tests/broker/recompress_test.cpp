@@ -131,3 +131,14 @@ TEST_CASE("compression.type and its levels are Kafka's") {
   CHECK(error_code(resolved({{"compression.lz4.level", "18"}}).status()) ==
         ErrorCode::invalid_config);
 }
+
+TEST_CASE("A batch that nobody could decompress again is not compressed") {
+  TopicConfig config;
+  config.compression = TopicCompression::gzip;
+  config.max_message_bytes = 64 << 20;
+  SealedBatch batch = sent(CompressionType::none, DecompressionLimits().max_bytes);
+  const absl::Status refused =
+      check_produced(batch, config, Timestamp(now), BatchOrigin::here).status();
+  CHECK(error_code(refused) == ErrorCode::message_too_large);
+  CHECK(refused.message().find("send smaller ones") != std::string::npos);
+}

@@ -144,6 +144,54 @@ TEST_CASE("a commit without an answer ends with its time, its outcome unknown") 
   CHECK(outcome(done) == Outcome::unknown);
 }
 
+TEST_CASE("a callback that commits tells the earlier ones, in the order of the calls") {
+  Committing it({.auto_commit = false});
+  std::vector<int> told;
+  REQUIRE(it.consumer
+              ->commit_async({{first, {Offset(1)}}},
+                             [&](const absl::Status&) {
+                               told.push_back(1);
+                               REQUIRE(it.consumer
+                                           ->commit_async(
+                                               {{first, {Offset(3)}}},
+                                               [&](const absl::Status&) { told.push_back(3); })
+                                           .ok());
+                               REQUIRE(it.consumer->commit().ok());
+                             })
+              .ok());
+  REQUIRE(it.consumer->commit_async([&](const absl::Status&) { told.push_back(2); }).ok());
+  REQUIRE(it.consumer->poll(0ms).ok());
+  CHECK(told == std::vector<int>{1, 2, 3});
+}
+
+TEST_CASE("a commit begun by each callback holds up no poll") {
+  Committing it({.auto_commit = false});
+  int told = 0;
+  std::function<void(const absl::Status&)> again = [&](const absl::Status&) {
+    if (++told < 1'000) REQUIRE(it.consumer->commit_async(again).ok());
+  };
+  REQUIRE(it.consumer->commit_async(again).ok());
+  REQUIRE(it.consumer->poll(0ms).ok());
+  CHECK(told == 1);
+  REQUIRE(it.consumer->commit().ok());
+  CHECK(told == 2);
+  REQUIRE(it.consumer->close().ok());  // nobody polls afterwards
+  CHECK(told == 1'000);
+}
+
+TEST_CASE("a wakeup while a callback commits ends the poll") {
+  Committing it({.auto_commit = false});
+  REQUIRE(it.consumer
+              ->commit_async([&](const absl::Status&) {
+                it.consumer->wakeup();  // as another thread might, just now
+                REQUIRE(it.consumer->commit().ok());
+              })
+              .ok());
+  const SteadyTime start = it.env().clock().steady_now();
+  CHECK(fault(it.consumer->poll(60s).status()) == Fault::woken);
+  CHECK(it.env().clock().steady_now() == start);
+}
+
 TEST_CASE("positions are committed by themselves each interval, and when the consumer closes") {
   Committing it({.auto_commit_interval = 5s, .max_poll_records = 500});
   it.host.connection->append_records(0, 1, 5);
@@ -172,13 +220,70 @@ TEST_CASE("what a poll returns now is committed by a later poll, not by the same
   CHECK(it.requests[0].partitions.at(0).offset == Offset(10));
 }
 
+TEST_CASE("an interval of nothing commits each position once, whether polls wait or not") {
+  Committing it({.auto_commit_interval = 0ms});
+  it.host.connection->on_commit = [&it, answer = it.host.connection->on_commit](
+                                      OffsetCommitRequest request,
+                                      Reply<OffsetCommitResponse> reply) {
+    if (it.requests.size() == 100) it.consumer->wakeup();  // it would not end
+    answer(std::move(request), std::move(reply));
+  };
+  CHECK(it.consumer->poll(3s).ok());
+  for (int i = 0; i < 10; ++i) REQUIRE(it.consumer->poll(0ms)->empty());
+  CHECK(it.requests.size() == 1);
+  it.host.connection->append_records(0, 1, 5);
+  REQUIRE(it.consumer->poll(0ms)->count() == 5);
+  REQUIRE(it.consumer->poll(0ms)->empty());
+  REQUIRE(it.requests.size() == 2);
+  CHECK(it.requests[1].partitions.at(0).offset == Offset(15));
+}
+
+TEST_CASE("what has not moved is committed again where it failed, changed hands, or grows old") {
+  Committing it({.auto_commit_interval = 5s});
+  it.held = true;
+  it.env().advance(5s);
+  REQUIRE(it.consumer->poll(0ms)->empty());
+  REQUIRE(it.requests.size() == 1);
+  const auto commits_in = [&](std::chrono::seconds time) {
+    const std::size_t before = it.requests.size();
+    it.held = false;
+    it.env().advance(time);
+    REQUIRE(it.consumer->poll(0ms)->empty());
+    return it.requests.size() - before;
+  };
+  SECTION("it has failed") {
+    it.answer(0, ErrorCode::not_coordinator);
+    CHECK(commits_in(5s) == 1);
+    CHECK(commits_in(5s) == 0);
+  }
+  SECTION("something else was committed") {
+    it.answer(0);
+    it.held = false;
+    REQUIRE(it.consumer->commit({{first, {Offset(3)}}}).ok());
+    CHECK(commits_in(5s) == 1);
+    CHECK(it.requests.back().partitions.at(0).offset == Offset(10));
+  }
+  SECTION("the partition was assigned anew") {
+    it.answer(0);
+    it.held = false;
+    REQUIRE(it.consumer->assign({first}).ok());
+    CHECK(commits_in(5s) == 1);
+  }
+  SECTION("much time has passed") {
+    it.answer(0);
+    CHECK(commits_in(5s) == 0);
+    CHECK(commits_in(30s) == 1);  // or it would expire
+  }
+}
+
 TEST_CASE("closing ends in time though the coordinator is silent") {
   Committing it({.auto_commit = true, .close_timeout = 3s});
   it.held = true;
   const SteadyTime start = it.env().clock().steady_now();
   CHECK(fault(it.consumer->close()) == Fault::timed_out);
   CHECK(it.env().clock().steady_now() - start == 3s);
-  CHECK(it.consumer->close().ok());
+  CHECK(fault(it.consumer->close()) == Fault::timed_out);  // what was not done is not done
+  CHECK(it.env().clock().steady_now() - start == 3s);
 }
 
 TEST_CASE("offsets below 0 are not committed") {

@@ -252,6 +252,27 @@ TEST_CASE("fetch.min.bytes are waited for, fetch.max.wait at most") {
     CHECK(polled(consumer, 2s) == values(0, 0, 41));
     CHECK(passed() == 200ms);
   }
+  SECTION("a little that comes later is left as long") {
+    broker.env.executor().post_at(start + 700ms, [&] { broker.append_records(0, 1, 1); });
+    CHECK(polled(consumer, 60s) == values(0, 0, 1));
+    CHECK(passed() == 1s);
+  }
+}
+
+TEST_CASE("a poll whose partitions were paused while little was there sleeps") {
+  FakeHost host;
+  FakeConnection& broker = *host.connection;
+  Reader consumer = reader(host, {part(0)}, {.fetch_min_bytes = 200, .fetch_max_wait = 500ms});
+  broker.append_records(0, 1, 1);
+  CHECK(polled(consumer).empty());
+  REQUIRE(consumer.pause({part(0)}).ok());
+  int turns = 0;
+  broker.looked = [&] {
+    if (++turns == 100) consumer.wakeup();  // it would not end
+    return broker.version;
+  };
+  CHECK(polled(consumer, 3s).empty());
+  CHECK(turns < 5);
 }
 
 TEST_CASE("records that are held are counted, and too many of them are an error") {

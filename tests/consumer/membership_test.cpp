@@ -20,6 +20,10 @@ struct Coordinator {
     broker.on_join = [this](JoinGroupRequest request, Reply<JoinGroupResponse> reply) {
       told.push_back("join " + (request.member_id.empty() ? "-" : request.member_id));
       joins.push_back(request);
+      if (!broken.ok()) {
+        reply(broken);
+        return;
+      }
       if (join_error != ErrorCode::none) {
         reply(JoinGroupResponse{.error = std::exchange(join_error, ErrorCode::none),
                                 .member_id = "m"});
@@ -84,6 +88,7 @@ struct Coordinator {
   bool leads = false;
   int generation = 0;
   int heartbeats = 0;
+  absl::Status broken;  // what a join is answered
   ErrorCode join_error = ErrorCode::none;
   ErrorCode sync_error = ErrorCode::none;
   ErrorCode heartbeat_error = ErrorCode::none;
@@ -151,6 +156,26 @@ TEST_CASE("heartbeats go out each interval while nobody polls, and end with the 
   group.env().advance(30s);
   CHECK(group.heartbeats == 10);
   CHECK(group.told.back() == "leave m");
+}
+
+TEST_CASE("one heartbeat is under way at most") {
+  Coordinator group;
+  std::vector<Reply<HeartbeatResponse>> unanswered;
+  group.host.connection->on_heartbeat = [&](const HeartbeatRequest&,
+                                            Reply<HeartbeatResponse> reply) {
+    unanswered.push_back(std::move(reply));
+  };
+  Member member = group.member({.heartbeat_interval = 100ms});
+  REQUIRE(member.poll(0ms).ok());
+  group.env().advance(10s);
+  REQUIRE(unanswered.size() == 1);
+  unanswered[0](HeartbeatResponse{});
+  group.env().advance(10s);
+  CHECK(unanswered.size() == 2);
+  REQUIRE(member.enforce_rebalance().ok());
+  REQUIRE(member.poll(0ms).ok());
+  group.env().advance(10s);
+  CHECK(unanswered.size() == 3);  // of the new generation
 }
 
 TEST_CASE("an eager member gives everything back before it joins again, committed") {
@@ -292,6 +317,39 @@ TEST_CASE("closing revokes, commits and leaves; unsubscribing too") {
   CHECK(group.heartbeats == 0);
 }
 
+TEST_CASE("closing leaves in time though no commit is answered, a listener's neither") {
+  Coordinator group;
+  std::vector<Reply<OffsetCommitResponse>> unanswered;
+  group.host.connection->on_commit = [&](const OffsetCommitRequest&,
+                                         Reply<OffsetCommitResponse> reply) {
+    unanswered.push_back(std::move(reply));
+  };
+  std::optional<Member> member;
+  ConsumerConfig config{.auto_commit = GENERATE(true, false), .close_timeout = 1s};
+  const bool by_call = GENERATE(true, false);
+  config.rebalance.revoked = [&](const std::vector<TopicPartition>& partitions) {
+    CHECK_FALSE(member->commit({{partitions[0], {Offset(0)}}}).ok());
+    CHECK(member->committed(partitions).ok());
+  };
+  member.emplace(group.member(std::move(config)));
+  REQUIRE(member->poll(0ms).ok());
+  const SteadyTime start = group.env().clock().steady_now();
+  group.take_told();
+  if (by_call) member->close(1s).IgnoreError();
+  member.reset();
+  CHECK(group.env().clock().steady_now() - start <= 1s);
+  CHECK(group.take_told() == Told{"leave m"});
+}
+
+TEST_CASE("closing says that it leaves though its time is over") {
+  Coordinator group;
+  Member member = group.member({.auto_commit = false});
+  REQUIRE(member.poll(0ms).ok());
+  group.take_told();
+  member.close(GENERATE(0ms, -1ms)).IgnoreError();
+  CHECK(group.take_told() == Told{"revoked 2", "leave m"});
+}
+
 TEST_CASE("a static member stays in its group when it closes") {
   Coordinator group;
   Member member = group.member({.auto_commit = false, .instance_id = "i"});
@@ -384,6 +442,7 @@ TEST_CASE("what the coordinator refuses for good is told with what to do") {
        {std::pair(ErrorCode::invalid_session_timeout, "session.timeout.ms"),
         std::pair(ErrorCode::inconsistent_group_protocol, "assignor"),
         std::pair(ErrorCode::group_max_size_reached, "group.max.size"),
+        std::pair(ErrorCode::policy_violation, "group_max_member_metadata"),
         std::pair(ErrorCode::invalid_request, "249")}) {
     Coordinator group;
     group.join_error = code;
@@ -392,6 +451,20 @@ TEST_CASE("what the coordinator refuses for good is told with what to do") {
     CHECK(error_code(refused) == code);
     CHECK(sv(refused.message()).find(remedy) != std::string_view::npos);
   }
+}
+
+TEST_CASE("a member whose request fails asks again after a pause") {
+  Coordinator group;
+  group.broken = error(Fault::no_space, "the disk is full");
+  Member member = group.member();
+  CHECK(fault(member.poll(0ms).status()) == Fault::no_space);
+  for (int i = 0; i < 10; ++i) member.poll(0ms).IgnoreError();
+  CHECK(group.joins.size() == 1);
+  group.env().advance(1s);
+  group.broken = absl::OkStatus();
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.joins.size() == 2);
+  CHECK(group.take_told().back() == "assigned 2");
 }
 
 TEST_CASE("a member that is told by a commit that it is none gives up its partitions and joins") {

@@ -50,6 +50,26 @@ TEST_CASE("a position out of the log begins anew as auto.offset.reset says") {
   CHECK(*consumer.position(first) == Offset(105));
 }
 
+TEST_CASE("a position that cannot be mended yet holds up no other partition") {
+  FakeHost host;
+  FakeConnection& broker = *host.connection;
+  Reader consumer = reader(host, {.offset_reset = OffsetReset::earliest});
+  broker.append_records(0, 1, 4);
+  CHECK(polled(consumer) == 4);
+  broker.log(0).offsets_error = ErrorCode::not_leader_or_follower;
+  REQUIRE(consumer.seek(first, Offset(99)).ok());
+  CHECK(polled(consumer) == 0);  // which finds that out
+  REQUIRE(consumer.assign({first, second}).ok());
+  broker.append_records(1, 2, 5);
+  broker.env.advance(1s);
+  CHECK(polled(consumer) == 10);
+  broker.append_records(1, 1, 5);
+  CHECK(polled(consumer) == 5);  // nor does it later
+  broker.log(0).offsets_error = ErrorCode::none;
+  broker.env.advance(1s);
+  CHECK(polled(consumer) == 4);
+}
+
 TEST_CASE("without a commit and without a reset policy a poll says that it does not know where") {
   FakeHost host;
   Reader consumer = reader(host, {.group = "g", .offset_reset = OffsetReset::none});

@@ -14,7 +14,7 @@ namespace {
 constexpr ProducerId first{7};
 constexpr ProducerId second{8};
 
-struct Log {
+struct MarkedLog {
   FakeHost host;
   std::int64_t end = 0;
 
@@ -73,7 +73,7 @@ using Offsets = std::vector<std::int64_t>;
 }  // namespace
 
 TEST_CASE("records of aborted transactions are passed over, those between them are not") {
-  Log log;
+  MarkedLog log;
   log.append(first, 2);                   // 0, 1: aborted
   log.append(second);                     // 2: committed
   log.append(no_producer_id);             // 3
@@ -91,7 +91,7 @@ TEST_CASE("records of aborted transactions are passed over, those between them a
 }
 
 TEST_CASE("a commit marker of one ends nothing of another, and lists may name what lies ahead") {
-  Log log;
+  MarkedLog log;
   log.append(first, 3, true, CompressionType::zstd);  // 0 to 2: aborted
   log.mark(second, ControlType::commit);              // 3
   log.append(first);                                  // 4: aborted
@@ -102,7 +102,7 @@ TEST_CASE("a commit marker of one ends nothing of another, and lists may name wh
 }
 
 TEST_CASE("where everything was aborted the position goes on") {
-  Log log;
+  MarkedLog log;
   log.append(first, 3);
   log.append(first, 3);
   log.mark(first, ControlType::abort);

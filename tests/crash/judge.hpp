@@ -120,7 +120,7 @@ class Judge {
   void read_partition(const std::filesystem::path& path, const PartitionKey& key) {
     static const std::regex own_files(
         R"(\d{20}\.(log|index|timeindex|txnindex|snapshot|log\.cut-\d+))"
-        R"(|leader-epoch-checkpoint|partition\.metadata|ottla_manifest)");
+        R"(|leader-epoch-checkpoint|partition\.metadata|ottla_manifest|ottla_damaged)");
     std::set<std::string> logs;
     for (const auto& entry : std::filesystem::directory_iterator(path)) {
       const std::string file = entry.path().filename().string();

@@ -55,6 +55,44 @@ TEST_CASE("every codec carries records from the producer to the consumer") {
   CHECK(all[999] == "orders-0@999 null=n999");
 }
 
+TEST_CASE("however well records compress, a batch of them can be decompressed") {
+  if (!check_codec(CompressionType::zstd).ok()) {
+    WARN("this build has no zstd");
+    return;
+  }
+  MemoryEnv env;
+  const MemoryBroker broker = open_with_topic(env, 1);
+  ProducerConfig config{.batch_size = 1 << 20, .compression = CompressionType::zstd};
+  config.max_request_size = 64 << 20;
+  config.buffer_memory = 128 << 20;
+  TextProducer producer = must(TextProducer::open(broker, config));
+  const std::string value(200'000, 'z');
+  for (int i = 0; i < 300; ++i) must(producer.send({.topic = "orders", .value = value}));
+  must(producer.flush());
+  const auto most = DecompressionLimits().max_bytes;
+  const absl::Status refused =
+      producer.send({.topic = "orders", .value = std::string(most + 1, 'z')}).status();
+  CHECK(error_code(refused) == ErrorCode::message_too_large);
+  CHECK(refused.message().find("compression.type=none") != std::string::npos);
+  const std::string largest(most - 1'000, 'z');
+  must(producer.send({.topic = "orders", .value = largest}));
+  must(producer.flush());
+
+  TextConsumer consumer = reader(broker, {partition(0)});
+  std::int64_t read = 0;
+  std::size_t bytes = 0;
+  for (int polls = 0; polls < 100 && read < 301; ++polls) {
+    ConsumerRecords records = must(consumer.poll(1s));
+    for (const auto& record : records) {
+      ++read;
+      bytes += record.value()->size();
+    }
+    must(records.status());
+  }
+  CHECK(read == 301);
+  CHECK(bytes == 300 * value.size() + largest.size());
+}
+
 TEST_CASE("a poll answers max.poll.records at most, and the next one goes on there") {
   MemoryEnv env;
   const MemoryBroker broker = open_with_topic(env, 1);

@@ -100,7 +100,7 @@ TEST_CASE("a second broker on the directory is told who has it, in this process 
   const Broker broker = open_on(directory);
   const auto second = Broker::open({.log_dirs = directory / "data"});
   CHECK(fault(second.status()) == Fault::locked);
-  CHECK(says(second.status(), directory / "data"));
+  CHECK(says(second.status(), directory / "data is open in this process"));
   const std::string holder = std::to_string(getpid());
   CHECK(in_child([&] {
     const auto other = Broker::open({.log_dirs = directory / "data", .threads = 0});
@@ -152,6 +152,31 @@ TEST_CASE("what was moved from says where to turn") {
   CHECK(fault(other.send({.topic = "orders", .value = "v"}).status()) == Fault::closed);
 }
 
+TEST_CASE("a position of a partition that is not assigned is refused, with what to do first") {
+  const TemporaryDirectory directory;
+  const Broker broker = open_on(directory);
+  auto consumer = must(TextConsumer::open(broker));
+  const absl::Status early = consumer.seek({"orders", PartitionId(0)}, Offset(0));
+  CHECK(fault(early) == Fault::invalid_argument);
+  CHECK(says(early, "orders-0 is not assigned to this consumer; assign it first"));
+  must(consumer.assign({{"orders", PartitionId(0)}}));
+  CHECK(consumer.seek({"orders", PartitionId(0)}, Offset(0)).ok());
+}
+
+TEST_CASE("directories and threads that are none are refused before anything is begun") {
+  for (const LogDirs& none : {LogDirs(), LogDirs(""), LogDirs{"a", ""}}) {
+    const absl::Status status = Broker::open({.log_dirs = none}).status();
+    CHECK(error_code(status) == ErrorCode::invalid_config);
+    CHECK(says(status, "name a directory, or ottla::in_memory"));
+  }
+  for (const int threads : {-1, 1'025}) {
+    const absl::Status status = Broker::open({.log_dirs = in_memory, .threads = threads}).status();
+    CHECK(error_code(status) == ErrorCode::invalid_config);
+    CHECK(says(status, "threads is " + std::to_string(threads)));
+    CHECK(says(status, "0 starts none"));
+  }
+}
+
 TEST_CASE("an unknown config key names its neighbour") {
   ProducerConfig producer;
   ConsumerConfig consumer;
@@ -177,9 +202,14 @@ TEST_CASE("in a child of fork all objects refuse, none hangs, and new ones may b
   CHECK(in_child([&] {
     const bool refused =
         fault(broker->create_topic({.name = "t"})) == Fault::forked &&
+        fault(broker->verify().status()) == Fault::forked &&
+        fault(broker->confirm_clock()) == Fault::forked &&
+        fault(broker->close()) == Fault::forked &&
         fault(producer->send({.topic = "orders", .value = "v"}).status()) == Fault::forked &&
         fault(consumer->poll(10s).status()) == Fault::forked &&
-        fault(consumer->commit()) == Fault::forked;
+        fault(consumer->commit()) == Fault::forked &&
+        fault(consumer->on_ready([] {})) == Fault::forked;
+    consumer->wakeup();
     consumer.reset();
     producer.reset();
     broker.reset();

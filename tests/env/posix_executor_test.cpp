@@ -126,6 +126,77 @@ TEST_CASE("timers run while a task, or another timer, keeps a thread busy", "[en
   }
 }
 
+TEST_CASE("tasks of a lane run one after the other, and leave a thread to all others", "[env]") {
+  const int lanes[3] = {};
+  std::atomic<bool> release{false};
+  std::atomic<int> inside{0};
+  Countdown hung(2);
+  Countdown brief(20);
+  Countdown rest(4);
+  const auto pool = executor(3);
+  const auto hang = [&] {
+    CHECK_FALSE(BriefScope::active());
+    ++inside;
+    hung();
+    while (!release) {
+      std::this_thread::yield();
+    }
+    rest();
+  };
+  for (const int& lane : lanes) {  // two at once, the third has to wait
+    pool->post_at(in(0s), hang, &lane);
+  }
+  const TimerId waits = pool->post_at(in(0s), hang, &lanes[0]);
+  REQUIRE(hung.wait(*pool));
+  pool->post_at(in(0s), hang, &lanes[1]);
+  for (int i = 0; i < 10; ++i) {
+    pool->post_at(in(1ms), [&] {
+      if (BriefScope::active()) brief();
+    });
+    pool->post([&] { brief(); });
+  }
+  CHECK(brief.wait(*pool));
+  CHECK(inside == 2);
+  CHECK(pool->cancel(waits));
+  release = true;
+  CHECK(rest.wait(*pool));
+  CHECK(inside == 4);
+}
+
+TEST_CASE("a lane's next task runs in time though another thread waits for a later timer",
+          "[env]") {
+  Countdown next(1);
+  const int lane = 0;
+  const auto pool = executor(2);
+  pool->post_at(in(1h), [] {});
+  pool->post_at(
+      in(0s),
+      [&] {
+        pool->post_at(
+            in(100ms), [&] { next(); }, &lane);  // nobody watches it while this runs
+        for (const SteadyTime until = in(20ms); in(0s) < until;) {
+          std::this_thread::yield();  // the other thread is likely to wait for the first by then
+        }
+      },
+      &lane);
+  CHECK(next.wait(*pool));
+}
+
+TEST_CASE("where nobody is left to others, lanes are no different", "[env]") {
+  for (const int threads : {0, 1}) {
+    Countdown all(3);
+    const auto pool = executor(threads);
+    const auto run = [&] {
+      CHECK_FALSE(BriefScope::active());
+      all();
+    };
+    pool->post_at(in(0s), run, pool.get());
+    pool->post_at(in(1ms), run, pool.get());
+    pool->post(run);
+    CHECK(all.wait(*pool));
+  }
+}
+
 TEST_CASE("a timer either runs or is cancelled", "[env]") {
   constexpr int timers = 2000;
   std::atomic<int> ran{0};

@@ -105,6 +105,21 @@ class Programs(unittest.TestCase):
         self.assertTrue(os.path.isdir(os.path.join(self.place.name, "ottla-data", "t-2")))
         self.assertFalse(os.path.isdir(os.path.join(self.place.name, "ottla-data", "t-3")))
 
+    def test_records_that_cannot_be_read_are_told_by_the_exit_code(self):
+        self.produce(b"".join(b"line %d\n" % i for i in range(1000)), "--linger", "0")
+        log = os.path.join(self.place.name, "ottla-data", "t-0", "0" * 20 + ".log")
+        with open(log, "rb") as file:
+            data = file.read()
+        with open(log, "wb") as file:
+            file.write(data[:len(data) // 2])
+        for words in ([], ["--group", "g"]):
+            code, out, err = self.run_to_end("consumer", "--topic", "t", "--exit-at-end",
+                                             "--from-beginning", "--format", "%v\n", *words)
+            self.assertEqual(code, 1)
+            self.assertTrue(out.startswith(b"line 0\nline 1\n"))
+            self.assertIn("not all records of the topic can be read", err)
+            self.assertIn("restore", err)
+
     def test_every_codec_and_level_of_acknowledgement_keeps_all_lines(self):
         lines = [b"line %d of many" % i for i in range(2000)]
         given = b"\n".join(lines) + b"\n"
@@ -208,6 +223,15 @@ class Programs(unittest.TestCase):
         self.assertTrue(rest)
         self.assertEqual(rest, lines[-len(rest):])
 
+    def test_a_closed_pipe_ends_the_consumer_also_when_nothing_more_comes(self):
+        self.produce(b"a\n")
+        words = ["--topic", "t", "--group", "g", "--from-beginning", "--format", "%v\\n"]
+        with self.start("consumer", *words) as program:
+            self.assertEqual(program.stdout.readline(), b"a\n")
+            program.stdout.close()
+            self.assertEqual((program.stderr.read(), program.wait(timeout=60)), (b"", 0))
+        self.assertEqual(self.values("--group", "g"), [])
+
     def test_the_producer_sends_on_when_its_echo_has_no_reader(self):
         lines = [b"%d" % i for i in range(100_000)]
         with self.start("producer", "--topic", "t", "--echo") as program:
@@ -299,7 +323,9 @@ class Programs(unittest.TestCase):
         self.expect_error(1, "consumer", ["--topic", "u"], "'u'", "there are: t")
         self.expect_error(1, "producer", ["--topic", "a/b"], "a/b", "A-Z")
         self.expect_error(1, "producer", ["--topic", "t", "nofile"], "nofile")
-        self.expect_error(1, "producer", ["--topic", "t", "."], "Is a directory")
+        self.expect_error(1, "producer", ["--topic", "new", "-", "."],
+                          "cannot read .: Is a directory", "name files", given=b"a line\n")
+        self.assertFalse(os.path.exists(os.path.join(self.place.name, "ottla-data", "new-0")))
         self.expect_error(1, "producer", ["--topic", "t", "--dir", "/proc/nowhere"],
                           "/proc/nowhere")
 

@@ -38,8 +38,8 @@ LEFT_OUT = {"cleaner_log", "broker_log_of_recovery", "broker_log_third_run"}
 
 ORACLE = ["accumulator_sizes", "assignor_cooperative_sticky", "assignor_range",
           "batches_compressed", "batches_control", "batches_invalid", "batches_plain", "cleaner",
-          "group_classic", "index_placement", "indexes", "leader_epoch_cache", "log_traces", "murmur2",
-          "producer_state", "string_hash"]
+          "configs", "group_classic", "index_placement", "indexes", "leader_epoch_cache",
+          "log_traces", "murmur2", "producer_state", "string_hash"]
 
 
 # ── partition directories ────────────────────────────────────────────────────────────────────────

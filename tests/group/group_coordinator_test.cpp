@@ -111,12 +111,73 @@ TEST_CASE("after a restart members go on in their sessions, or are known to be g
   }
   SECTION("nobody can be alive") {
     kept.reload({.members_gone = true});
-    kept.run_due();
     CHECK(kept.group().state() == GroupState::empty);
     CHECK(kept.group().generation() == Generation(2));
+    CHECK(*decode_group_value(*kept.log().back().value) == kept.group().record());
     const auto again = stable_group(kept, 1);
     CHECK(again[0].generation == Generation(3));
   }
+}
+
+TEST_CASE("groups whose members are gone need no timer to be deleted, committed to, or joined") {
+  KeptCoordinator kept({.max_size = 1});
+  stable_group(kept, 1);
+  kept.reload({.members_gone = true});
+  SECTION("deleted") { CHECK(deleted(kept) == ErrorCode::none); }
+  SECTION("committed to by who assigns by hand") {
+    CHECK(committed(kept, commit(3)) == ErrorCode::none);
+  }
+  SECTION("joined, with another protocol and though it was full") {
+    JoinGroupRequest request = join();
+    request.protocols = {{.name = "another", .metadata = bytes("")}};
+    CHECK(kept.answer_to<JoinGroupResponse>(request).error == ErrorCode::member_id_required);
+  }
+}
+
+TEST_CASE("the last generation that there can be is followed by the first") {
+  KeptCoordinator kept;
+  const GroupValue last{
+      .protocol_type = "consumer", .generation = Generation(INT32_MAX), .members = {{.id = "m"}}};
+  kept.write({{.key = encode_group_key("g"), .value = encode(last)}});
+  kept.reload({.members_gone = true});
+  CHECK(kept.group().generation() == Generation(1));
+}
+
+TEST_CASE("members that are gone are gone though nothing can be written") {
+  KeptCoordinator kept;
+  stable_group(kept, 2);
+  kept.fail_next(ErrorCode::not_coordinator);
+  kept.reload({.request = RequestId(99), .members_gone = true});
+  CHECK(kept.take<OffsetDeleteResponse>(RequestId(99))->error == ErrorCode::none);
+  CHECK(kept.written().empty());
+  CHECK(kept.group().state() == GroupState::empty);
+  const auto again = stable_group(kept, 1);
+  CHECK(again[0].generation == Generation(3));
+}
+
+TEST_CASE("many groups whose members are gone are written a batch at a time") {
+  KeptCoordinator kept({.max_batch_bytes = 1'000});
+  for (int i = 0; i < 100; ++i) {
+    const ClassicGroup group("g" + std::to_string(i),
+                             GroupValue{.protocol_type = "consumer", .members = {{.id = "m"}}});
+    kept.write({{.key = encode_group_key(group.id()), .value = encode(group.record())}});
+  }
+  kept.reload({.request = RequestId(1'000), .members_gone = true});
+  std::uint64_t asked = 1;
+  for (; kept.take<OffsetDeleteResponse>(RequestId(999 + asked))->error ==
+         ErrorCode::coordinator_load_in_progress;
+       ++asked) {
+    std::size_t size = 0;
+    for (const MachineRecord& record : kept.written()) {
+      size += record.key->size() + record.value->size();
+    }
+    CHECK((size > 0 && size < 1'000));
+    kept.decide(
+        GroupCoordinator::Loaded{.request = RequestId(1'000 + asked), .members_gone = true});
+  }
+  CHECK((asked > 5 && asked < 50));
+  CHECK(kept.log().size() == 200);
+  CHECK(kept.coordinator().answer(ListGroupsRequest{.states = {"Empty"}}).groups.size() == 100);
 }
 
 TEST_CASE("a member that comes before the news of the load is not taken for gone") {
@@ -226,15 +287,36 @@ TEST_CASE("a member whose subscription cannot be read keeps all offsets of its g
   CHECK(kept.group().is_subscribed("anything"));
 }
 
-TEST_CASE("when a topic is deleted its offsets go from all groups") {
-  KeptCoordinator kept;
-  committed(kept, commit(3));
-  OffsetCommitRequest other = commit(4);
-  other.group = "other";
-  committed(kept, other);
-  kept.decide(GroupCoordinator::PartitionsDeleted{.partitions = {{"t", PartitionId(0)}}});
+TEST_CASE("offsets of a deleted topic go in portions of a batch, and the answer lists them") {
+  KeptCoordinator kept({.max_batch_bytes = 150});
+  GroupCoordinator::OffsetsRevised event{.request = RequestId(1'000), .offsets = {}};
+  for (const std::string group : {"g", "h", "i"}) {
+    OffsetCommitRequest request = commit(3);
+    request.group = group;
+    committed(kept, request);
+    event.offsets.push_back({group, {"t", PartitionId(0)}, std::nullopt});
+  }
+  kept.decide(event);
   CHECK(kept.written().size() == 2);
+  CHECK(kept.take<OffsetDeleteResponse>(RequestId(1'000)).value().partitions.size() == 2);
   CHECK(offset_of(kept) == -1);
+}
+
+TEST_CASE("a group with more offsets than a batch holds is deleted by asking again") {
+  KeptCoordinator kept({.max_batch_bytes = 150});
+  for (int i = 0; i < 5; ++i) {
+    OffsetCommitRequest request = commit(3);
+    request.partitions[0].partition.partition = PartitionId(i);
+    committed(kept, request);
+  }
+  const DeleteGroupsRequest request{.groups = {"g"}};
+  int asked = 1;
+  while (kept.answer_to<DeleteGroupsResponse>(request).groups.empty()) {
+    REQUIRE(kept.coordinator().find("g") != nullptr);
+    ++asked;
+  }
+  CHECK(asked == 3);
+  CHECK(kept.coordinator().find("g") == nullptr);
 }
 
 TEST_CASE("a group that nobody needs goes a week after its last member, with its offsets") {
@@ -287,8 +369,15 @@ TEST_CASE("requests that no record could hold, or no group may have, are refused
   request.session_timeout = std::chrono::milliseconds(1'800'001);
   CHECK(refused(request) == ErrorCode::invalid_session_timeout);
   CHECK(refused(join("who")) == ErrorCode::unknown_member_id);
+  request = join();
+  request.protocols.back().metadata.resize(65'537);
+  CHECK(refused(request) == ErrorCode::policy_violation);
+  request.protocols.assign(17, protocol("range"));
+  CHECK(refused(request) == ErrorCode::policy_violation);
   CHECK(kept.log().empty());
-  ask_for_id(kept);
+  request = join();
+  request.protocols.back().metadata.resize(65'536);
+  CHECK(refused(request) == ErrorCode::member_id_required);
   request = join();
   request.group = "second";
   CHECK(refused(request) == ErrorCode::policy_violation);

@@ -13,6 +13,6 @@ template class ottla::BasicLog<archetypes::FileSystem>;
 template class ottla::BasicLogDirectory<archetypes::FileSystem>;
 
 TEST_CASE("An idle log is small") {
-  CHECK(sizeof(ottla::Log) <= 832);
+  CHECK(sizeof(ottla::Log) <= 864);
   CHECK(sizeof(ottla::LogView) <= 64);
 }

@@ -23,14 +23,14 @@ using test::must;
 
 inline std::int64_t number(const Json& json) { return json.get<std::int64_t>(); }
 
-struct Segment {
+struct OracleSegment {
   Offset base;
   std::vector<std::byte> bytes;
   std::vector<AbortedTransaction> aborted;
 };
 
-inline Segment segment_of(const Json& json) {
-  Segment segment{Offset(number(json["base"])), golden::from_hex(json.value("hex", "")), {}};
+inline OracleSegment segment_of(const Json& json) {
+  OracleSegment segment{Offset(number(json["base"])), golden::from_hex(json.value("hex", "")), {}};
   for (const Json& entry : json["aborted"]) {
     segment.aborted.push_back({ProducerId(number(entry[0])), Offset(number(entry[1])),
                                Offset(number(entry[2])), Offset(number(entry[3]))});
@@ -38,17 +38,17 @@ inline Segment segment_of(const Json& json) {
   return segment;
 }
 
-inline std::vector<Segment> segments_of(const Json& list) {
-  std::vector<Segment> segments;
+inline std::vector<OracleSegment> segments_of(const Json& list) {
+  std::vector<OracleSegment> segments;
   for (const Json& json : list) {
     segments.push_back(segment_of(json));
   }
   return segments;
 }
 
-inline std::vector<AbortedTransaction> aborted_of(const std::vector<Segment>& segments) {
+inline std::vector<AbortedTransaction> aborted_of(const std::vector<OracleSegment>& segments) {
   std::vector<AbortedTransaction> all;
-  for (const Segment& segment : segments) {
+  for (const OracleSegment& segment : segments) {
     all.insert(all.end(), segment.aborted.begin(), segment.aborted.end());
   }
   return all;
@@ -78,7 +78,7 @@ inline CleaningConfig config_of(const Json& trace) {
   return config;
 }
 
-inline CleanableSegment facts_of(const Segment& segment) {
+inline CleanableSegment facts_of(const OracleSegment& segment) {
   CleanableSegment facts{.base = segment.base,
                          .size = static_cast<std::int64_t>(segment.bytes.size())};
   BatchCursor batches(segment.bytes);

@@ -12,9 +12,9 @@ using namespace cleaner_oracle;
 
 namespace {
 
-std::vector<CleanableSegment> all_facts(const std::vector<Segment>& segments) {
+std::vector<CleanableSegment> all_facts(const std::vector<OracleSegment>& segments) {
   std::vector<CleanableSegment> facts;
-  for (const Segment& segment : segments) {
+  for (const OracleSegment& segment : segments) {
     facts.push_back(facts_of(segment));
   }
   return facts;
@@ -39,7 +39,7 @@ Json bases_of_groups(const std::vector<CleanableSegment>& segments, Offset end,
 struct Round {
   const Json& trace;
   const Json& json;
-  std::vector<Segment> before = segments_of(json["segments_before"]);
+  std::vector<OracleSegment> before = segments_of(json["segments_before"]);
   std::vector<AbortedTransaction> aborted = aborted_of(before);
   std::vector<CleanableSegment> facts = all_facts(before);
   CleaningConfig config = config_of(trace);
@@ -87,8 +87,8 @@ struct Round {
     }
   }
 
-  std::vector<Segment> clean() {
-    std::vector<Segment> after;
+  std::vector<OracleSegment> clean() {
+    std::vector<OracleSegment> after;
     const ActiveProducers producers = producers_of(json);
     CleanedTransactions transactions(aborted, Offset(0));
     const RetentionRules rules{map, producers, range.end, Timestamp(number(json["now"])),
@@ -98,7 +98,7 @@ struct Round {
     std::erase_if(cleaned, [&](const auto& segment) { return segment.base > map.latest(); });
     std::size_t at = 0;
     for (const std::size_t n : group_segments(cleaned, range.end, limits)) {
-      Segment to{before[at].base, {}, {}};
+      OracleSegment to{before[at].base, {}, {}};
       for (std::size_t i = 0; i < n; ++i) {
         BatchCursor batches(before[at++].bytes);
         while (const BatchView* batch = batches.next()) {
@@ -122,8 +122,8 @@ struct Round {
       return;
     }
     build_map();
-    const std::vector<Segment> after = clean();
-    const std::vector<Segment> expected = segments_of(json["segments_after"]);
+    const std::vector<OracleSegment> after = clean();
+    const std::vector<OracleSegment> expected = segments_of(json["segments_after"]);
     CHECK(map.latest().value() + 1 == number(json["new_checkpoint"]));
     REQUIRE(after.size() == expected.size());
     for (std::size_t i = 0; i < after.size(); ++i) {

@@ -223,3 +223,14 @@ TEST_CASE("Damaged indexes are noticed by those who read, and made anew") {
   CHECK(disk.content(file(0, offset_index_suffix)) == index);
   CHECK(offsets(disk.log.view()) == range(0, 12));
 }
+
+TEST_CASE("Records without a timestamp are as old as the last write to their segment") {
+  Disk disk;
+  disk.options.config.retention = std::chrono::hours(1);
+  Log log = disk.open();
+  must(append(log, {make_batch(0, {.timestamps = {-1}})}, t0).status);
+  const std::int64_t later = t0 + 7'200'000;
+  must(append(log, {make_batch(1, {.timestamps = {-1}})}, later).status);
+  CHECK(must(log.retention_start(log.end(), Timestamp(later + 3'600'000))) == Offset(0));
+  CHECK(must(log.retention_start(log.end(), Timestamp(later + 3'600'001))) == Offset(2));
+}

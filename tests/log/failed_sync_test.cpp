@@ -211,3 +211,12 @@ TEST_CASE("A sync that fails when the directory was let go touches nothing") {
   CHECK(machine.memory.status("/d/.ottla_run").ok());
   CHECK_FALSE(health->writable());
 }
+
+TEST_CASE("A directory whose logs were taken away takes writes: nothing of it failed to sync") {
+  const auto health = make_ref<DirectoryHealth>("d");
+  const absl::Status gone = error(Fault::not_found, "no such file or directory");
+  CHECK(health->checked(gone) == gone);
+  CHECK(health->writable());
+  CHECK_FALSE(health->checked(error(Fault::io, "input/output error")).ok());
+  CHECK_FALSE(health->writable());
+}

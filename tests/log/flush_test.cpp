@@ -275,3 +275,28 @@ TEST_CASE("A clean-stop marker that does not match a log is stale for it: it is 
   REQUIRE(log.damage() != nullptr);  // it was durable
   CHECK(log.end() == Offset(4));
 }
+
+TEST_CASE("What is being cut back is not durable by a flush that comes amid it") {
+  Disk disk;
+  Log log = disk.open();
+  must(append(log, make_batches(0, 2)).status);
+  LogFlush first = log.plan_flush(FlushScope::data);
+  must(first.run());
+  log.flushed(first);
+  log.publish();
+  must(append(log, make_batches(2, 1)).status);
+  LogFlush amid = log.plan_flush(FlushScope::data);
+  disk.hook = [&](IoCall& call) {
+    if (call.done || call.operation != IoOperation::write || call.reason != IoReason::checkpoint) {
+      return absl::OkStatus();
+    }
+    must(amid.run());
+    return error(Fault::no_space, "no space left on device");
+  };
+  CHECK_FALSE(log.truncate_to(Offset(1), SteadyTime()).ok());
+  disk.hook = [](IoCall&) { return absl::OkStatus(); };
+  log.publish();
+  log.flushed(amid);
+  CHECK(log.end() == Offset(3));
+  CHECK(log.durable_end() == Offset(2));
+}

@@ -20,7 +20,7 @@ std::string transactions_name(Offset base) {
   return offset_file_name(base, transaction_index_suffix);
 }
 
-void put(Disk& disk, const oracle::Segment& segment) {
+void put(Disk& disk, const oracle::OracleSegment& segment) {
   disk.put(log_name(segment.base), as_string_view(segment.bytes));
   std::string entries(segment.aborted.size() * AbortedTransaction::encoded_size, '\0');
   for (std::size_t i = 0; i < segment.aborted.size(); ++i) {
@@ -50,7 +50,7 @@ void run(const oracle::Json& trace, const oracle::Json& json) {
       static_cast<std::int32_t>(oracle::number(trace["config"]["internal.segment.bytes"]));
   disk.options.config.compact = true;
   const auto before = oracle::segments_of(json["segments_before"]);
-  for (const oracle::Segment& segment : before) {
+  for (const oracle::OracleSegment& segment : before) {
     put(disk, segment);
   }
   Log log = disk.open({.last_stop = LastStop::clean,
@@ -76,7 +76,7 @@ void run(const oracle::Json& trace, const oracle::Json& json) {
   CHECK(cleaned == Offset(oracle::number(json["new_checkpoint"])));
   const auto expected = oracle::segments_of(json["segments_after"]);
   REQUIRE(segments(log.view()).size() == expected.size());
-  for (const oracle::Segment& segment : expected) {
+  for (const oracle::OracleSegment& segment : expected) {
     const std::string text = disk.content(log_name(segment.base));
     const Bytes bytes = as_bytes(text);
     CHECK(oracle::content({bytes.begin(), bytes.end()}) == oracle::content(segment.bytes));

@@ -3,7 +3,7 @@
 // Opening a log after its process, or its machine, has died.
 #include <string>
 
-#include "log_fixture.hpp"
+#include "killed.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
@@ -12,24 +12,6 @@ using namespace log_test;
 namespace {
 
 using Kind = RecoveryReport::Kind;
-
-std::string file(std::int64_t base, std::string_view suffix = log_suffix) {
-  return offset_file_name(Offset(base), suffix);
-}
-
-/// Three segments of four batches: offsets 0 to 11. Left without a clean stop.
-struct Killed : Disk {
-  std::int32_t batch_size = make_batch(0).facts.size;
-
-  explicit Killed(std::int32_t index_interval = 4096, int batches = 12) {
-    options.config.segment_bytes = 4 * batch_size;
-    options.config.index_interval_bytes = index_interval;
-    Log log = open();
-    must(append(log, make_batches(0, batches)).status);
-  }
-};
-
-const LastStop both[] = {LastStop::process_crash, LastStop::system_crash};
 
 }  // namespace
 
@@ -114,7 +96,8 @@ TEST_CASE("After the death of the machine everything above the recovery point is
     Killed disk;
     const Log log = disk.open_after(LastStop::system_crash, point);
     INFO(point);
-    const std::int64_t first = std::min<std::int64_t>(point / 4, 2);
+    // Where a segment begins at it, the indexes of the one before may not be on the device.
+    const std::int64_t first = std::min<std::int64_t>(std::max<std::int64_t>(point - 1, 0) / 4, 2);
     CHECK(disk.report.scanned_bytes == (12 - 4 * first) * disk.batch_size);
     CHECK(log.durable_end() == Offset(point));
   }
@@ -375,41 +358,6 @@ TEST_CASE("A manifest of another partition is not believed, nor one that cannot 
   disk.put("ottla_manifest", "nonsense");
   (void)disk.open_after(LastStop::process_crash);
   CHECK(disk.report.has(Kind::manifest_dropped));
-}
-
-TEST_CASE("Missing indexes are made anew when the log is opened") {
-  Killed disk(0);
-  const std::string index = disk.content(file(0, offset_index_suffix));
-  const std::string times = disk.content(file(4, time_index_suffix));
-  must(disk.memory.remove(disk.path(file(0, offset_index_suffix)), IoReason::other));
-  must(disk.memory.remove(disk.path(file(4, time_index_suffix)), IoReason::other));
-  const Log log = disk.open_after(LastStop::process_crash);
-  CHECK(disk.report.findings.size() == 2);
-  CHECK(disk.report.has(Kind::index_rebuilt));
-  CHECK(disk.content(file(0, offset_index_suffix)) == index);
-  CHECK(disk.content(file(4, time_index_suffix)) == times);
-}
-
-TEST_CASE("Indexes that recovery made anew are those that a writer would have made") {
-  for (const std::int32_t interval : {0, 150, 400, 4096}) {
-    Killed disk(interval);
-    std::vector<std::string> names = disk.names();
-    {
-      Log log = disk.open_after(LastStop::system_crash);
-      must(log.close());
-    }
-    Disk fresh;
-    fresh.options = disk.options;
-    Log log = fresh.open();
-    must(append(log, make_batches(0, 12)).status);
-    must(log.close());
-    for (const std::string& name : names) {
-      if (name != "ottla_manifest") {
-        INFO(name << ", interval " << interval);
-        CHECK(disk.content(name) == fresh.content(name));
-      }
-    }
-  }
 }
 
 TEST_CASE("After a failed sync the tail is copied to new files and synced before it is believed") {

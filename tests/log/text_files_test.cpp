@@ -7,6 +7,7 @@
 #include <ottla/log/checkpoint_file.hpp>
 #include <ottla/log/clean_stop.hpp>
 #include <ottla/log/file_sums.hpp>
+#include <ottla/log/known_directories.hpp>
 #include <ottla/log/manifest.hpp>
 #include <ottla/log/meta_properties.hpp>
 #include <ottla/log/partition_metadata.hpp>
@@ -155,6 +156,13 @@ TEST_CASE("meta.properties of version 0 names the node broker.id, and other vers
         Fault::unsupported);
 }
 
+TEST_CASE("meta.properties keeps any cluster id, escaped as Java escapes it") {
+  const MetaProperties odd{" a\\b=c:d#e!f\tg\n", BrokerId(1), {}};
+  const std::string text = format_meta_properties(odd);
+  CHECK(text == "version=1\ncluster.id=\\ a\\\\b\\=c\\:d\\#e\\!f\\tg\\n\nnode.id=1\n");
+  CHECK(parse_meta_properties(text, "f").value() == odd);
+}
+
 TEST_CASE("partition.metadata must be two lines with an id that is not zero") {
   for (const char* text : {"", "version: 0", "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA",
                            "version: x\ntopic_id: AAECAwQFBgcICQoLDA0ODw",
@@ -181,7 +189,13 @@ TEST_CASE(
   CHECK(parse_run_record(run) == run_record());
   CHECK(parse_clean_stop(clean) == clean_stop());
   CHECK(FileSums::parse(summed) == sums);
-  for (const std::string& text : {run, clean, summed}) {
+  const std::vector<KnownDirectory> directories = {{{}, "/old kafka"}, {id(16), "data"}};
+  const std::string known = format_known_directories(directories);
+  CHECK(
+      known.starts_with("ottla directories 1\n00000000000000000000000000000000 /old kafka\n"
+                        "101112131415161718191a1b1c1d1e1f data\nsum "));
+  CHECK(parse_known_directories(known) == directories);
+  for (const std::string& text : {run, clean, summed, known}) {
     for (std::size_t i = 0; i < text.size(); ++i) {
       std::string changed = text;
       changed[i] = static_cast<char>(changed[i] ^ 1);
@@ -189,9 +203,11 @@ TEST_CASE(
       CHECK_FALSE(parse_run_record(changed).has_value());
       CHECK_FALSE(parse_clean_stop(changed).has_value());
       CHECK_FALSE(FileSums::parse(changed).has_value());
+      CHECK_FALSE(parse_known_directories(changed).has_value());
       CHECK_FALSE(parse_run_record(text.substr(0, i)).has_value());
       CHECK_FALSE(parse_clean_stop(text.substr(0, i)).has_value());
       CHECK_FALSE(FileSums::parse(text.substr(0, i)).has_value());
+      CHECK_FALSE(parse_known_directories(text.substr(0, i)).has_value());
     }
   }
 }
@@ -253,6 +269,51 @@ TEST_CASE("After a cut a manifest knows nothing above it") {
   CHECK(manifest.segments().empty());
   CHECK_FALSE(manifest.has_gap(Offset(100), Offset(110)));
   CHECK(manifest.synced() == Offset(50));
+  CHECK(Manifest::parse(text)->whole_text() == manifest.whole_text());
+}
+
+TEST_CASE("A manifest tells of a cut until something is on the device after it") {
+  Manifest manifest = some_manifest();
+  CHECK_FALSE(manifest.cut_at().has_value());
+  std::string text = manifest.whole_text();
+  text += manifest.cut(Offset(50));
+  CHECK(manifest.cut_at() == Offset(50));
+  CHECK(Manifest::parse(text)->cut_at() == Offset(50));
+  CHECK(Manifest::parse(manifest.whole_text())->cut_at() == Offset(50));
+  text += manifest.set_synced(Offset(60));
+  CHECK_FALSE(Manifest::parse(text)->cut_at().has_value());
+  CHECK_FALSE(Manifest::parse(manifest.whole_text())->cut_at().has_value());
+}
+
+TEST_CASE("What was written above a cut since is not cut by reading the manifest again") {
+  Manifest manifest = some_manifest();
+  manifest.cut(Offset(50));
+  manifest.add_sparse(Offset(50), Offset(52));
+  manifest.add_gap(Offset(52), Offset(60));
+  const auto parsed = Manifest::parse(manifest.whole_text());
+  REQUIRE(parsed.has_value());
+  CHECK(parsed->cut_at() == Offset(50));
+  CHECK_FALSE(parsed->is_dense_at(Offset(51)));
+  CHECK(parsed->has_gap(Offset(52), Offset(60)));
+  manifest.replace(Offset(0), Offset(50));
+  CHECK_FALSE(manifest.cut_at().has_value());
+}
+
+TEST_CASE("A manifest knows where there may be gaps in segments, as one range, up to a cut") {
+  Manifest manifest({id(1), PartitionId(3)});
+  CHECK(manifest.is_dense_at(Offset(7)));
+  std::string text = manifest.whole_text();
+  text += manifest.add_sparse(Offset(0), Offset(5));
+  CHECK_FALSE(manifest.is_dense_at(Offset(4)));
+  CHECK(manifest.is_dense_at(Offset(5)));
+  text += manifest.add_sparse(Offset(20), Offset(INT64_MAX));
+  CHECK_FALSE(manifest.is_dense_at(Offset(7)));
+  CHECK_FALSE(manifest.is_dense_at(Offset(1'000'000)));
+  CHECK(Manifest::parse(text)->whole_text() == manifest.whole_text());
+  CHECK(Manifest::parse(manifest.whole_text())->whole_text() == manifest.whole_text());
+  text += manifest.cut(Offset(30));
+  CHECK_FALSE(manifest.is_dense_at(Offset(29)));
+  CHECK(manifest.is_dense_at(Offset(30)));
   CHECK(Manifest::parse(text)->whole_text() == manifest.whole_text());
 }
 

@@ -171,6 +171,35 @@ TEST_CASE("a decision that could not be written is answered as failed") {
   CHECK(response.topics.at(1).error == ErrorCode::invalid_topic_exception);
 }
 
+TEST_CASE("topics that come and go leave no more than the ids of the last ones") {
+  Kept kept;
+  const auto id = [](std::size_t n) {
+    Uuid some = id_of(static_cast<int>(n % 256));
+    some.bytes[14] = static_cast<std::byte>(n / 256);
+    return some;
+  };
+  constexpr std::size_t most = Machine::removed_topics;
+  std::vector<std::byte> record;
+  for (std::size_t i = most + 100; i > 0; --i) {
+    record = encode(RemoveTopicRecord{id(i)});
+    REQUIRE(kept.machine.apply({.value = Bytes(record)}).ok());
+  }
+  REQUIRE(kept.machine.apply({.value = Bytes(record)}).ok());  // again: it counts once
+  CHECK_FALSE(kept.machine.was_removed(id(most + 1)));
+  CHECK(kept.machine.was_removed(id(most)));
+  CHECK(kept.machine.was_removed(id(1)));
+  const std::vector<MachineRecord> all = kept.machine.snapshot();
+  CHECK(all.size() == most);
+  Kept again;
+  for (const MachineRecord& one : all) {
+    REQUIRE(again.machine.apply({.value = Bytes(*one.value)}).ok());
+  }
+  CHECK(again.machine.snapshot() == all);
+  record = encode(RemoveTopicRecord{id(most + 200)});
+  REQUIRE(again.machine.apply({.value = Bytes(record)}).ok());
+  CHECK_FALSE(again.machine.was_removed(id(most)));  // the oldest still
+}
+
 TEST_CASE("a machine rebuilt from a snapshot is the same, removed topics included") {
   Kept kept;
   REQUIRE(kept.create_one("gone") == ErrorCode::none);

@@ -47,9 +47,10 @@ struct Kept {
     const ottla::CommittedOffset* found = store.find("g", partition);
     return found == nullptr ? -1 : found->offset.value();
   }
-  bool expire(ottla::OffsetExpiry expiry) {
+  bool expire(ottla::OffsetExpiry expiry, std::size_t most = SIZE_MAX) {
     std::vector<ottla::MachineRecord> records;
-    const bool all = store.expire("g", expiry, records);
+    ottla::RecordPortion portion(records, SIZE_MAX, most);
+    const bool all = store.expire("g", expiry, portion);
     write(records);
     return all;
   }
@@ -127,13 +128,17 @@ TEST_CASE("a tombstone removes an offset, and a group without offsets is forgott
   CHECK_FALSE(kept.store.has_offsets("g"));
 }
 
-TEST_CASE("offsets of deleted partitions are removed, of pending commits too") {
+TEST_CASE("groups of a partition are found by pending commits too, and lose both") {
   Kept kept;
   kept.commit(a0, 7);
   kept.commit(a1, 8, Timestamp(0), ottla::ProducerId(4));
   kept.commit(b0, 9);
   std::vector<ottla::MachineRecord> records;
-  kept.store.remove_partitions({a0, a1}, records);
+  ottla::RecordPortion portion(records);
+  for (const auto& partition : {a0, a1}) {
+    CHECK(kept.store.groups_of(partition) == std::vector<std::string>{"g"});
+    CHECK(kept.store.revise("g", partition, std::nullopt, portion));
+  }
   CHECK(records.size() == 2);
   kept.write(records);
   kept.store.end_transaction(ottla::ProducerId(4), true);
@@ -148,12 +153,27 @@ TEST_CASE("removing all offsets of a group can be done in portions") {
   kept.commit(a1, 2);
   kept.commit(b0, 3, Timestamp(0), ottla::ProducerId(4));
   std::vector<ottla::MachineRecord> records;
-  CHECK_FALSE(kept.store.remove_all("g", records, 2));
+  ottla::RecordPortion two(records, SIZE_MAX, 2);
+  CHECK_FALSE(kept.store.remove_all("g", two));
+  CHECK(two.full());
   CHECK(records.size() == 2);
   kept.write(records);
   records.clear();
-  CHECK(kept.store.remove_all("g", records, 2));
+  ottla::RecordPortion small(records, 1);  // one fits always
+  CHECK(kept.store.remove_all("g", small));
   CHECK(records.size() == 1);
+}
+
+TEST_CASE("a portion is full when a batch of it would be larger than it may") {
+  const ottla::MachineRecord record{.key = std::vector<std::byte>(100), .value = std::nullopt};
+  std::vector<ottla::MachineRecord> records;
+  ottla::RecordPortion portion(records, 61 + 2 * 121);
+  CHECK(portion.add(record));
+  CHECK(portion.add(record));
+  CHECK_FALSE(portion.full());
+  CHECK_FALSE(portion.add(record));
+  CHECK_FALSE(portion.add({.key = std::vector<std::byte>(1)}));
+  CHECK(records.size() == 2);
 }
 
 TEST_CASE("a transaction's commit counts when its marker says so") {
@@ -248,9 +268,9 @@ TEST_CASE("expiry asks for no more records than it may") {
   kept.commit(a0, 1);
   kept.commit(a1, 1);
   kept.commit(b0, 1);
-  CHECK_FALSE(kept.expire({.now = Timestamp(8 * day), .most = 2}));
+  CHECK_FALSE(kept.expire({.now = Timestamp(8 * day)}, 2));
   CHECK(kept.end == 5);
-  CHECK(kept.expire({.now = Timestamp(8 * day), .most = 2}));
+  CHECK(kept.expire({.now = Timestamp(8 * day)}, 2));
 }
 
 TEST_CASE("a commit time from a damaged past expires and nothing overflows") {

@@ -42,7 +42,11 @@ TEST_CASE("close on a connection that is stuck ends in time, and tells what was 
                             }});
   const auto sent = producer.send({.topic = "t", .partition = p0, .value = "a"});
   const SteadyTime begin = bed.world.steady_now();
-  CHECK(fault(producer.close(2s)) == Fault::timed_out);
+  const absl::Status closed = producer.close(2s);
+  CHECK(fault(closed) == Fault::timed_out);
+  CHECK(closed.message().find("not acknowledged: 1;") != std::string::npos);
+  CHECK(bed.world.steady_now() - begin <= 2s + 20ms);
+  CHECK(producer.close(2s) == closed);  // what was not done is not done
   CHECK(bed.world.steady_now() - begin <= 2s + 20ms);
   REQUIRE(told.size() == 1);
   CHECK(fault(told[0]) == Fault::closed);
@@ -120,6 +124,31 @@ TEST_CASE("callbacks come once a record, in order, without a lock, with tag and 
   }
   REQUIRE(producer.flush().ok());
   CHECK(tags == std::vector<std::uint64_t>{10, 11, 12, 13, 14});
+}
+
+TEST_CASE("what was written is told in order, a batch that is refused at once may come before") {
+  ProducerBed bed;
+  bed.leader->answer_on_write_out = true;
+  bed.leader->script = [](ProduceRequest& request) {
+    const bool refuse = request.batch.size() > 1'000;
+    if (refuse) {
+      request.reply->done(error(ErrorCode::invalid_record, "x"), std::move(request.batch));
+    }
+    return refuse;
+  };
+  std::vector<std::uint64_t> written;
+  std::vector<std::uint64_t> failed;
+  auto producer = bed.open({.linger = 0ms, .on_delivery = [&](const Delivery& each) {
+                              (each.offset.ok() ? written : failed).push_back(each.tag);
+                            }});
+  for (const std::uint64_t tag : {1U, 2U, 3U}) {
+    const std::string value(tag == 2 ? 1'000 : 10, 'v');
+    REQUIRE(producer.send({.topic = "t", .partition = p0, .value = value, .tag = tag}).ok());
+  }
+  CHECK(failed == std::vector<std::uint64_t>{2});
+  CHECK_FALSE(producer.flush().ok());
+  CHECK(written == std::vector<std::uint64_t>{1, 3});
+  CHECK(failed == std::vector<std::uint64_t>{2});
 }
 
 TEST_CASE("what a callback throws is counted, and the others are called all the same") {

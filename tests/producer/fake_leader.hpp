@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,15 @@ class FakeLeader : public Connection {
     }
     place->second.partitions = partitions;
   }
+  void set_offline(const std::string& name, std::int32_t partition, bool offline) {
+    Lock lock(mutex_);
+    ++version_;
+    if (offline) {
+      offline_.insert({name, partition});
+    } else {
+      offline_.erase({name, partition});
+    }
+  }
   TopicId topic_id(const std::string& name) {
     Lock lock(mutex_);
     return topics_.at(name).id;
@@ -49,6 +59,7 @@ class FakeLeader : public Connection {
   Script script = {};
   /// Outcomes wait for write_out, as in a broker that gathers.
   bool answer_on_write_out = false;
+  bool gives_no_ids = false;
 
   /// Batches as the partition's log has them, in their order.
   std::vector<SharedBytes> log(const std::string& topic, std::int32_t partition) {
@@ -132,7 +143,10 @@ class FakeLeader : public Connection {
         }
         topic.id = found->second.id;
         for (std::int32_t i = 0; i < found->second.partitions; ++i) {
-          topic.partitions.emplace_back().partition = PartitionId(i);
+          auto& partition = topic.partitions.emplace_back();
+          partition.partition = PartitionId(i);
+          partition.error =
+              offline_.contains({name, i}) ? ErrorCode::kafka_storage_error : ErrorCode::none;
         }
       }
     }
@@ -143,7 +157,12 @@ class FakeLeader : public Connection {
   void call(DeleteTopicsRequest, Reply<DeleteTopicsResponse> reply) override { reply(none()); }
   void call(CreatePartitionsRequest, Reply<CreatePartitionsResponse> r) override { r(none()); }
   void call(ListOffsetsRequest, Reply<ListOffsetsResponse> reply) override { reply(none()); }
+  void call(DeleteRecordsRequest, Reply<DeleteRecordsResponse> reply) override { reply(none()); }
   void call(InitProducerIdRequest, Reply<InitProducerIdResponse> reply) override {
+    if (gives_no_ids) {
+      reply(InitProducerIdResponse{ErrorCode::coordinator_not_available, {}, {}});
+      return;
+    }
     Lock lock(mutex_);
     const ProducerId id(1'000 + producers_made_++);
     lock.unlock();
@@ -180,6 +199,7 @@ class FakeLeader : public Connection {
   std::uint8_t topics_made_ OTTLA_GUARDED_BY(mutex_) = 0;
   std::int64_t producers_made_ OTTLA_GUARDED_BY(mutex_) = 0;
   std::map<std::string, Topic> topics_ OTTLA_GUARDED_BY(mutex_);
+  std::set<std::pair<std::string, std::int32_t>> offline_ OTTLA_GUARDED_BY(mutex_);
   std::map<Place, PartitionLog> logs_ OTTLA_GUARDED_BY(mutex_);
   std::map<Place, std::deque<ProduceRequest>> staged_ OTTLA_GUARDED_BY(mutex_);
 };

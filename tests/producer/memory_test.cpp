@@ -173,3 +173,22 @@ TEST_CASE("all memory is back when everything is done, whatever became of it") {
   }
   producer.flush().IgnoreError();
 }
+
+TEST_CASE("send waits for room at its partition for max.block.ms, wait until its own deadline") {
+  ProducerBed bed;
+  auto producer = bed.open({.linger = 1s, .batch_size = 100, .max_block = 5s});
+  const SteadyTime began = bed.world.steady_now();
+  std::vector<SteadyTime> deadlines;
+  bed.leader->script = [&](ProduceRequest& request) {
+    deadlines.push_back(request.deadline);
+    return false;
+  };
+  const std::string value(60, 'v');
+  REQUIRE(producer.send({.topic = "t", .partition = PartitionId(0), .value = value}).ok());
+  const auto second = producer.send({.topic = "t", .partition = PartitionId(0), .value = value});
+  REQUIRE(producer.wait(*second, 100ms).ok());
+  REQUIRE(producer.send({.topic = "t", .partition = PartitionId(0), .value = value}).ok());
+  REQUIRE(producer.flush(200ms).ok());
+  CHECK(deadlines ==
+        std::vector<SteadyTime>{after(began, 5s), after(began, 100ms), after(began, 200ms)});
+}

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <set>
+
 #include "tests/producer/producer_bed.hpp"
 
 using namespace ottla;
@@ -126,6 +128,35 @@ TEST_CASE("keys choose Kafka's partition, records without one stay together") {
     with_records += bed.leader->values("u", p).size() == 10 ? 1 : 0;
   }
   CHECK(with_records == 1);
+}
+
+TEST_CASE("records without a key go to partitions that are available, if any is") {
+  ProducerBed bed;
+  const auto set_offline = [&](std::int32_t partition, bool is) {
+    bed.leader->set_offline("t", partition, is);
+  };
+  auto producer = bed.open({.linger = 0ms, .batch_size = 100});
+  const std::string value(60, 'v');
+  const auto reached = [&] {
+    std::set<std::int32_t> all;
+    for (int i = 0; i < 100; ++i) {
+      const auto at = producer.wait(*producer.send({.topic = "t", .value = value}));
+      all.insert(at->partition.value());
+    }
+    return all;
+  };
+  set_offline(1, true);
+  CHECK(reached() == std::set<std::int32_t>{0, 2});
+  set_offline(2, true);
+  REQUIRE(producer.wait(*producer.send({.topic = "t", .value = value})).ok());  // learns of it
+  CHECK(reached() == std::set<std::int32_t>{0});
+  set_offline(0, true);
+  REQUIRE(producer.wait(*producer.send({.topic = "t", .value = value})).ok());
+  CHECK(reached() == std::set<std::int32_t>{0, 1, 2});
+  set_offline(1, false);
+  REQUIRE(producer.wait(*producer.send({.topic = "t", .value = value})).ok());
+  CHECK(reached() == std::set<std::int32_t>{1});
+  REQUIRE(producer.send({.topic = "t", .partition = PartitionId(0), .value = value}).ok());
 }
 
 TEST_CASE("the program's own partitioner decides, and what it throws is an error of send") {

@@ -93,3 +93,21 @@ TEST_CASE("a batch in pieces is done with its last piece, and each record has it
   REQUIRE(outcomes.look({batch, 1}, outcome, {}) == State::done);
   CHECK_FALSE(outcome.status.ok());
 }
+
+TEST_CASE("who gives up waiting leaves nothing behind, and is not told") {
+  BatchOutcomes outcomes;
+  BatchOutcome outcome;
+  const std::uint64_t batch = outcomes.open(nullptr);
+  const auto waiter = make_ref<OutcomeWaiter>();
+  const auto bell = make_ref<Doorbell>();
+  CHECK(outcomes.look({batch, 0}, outcome, waiter) == State::pending);
+  CHECK_FALSE(outcomes.done_below(outcomes.next(), bell));
+  CHECK(outcomes.waiters() == 2);
+  outcomes.leave(*waiter);
+  outcomes.leave(*waiter);
+  outcomes.leave(*bell);
+  CHECK(outcomes.waiters() == 0);
+  outcomes.complete(batch, at(1));
+  CHECK_FALSE(waiter->bell->rung());
+  CHECK_FALSE(bell->rung());
+}

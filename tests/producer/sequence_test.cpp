@@ -128,6 +128,40 @@ TEST_CASE("after a batch that failed for good the next one begins a new epoch") 
   CHECK(bed.log() == std::vector<Numbered>{{1'000, 0, 0}, {1'000, 1, 0}, {1'000, 1, 1}});
 }
 
+TEST_CASE("after its last epoch a partition goes on under a new producer id") {
+  StrictBed bed;
+  auto producer = bed.open({.linger = 0ms});
+  REQUIRE(bed.send(producer, "0").ok());
+  bed.before = [&](ProduceRequest& request) {
+    request.reply->done(error(ErrorCode::invalid_record, "x"), std::move(request.batch));
+    return true;
+  };
+  for (int i = 0; i <= INT16_MAX; ++i) {
+    REQUIRE(bed.send(producer, "lost").ok());
+  }
+  SECTION("that is there at once") {
+    bed.before = [](ProduceRequest&) { return false; };
+    REQUIRE(bed.send(producer, "1").ok());
+    REQUIRE(bed.send(producer, "2").ok());
+  }
+  SECTION("once it is given; until then batches wait, as long as delivery.timeout.ms allows") {
+    bed.leader->gives_no_ids = true;
+    bed.before = [](ProduceRequest&) { return false; };
+    const auto late = bed.send(producer, "late");
+    bed.env.advance(60s);
+    REQUIRE(bed.send(producer, "1").ok());
+    bed.env.advance(70s);
+    const absl::Status told = producer.wait(*late, 0ms).status();
+    CHECK(fault(told) == Fault::timed_out);
+    CHECK(outcome(told) == Outcome::not_written);
+    bed.leader->gives_no_ids = false;
+    bed.env.advance(1s);
+    REQUIRE(bed.send(producer, "2").ok());
+  }
+  CHECK(bed.leader->values("t", 0) == numbers(3));
+  CHECK(bed.log() == std::vector<Numbered>{{1'000, 0, 0}, {1'001, 0, 0}, {1'001, 0, 1}});
+}
+
 TEST_CASE("a new epoch waits for what is under way, and numbers it anew in its order") {
   StrictBed bed;
   auto producer = bed.open({.linger = 0ms});

@@ -195,3 +195,29 @@ TEST_CASE("who closes while another thread closes waits for that, until his own 
   CHECK(first.ok());
   CHECK(opened->close().ok());
 }
+
+TEST_CASE("close waits for a callback that has begun, though its deadline is over") {
+  RealBed bed(1);
+  std::atomic<bool> begun{false};
+  std::atomic<bool> closing{false};
+  std::atomic<bool> over{false};
+  auto opened = StringProducer::open(FakeHost{bed.leader},
+                                     {.linger = 1h, .on_delivery = [&](const Delivery&) {
+                                        begun = true;
+                                        while (!closing) std::this_thread::yield();
+                                        const SteadyTime last = after(bed.world.steady_now(), 50ms);
+                                        while (bed.world.steady_now() < last) {
+                                          std::this_thread::yield();  // close is at its end
+                                        }
+                                        over = true;
+                                      }});
+  REQUIRE(opened.ok());
+  REQUIRE(opened->send({.topic = "t", .value = "v"}).ok());
+  std::thread flushes([&] { opened->flush().IgnoreError(); });
+  while (!begun) std::this_thread::yield();
+  closing = true;
+  const absl::Status closed = opened->close(0ms);
+  CHECK(over);
+  CHECK(fault(closed) == Fault::timed_out);
+  flushes.join();
+}

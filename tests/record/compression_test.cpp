@@ -318,6 +318,12 @@ TEST_CASE("zstd: frames without a content size, several, and skippable ones are 
              "112233" +
              raw) == "abc");
   CHECK(zstd("") == "");
+  const std::string empty =
+      "28b52ffd"
+      "0058"
+      "010000";  // a raw block of nothing
+  CHECK(zstd(empty) == "");
+  CHECK(zstd(empty + raw) == "abc");
   const auto damaged = [](const std::string& hex) {
     Decompressor decompressor;
     const Decompressed out = decompressor.decompress(CompressionType::zstd, from_hex(hex));
@@ -326,6 +332,8 @@ TEST_CASE("zstd: frames without a content size, several, and skippable ones are 
   CHECK(damaged(raw + "00000000") == std::pair(ErrorCode::invalid_record, std::string("abc")));
   CHECK(damaged(raw + "00") == std::pair(ErrorCode::invalid_record, std::string("abc")));
   CHECK(damaged(raw.substr(0, 20)).first == ErrorCode::invalid_record);
+  const std::string before_the_rfc = "25b52ffd00000000";  // as zstd 0.5 wrote them
+  CHECK(damaged(raw + before_the_rfc) == std::pair(ErrorCode::invalid_record, std::string("abc")));
 }
 
 TEST_CASE("zstd: a small frame that stands for gigabytes stops at the cap") {

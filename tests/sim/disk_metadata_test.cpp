@@ -233,17 +233,21 @@ TEST_CASE("What the device lacks after a failed sync is written anew, not only s
   }
 }
 
-TEST_CASE("A full disk opens it, unless a sync has failed there") {
+TEST_CASE("A full disk opens it, to be read only where a sync has failed there") {
   for (const bool sync_failed : {true, false}) {
     SimDisk disk = new_disk();
     must(Process(disk.file_system()).append("one"));
     disk.crash(CrashKind::process);
     SimFileSystem files = disk.restart();
     disk.set_max_bytes(files.status("/data/ottla_metadata")->size + 10);
-    const Process again(files, {.sync_failed = sync_failed});
-    CHECK(fault(again.status) == (sync_failed ? Fault::no_space : Fault::none));
-    CHECK(again.health->writable());
+    Process again(files, {.sync_failed = sync_failed});
+    must(again.status);
+    CHECK(again.texts == std::vector<std::string>{"one"});
+    CHECK(again.health->writable() == !sync_failed);
     disk.set_max_bytes(0);
+    const absl::Status appended = again.append("two");
+    CHECK(appended.ok() == !sync_failed);
+    CHECK((appended.ok() || outcome(appended) == Outcome::not_written));
     CHECK(after_power_cut(disk).in_all("one"));
   }
 }

@@ -95,25 +95,27 @@ struct Batching {
 struct Account {
   int acknowledged = 0;
   int failed = 0;
-  std::int64_t last = -1;  // offset
+  std::array<std::int64_t, 2> last = {-1, -1};  // offset, of each durability
   int disorder = 0;
 };
 
 class Counting final : public ProduceReply {
  public:
-  explicit Counting(Account& account) : account_(account) {}
+  Counting(Account& account, Durability durability) : account_(account), durability_(durability) {}
   void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch) noexcept override {
     if (!outcome.ok()) {
       ++account_.failed;
       return;
     }
-    account_.disorder +=
-        std::exchange(account_.last, outcome->base_offset.value()) >= outcome->base_offset.value();
+    const std::int64_t base = outcome->base_offset.value();
+    std::int64_t& last = account_.last[static_cast<std::size_t>(durability_)];
+    account_.disorder += std::exchange(last, base) >= base;
     ++account_.acknowledged;
   }
 
  private:
   Account& account_;
+  const Durability durability_;
 };
 
 SealedBatch one_record(const std::string& value) {
@@ -145,9 +147,10 @@ struct Crowd {
 
   void produce(std::size_t who, int batches) {
     for (int i = 0; i < batches; ++i) {
-      partition->produce({.durability = i % 8 == 3 ? Durability::durable : Durability::written,
+      const Durability durability = i % 8 == 3 ? Durability::durable : Durability::written;
+      partition->produce({.durability = durability,
                           .batch = one_record(std::to_string(who) + "-" + std::to_string(i)),
-                          .reply = make_ref<Counting>(accounts[who])},
+                          .reply = make_ref<Counting>(accounts[who], durability)},
                          BatchOrigin::here);
       if (i % 4 == 3) {
         problems += !partition->write_out(Durability::written, soon()).ok();
@@ -365,7 +368,7 @@ TEST_CASE("what a partition acknowledged is in its log after its process crashed
     std::int64_t last = -1;
     for (const Account& account : crowd.accounts) {
       acks += account.acknowledged;
-      last = std::max(last, account.last);
+      last = std::max({last, account.last[0], account.last[1]});
     }
     if (!unwinds) {
       crowd.world.give_up([dead = std::move(crowd.partition)] {});

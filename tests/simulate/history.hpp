@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -22,7 +23,7 @@ struct Violation {
 struct Record {
   std::int64_t offset = 0;
   std::int32_t epoch = 0;
-  std::string value;
+  std::string value;  ///< of a log that is compacted: key, "=" and value, which a tombstone lacks
 };
 
 /// What an opening found.
@@ -51,12 +52,12 @@ class History {
   const std::vector<Violation>& violations() const { return violations_; }
 
   void appended(std::int64_t offset, const Record& record, Told told) {
-    if (told == Told::written && offset != written_) {
+    if (told == Told::written && !may_begin_at(offset)) {
       violated("dense offsets",
                "an append at " + text(offset) + ", the log ended at " + text(written_));
     }
     Slot& slot = slot_at(offset);
-    slot.gone = false;
+    slot.gone = slot.gone && told != Told::written;
     if (told == Told::refused) {
       slot.refused.push_back(record.value);
       return;
@@ -84,7 +85,38 @@ class History {
     durable_ = std::max(durable_, end);
   }
   /// The owner gave up what lies below.
-  void start_raised(std::int64_t start) { start_ = std::max(start_, start); }
+  void start_raised(std::int64_t start) {
+    start_ = lowest_start_ = std::max(start_, start);
+    highest_start_ = std::max(highest_start_, start_);
+  }
+  /// Likewise, and was not told whether that is known.
+  void start_raising(std::int64_t start) { highest_start_ = std::max(highest_start_, start); }
+  /// The next batch begins at `to`, where one is written; there is nothing in between.
+  void skipped(std::int64_t to) {
+    for (std::int64_t offset = written_; offset < to; ++offset) {
+      slot_at(offset).gone = true;
+    }
+  }
+  /// Nothing from `end` on may come back, once the owner `knows` that it is cut off.
+  void cut_back(std::int64_t end, bool knows) {
+    durable_ = std::min(durable_, end);
+    written_ = std::min(written_, end);
+    for (std::int64_t offset = end; knows && offset < past(); ++offset) {
+      refuse(slot_at(offset));
+    }
+  }
+  /// It was emptied, to begin at `start`; after a power cut it may be empty elsewhere.
+  void begun_anew(std::int64_t start, bool knows) {
+    cut_back(std::min(start_, start), knows);
+    lowest_start_ = std::min(start_, start);
+    highest_start_ = std::max(highest_start_, start);
+    start_ = start;
+    written_ = knows ? start : written_;
+  }
+  /// Nothing of it was durable, and it is gone.
+  void lost() { *this = History(std::move(violations_), compacted_); }
+  /// Records may go once there is a newer one with their key.
+  void compacts() { compacted_ = true; }
 
   void read(const Found& found) { check_records(found, true); }
   /// What was found is what there is from now on.
@@ -92,7 +124,8 @@ class History {
     check_start(found, kept);
     check_lost(found, kept);
     check_records(found, kept == Kept::written);
-    start_ = found.start;
+    start_ = highest_start_ = found.start;
+    lowest_start_ = kept == Kept::durable ? start_ : std::min(lowest_start_, start_);
     durable_ = std::clamp(durable_, found.start, found.end);
     written_ = found.end;
     slots_.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, found.end - base_)));
@@ -106,7 +139,12 @@ class History {
     }
   }
 
+  History() = default;
+
  private:
+  History(std::vector<Violation> violations, bool compacted)
+      : violations_(std::move(violations)), compacted_(compacted) {}
+
   struct Slot {
     std::vector<Record> may_be = {};  // the last one is what was acknowledged, where it was
     std::vector<std::string> refused = {};
@@ -122,10 +160,27 @@ class History {
     return slots_[index];
   }
 
+  std::int64_t past() const { return base_ + static_cast<std::int64_t>(slots_.size()); }
+  bool may_begin_at(std::int64_t offset) {
+    std::int64_t from = written_;
+    while (from < offset && slot_at(from).gone) {
+      ++from;
+    }
+    return from == offset;
+  }
+  static void refuse(Slot& slot) {
+    for (Record& record : slot.may_be) {
+      slot.refused.push_back(std::move(record.value));
+    }
+    slot.may_be.clear();
+  }
+
   void check_start(const Found& found, Kept kept) {
     // The name of a first segment that nobody synced may be lost, and those behind it be found.
     const bool may_move = kept != Kept::written && start_ == durable_;
-    if (!found.told_of_loss && (found.start < start_ || (found.start > start_ && !may_move))) {
+    const std::int64_t least = std::min(start_, lowest_start_);
+    const std::int64_t most = std::max(start_, highest_start_);
+    if (!found.told_of_loss && (found.start < least || (found.start > most && !may_move))) {
       violated("log start", "begins at " + text(found.start) + ", not " + text(start_));
     }
   }
@@ -148,12 +203,39 @@ class History {
       check_record(record, newest, found.lied);
     }
     check_missing(found, next, found.end);
+    check_latest(found);
+  }
+  /// What was left out in compaction is superfluous: each key has the value that it had.
+  void check_latest(const Found& found) {
+    if (!compacted_) {
+      return;
+    }
+    std::map<std::string, std::string> expected;
+    std::map<std::string, std::string> latest;
+    const auto note = [](std::map<std::string, std::string>& into, const std::string& text) {
+      const std::size_t sign = text.find('=');
+      into.insert_or_assign(text.substr(0, sign), text.substr(sign + 1));
+    };
+    auto record = found.records.begin();
+    for (std::int64_t offset = found.start; offset < found.end; ++offset) {
+      if (record != found.records.end() && record->offset == offset) {
+        note(expected, record->value);
+        note(latest, record->value);
+        ++record;
+      } else if (offset < past() && !slot_at(offset).may_be.empty()) {
+        note(expected, slot_at(offset).may_be.back().value);
+      }
+    }
+    std::erase_if(expected, [](const auto& entry) { return entry.second.empty(); });
+    std::erase_if(latest, [](const auto& entry) { return entry.second.empty(); });
+    if (latest != expected) {
+      violated("compaction", "a key has another value than it had at last");
+    }
   }
   /// Once it was told that something is gone it need not be told again.
   void check_missing(const Found& found, std::int64_t from, std::int64_t to) {
-    const auto past = base_ + static_cast<std::int64_t>(slots_.size());
-    for (; from < std::min(to, past); ++from) {
-      if (!slot_at(from).gone && !found.told_of_loss) {
+    for (; from < std::min(to, past()); ++from) {
+      if (!slot_at(from).gone && !found.told_of_loss && !compacted_) {
         violated("dense offsets", text(from) + " is missing");
         return;
       }
@@ -165,8 +247,7 @@ class History {
     if (may_be_moved && values_.count(record.value) > 0) {
       return;
     }
-    if (record.offset < base_ ||
-        record.offset - base_ >= static_cast<std::int64_t>(slots_.size())) {
+    if (record.offset < base_ || record.offset >= past()) {
       violated("wrong record", "nobody wrote what is at " + text(record.offset));
       return;
     }
@@ -187,9 +268,12 @@ class History {
   std::vector<Slot> slots_;
   std::unordered_set<std::string> values_;
   std::int64_t start_ = 0;
+  std::int64_t lowest_start_ = 0;  // it may begin in between
+  std::int64_t highest_start_ = 0;
   std::int64_t written_ = 0;
   std::int64_t durable_ = 0;
   std::vector<Violation> violations_;
+  bool compacted_ = false;
 };
 
 }  // namespace simulate

@@ -71,7 +71,7 @@ static_assert(ottla::Clock<Clock>);
 class Executor : Fixed {
  public:
   void post(ottla::Task) { never_run(); }
-  ottla::TimerId post_at(ottla::SteadyTime, ottla::Task) { never_run(); }
+  ottla::TimerId post_at(ottla::SteadyTime, ottla::Task, ottla::TaskLane) { never_run(); }
   bool cancel(ottla::TimerId) { never_run(); }
   absl::Status spawn(std::string_view, ottla::Task) { never_run(); }
   bool await(ottla::Doorbell&, ottla::SteadyTime) { never_run(); }

@@ -32,16 +32,14 @@ class FakeConnection final : public ottla::Connection {
     std::int64_t end = 0;
     std::vector<ottla::AbortedRange> aborted = {};
     absl::Status status = {};  ///< answered once
+    ottla::ErrorCode offsets_error = ottla::ErrorCode::none;
   };
 
   FakeConnection() : world_of_(env) { add_topic("orders", 2); }
 
   void add_topic(const std::string& name, int partitions) {
-    ottla::TopicId id;
-    id.bytes[0] = static_cast<std::byte>(++last_id_);
-    topics[name] = id;
-    logs[name].clear();
-    logs[name].resize(static_cast<std::size_t>(partitions));
+    topics[name].bytes[0] = static_cast<std::byte>(++last_id_);
+    logs[name].assign(static_cast<std::size_t>(partitions), Partition());
     ++version;
   }
   Partition& log(int partition) { return logs["orders"].at(static_cast<std::size_t>(partition)); }
@@ -60,7 +58,7 @@ class FakeConnection final : public ottla::Connection {
   }
 
   ottla::World& world() override { return world_of_; }
-  std::uint64_t metadata_version() const override { return version; }
+  std::uint64_t metadata_version() const override { return looked(); }
   absl::Status write_out(const ottla::TopicId&, ottla::PartitionId, ottla::Durability,
                          ottla::SteadyTime) override {
     return absl::OkStatus();
@@ -101,8 +99,9 @@ class FakeConnection final : public ottla::Connection {
       const auto index = static_cast<std::size_t>(each.partition.partition.value());
       const Partition& log = logs[each.partition.topic].at(index);
       const bool first = each.timestamp == ottla::at_earliest;
-      response.partitions.push_back(
-          {.partition = each.partition, .offset = ottla::Offset(first ? log.start : log.end)});
+      response.partitions.push_back({.partition = each.partition,
+                                     .error = log.offsets_error,
+                                     .offset = ottla::Offset(first ? log.start : log.end)});
     }
     reply(std::move(response));
   }
@@ -137,6 +136,7 @@ class FakeConnection final : public ottla::Connection {
   TEST_NO_CALL(CreateTopics)
   TEST_NO_CALL(DeleteTopics)
   TEST_NO_CALL(CreatePartitions)
+  TEST_NO_CALL(DeleteRecords)
   TEST_NO_CALL(OffsetDelete)
   TEST_NO_CALL(ListGroups)
   TEST_NO_CALL(DescribeGroups)
@@ -150,6 +150,7 @@ class FakeConnection final : public ottla::Connection {
   int fetches = 0;
   int descriptions = 0;
   std::uint64_t version = 0;
+  std::function<std::uint64_t()> looked = [this] { return version; };  ///< each turn of a poll
   absl::Status fetch_fails;
 
  private:

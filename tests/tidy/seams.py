@@ -37,7 +37,8 @@ WORDS = [
 ]
 
 HEADERS = [
-    (WORLD, r"<(unistd|fcntl|dirent|poll|stdio|time|signal|pthread)\.h>|<(sys|linux)/(?!auxv).*>"
+    (WORLD + "|" + LOCK, r"<unistd\.h>|<(sys|linux)/(?!auxv).*>"),
+    (WORLD, r"<(fcntl|dirent|poll|stdio|time|signal|pthread)\.h>"
             r"|<absl/(time|random)/.*>|<c(stdio|time|signal)>|<(fstream|filesystem|thread|future"
             r"|semaphore|latch|barrier|stop_token|random)>"),
     (LOCK, r"<(mutex|shared_mutex|condition_variable)>|<absl/synchronization/.*>"),

@@ -28,8 +28,9 @@ class Tree:
         texts = {}
         for path in sorted(root.rglob("*")):
             parts = path.relative_to(root).parts
-            golden = parts[:2] == ("tests", "golden") and path.suffix != ".md"
-            if path.is_file() and not golden and not ignored(parts[0]) and path.suffix != ".pyc":
+            data = (parts[:2] == ("tests", "golden") and path.suffix != ".md"
+                    or parts[:3] == ("tests", "fuzz", "corpus"))
+            if path.is_file() and not data and not ignored(parts[0]) and path.suffix != ".pyc":
                 texts["/".join(parts)] = path.read_text(encoding="utf-8", errors="replace")
         return cls(texts, sorted(path.name for path in root.iterdir() if not ignored(path.name)))
 

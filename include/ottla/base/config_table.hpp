@@ -8,7 +8,8 @@
 //   set_config(config, "linger.ms", "5");   check_config(config);   config_value(config,
 //   "linger.ms") == "5"
 // Durations are milliseconds in text (coarser ones in their own unit), enums are words (see
-// ConfigWords). An unknown key is an error with the nearest one.
+// ConfigWords). An unknown key is an error with the nearest one; one of Kafka's that is not there
+// says so, and what stands in its place.
 #pragma once
 
 #include <array>
@@ -16,12 +17,14 @@
 #include <concepts>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <absl/status/statusor.h>
+#include <absl/strings/str_cat.h>
 
 #include <ottla/base/status.hpp>
 
@@ -61,10 +64,21 @@ struct ConfigKey {
 template <class Config>
 inline constexpr std::array<ConfigKey<Config>, 0> config_table{};
 
+/// A key that Kafka has and we have not.
+struct AbsentKey {
+  std::string_view name;          ///< "ssl.": every key that begins so
+  std::string_view instead = {};  ///< what to do here; may be empty
+};
+/// Specialized where a config struct has a table, from Kafka's own definitions.
+template <class Config>
+inline constexpr std::span<const AbsentKey> absent_keys{};
+
 /// INVALID_CONFIG: "value 'x' of linger.ms: not a number; ...".
 absl::Status bad_config_value(std::string_view key, std::string_view value, std::string_view why);
 /// INVALID_CONFIG: "unknown config 'lingr.ms'; did you mean 'linger.ms'?".
 absl::Status unknown_config(std::string_view key, const std::vector<std::string_view>& known);
+/// INVALID_CONFIG, unsupported: "broker.id is Kafka's, and is not there yet; use node.id".
+absl::Status absent_config(std::string_view key, std::string_view instead);
 absl::StatusOr<std::int64_t> parse_config_number(std::string_view key, std::string_view text,
                                                  ConfigRange range);
 absl::StatusOr<double> parse_config_double(std::string_view key, std::string_view text);
@@ -151,9 +165,10 @@ absl::StatusOr<Value> parse_config(std::string_view key, std::string_view text, 
       if (word.word == text) {
         return word.value;
       }
-      known.append(known.empty() ? "" : ", ").append(word.word);
+      const std::string quoted = absl::StrCat(known.empty() ? "'" : ", '", av(word.word), "'");
+      known += known.find(quoted) == std::string::npos ? quoted : std::string();
     }
-    return bad_config_value(key, text, "use one of " + known);
+    return bad_config_value(key, text, absl::StrCat("use one of ", known));
   } else {
     return Value(text);
   }
@@ -248,6 +263,11 @@ absl::Status set_config(Config& config, std::string_view name, std::string_view 
       return key.parse(key, value, config);
     }
     known.push_back(key.name);
+  }
+  for (const AbsentKey& absent : absent_keys<Config>) {
+    if (absent.name.ends_with('.') ? name.starts_with(absent.name) : name == absent.name) {
+      return absent_config(name, absent.instead);
+    }
   }
   return unknown_config(name, known);
 }

@@ -9,10 +9,10 @@
 // wait yield.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
+#include <atomic>
+#include <cstdint>
 
+#include <ottla/base/abi.hpp>
 #include <ottla/base/thread_annotations.hpp>
 #include <ottla/base/time.hpp>
 
@@ -48,6 +48,8 @@ struct HeldLocks {
   int leaf = 0;
 };
 
+/// A word that threads sleep on where they have to (a futex). Source: U. Drepper, "Futexes Are
+/// Tricky", mutex 2.
 class OTTLA_CAPABILITY("mutex") Mutex {
  public:
   enum class Kind : bool {
@@ -65,7 +67,7 @@ class OTTLA_CAPABILITY("mutex") Mutex {
     if (LockScheduler* scheduler = LockScheduler::current(); scheduler != nullptr) [[unlikely]] {
       scheduler->lock(*this);
     } else {
-      mutex_.lock();
+      lock_natively();
     }
     count_held(1);
   }
@@ -74,7 +76,7 @@ class OTTLA_CAPABILITY("mutex") Mutex {
     if (LockScheduler* scheduler = LockScheduler::current(); scheduler != nullptr) [[unlikely]] {
       scheduler->unlock(*this);
     } else {
-      mutex_.unlock();
+      unlock_natively();
     }
   }
 
@@ -108,7 +110,27 @@ class OTTLA_CAPABILITY("mutex") Mutex {
   void count_held(int) const {}
 #endif
 
-  std::mutex mutex_;
+  static constexpr std::uint32_t unlocked = 0;
+  static constexpr std::uint32_t locked = 1;
+  static constexpr std::uint32_t contended = 2;  // and somebody may sleep
+
+  void lock_natively() {
+    std::uint32_t found = unlocked;
+    if (!word_.compare_exchange_strong(found, locked, std::memory_order_acquire,
+                                       std::memory_order_relaxed)) [[unlikely]] {
+      lock_contended();
+    }
+  }
+  /// Once the word is written the mutex may be gone.
+  void unlock_natively() {
+    if (word_.exchange(unlocked, std::memory_order_release) == contended) [[unlikely]] {
+      wake_one();
+    }
+  }
+  void lock_contended();
+  void wake_one();
+
+  std::atomic<std::uint32_t> word_{unlocked};
   [[maybe_unused]] Kind kind_ = Kind::ordinary;
 };
 
@@ -166,32 +188,24 @@ class Condition {
   void notify_all() { notify(true); }
 
  private:
-  bool wait_natively(Mutex& mutex, SteadyTime deadline) {
-    std::unique_lock<std::mutex> native(mutex.mutex_, std::adopt_lock);
-    bool notified = true;
-    if (deadline == never) {
-      changed_.wait(native);
-    } else {
-      using Real = std::chrono::steady_clock;
-      const Real::time_point until(
-          std::chrono::duration_cast<Real::duration>(deadline.time_since_epoch()));
-      notified = changed_.wait_until(native, until) == std::cv_status::no_timeout;
-    }
-    native.release();
-    return notified;
-  }
+  bool wait_natively(Mutex& mutex, SteadyTime deadline) OTTLA_NO_THREAD_SAFETY_ANALYSIS;
+  void notify_natively(bool all);
 
   void notify(bool all) {
     if (LockScheduler* scheduler = LockScheduler::current(); scheduler != nullptr) [[unlikely]] {
       scheduler->notify(*this, all);
-    } else if (all) {
-      changed_.notify_all();
-    } else {
-      changed_.notify_one();
+    } else if (waiting_.load(std::memory_order_relaxed) > 0) {
+      // Else whoever waits from now on sees under the lock what was changed under it.
+      notify_natively(all);
     }
   }
 
-  std::condition_variable changed_;
+  std::atomic<std::uint32_t> changes_{0};
+  std::atomic<std::uint32_t> waiting_{0};
 };
 
 }  // namespace ottla::inline OTTLA_ABI
+
+#ifndef OTTLA_COMPILED
+#include <ottla/base/impl/mutex.ipp>
+#endif

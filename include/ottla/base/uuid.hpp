@@ -7,6 +7,8 @@
 #include <array>
 #include <compare>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +22,9 @@ struct Uuid {
   std::array<std::byte, 16> bytes{};
 
   auto operator<=>(const Uuid&) const = default;
+  bool operator==(const Uuid& other) const {  // the default one goes byte by byte
+    return std::memcmp(bytes.data(), other.bytes.data(), sizeof bytes) == 0;
+  }
   bool is_zero() const { return *this == Uuid{}; }
 
   /// 22 characters of base64.
@@ -31,7 +36,9 @@ struct Uuid {
 
   template <class Hash>
   friend Hash AbslHashValue(Hash state, const Uuid& id) {
-    return Hash::combine_contiguous(std::move(state), id.bytes.data(), id.bytes.size());
+    std::array<std::uint64_t, 2> words{};
+    std::memcpy(words.data(), id.bytes.data(), sizeof words);
+    return Hash::combine(std::move(state), words[0], words[1]);
   }
 };
 

@@ -6,6 +6,7 @@
 //   auto producer = ottla::Producer<std::string, std::string>::open(*broker);
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <ottla/admin/admin.hpp>
 #include <ottla/base/guard.hpp>
 #include <ottla/broker/broker_core.hpp>
 #include <ottla/broker/local_connection.hpp>
@@ -23,13 +25,6 @@
 #include <ottla/protocol/host.hpp>
 
 namespace ottla::inline OTTLA_ABI {
-
-struct TopicDefinition {
-  std::string name = {};
-  std::int32_t partitions = -1;                                   ///< -1: the broker's default
-  std::vector<std::pair<std::string, std::string>> configs = {};  ///< by Kafka's keys
-  bool if_not_exists = false;  ///< an existing topic is fine, whatever it is like
-};
 
 /// A handle, cheap to copy and thread-safe; the broker is closed by `close`, or when its last
 /// handle goes. Clients may outlive it and are answered `closed`.
@@ -42,9 +37,14 @@ class BasicBroker {
   /// every topic in them. `locked` when another process or broker has one; `corrupt` and the like
   /// name the file.
   static absl::StatusOr<BasicBroker> open(BrokerConfig config) requires std::same_as<E, PosixEnv> {
+    OTTLA_TRY(check_broker_config(config));
     PosixEnvOptions options{.executor = {.threads = config.threads}};
     if (config.log_dirs.in_memory()) {
       options.files = memory_files();
+    } else if (config.threads > 0) {  // a lane for each directory, one for chores
+      const auto lanes =
+          static_cast<int>(std::min<std::size_t>(config.log_dirs.paths().size(), 64));
+      options.executor.threads = std::max(config.threads, lanes + 2);
     }
     OTTLA_ASSIGN(auto env, PosixEnv::open(std::move(options)));
     E& world = *env;
@@ -56,16 +56,45 @@ class BasicBroker {
     return open(env, nullptr, std::move(config));
   }
 
-  /// TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG. Where the
-  /// disk fails: KAFKA_STORAGE_ERROR, UNKNOWN_SERVER_ERROR, of an unknown outcome.
-  absl::Status create_topic(TopicDefinition topic) const;
-  /// It is gone for clients when this answers; its files go by and by.
-  absl::Status delete_topic(std::string_view name) const;
-  /// `partitions`: the new total.
-  absl::Status add_partitions(std::string_view name, std::int32_t partitions) const;
-  /// Ascending.
-  absl::StatusOr<std::vector<std::string>> list_topics() const;
-  absl::StatusOr<MetadataResponse::Topic> describe_topic(std::string_view name) const;
+  // As Admin's of the same name.
+  absl::Status create_topic(TopicDefinition topic) const {
+    OTTLA_ASSIGN(const Admin admin, Admin::open(*this));
+    return admin.create_topic(std::move(topic));
+  }
+  absl::Status delete_topic(std::string_view name) const {
+    OTTLA_ASSIGN(const Admin admin, Admin::open(*this));
+    return admin.delete_topic(name);
+  }
+  absl::Status add_partitions(std::string_view name, std::int32_t partitions) const {
+    OTTLA_ASSIGN(const Admin admin, Admin::open(*this));
+    return admin.add_partitions(name, partitions);
+  }
+  absl::StatusOr<std::vector<std::string>> list_topics() const {
+    OTTLA_ASSIGN(const Admin admin, Admin::open(*this));
+    return admin.list_topics();
+  }
+  absl::StatusOr<MetadataResponse::Topic> describe_topic(std::string_view name) const {
+    OTTLA_ASSIGN(const Admin admin, Admin::open(*this));
+    return admin.describe_topic(name);
+  }
+
+  /// Reads every partition from its first byte to its end, in this thread, and checks everything:
+  /// checksums, offsets, what is noted of closed segments. Changes no byte of a log. What the
+  /// kernel has cached is checked as it is there. BrokerConfig::scrubber does the same in the
+  /// background.
+  absl::StatusOr<VerifyReport> verify(const VerifyProgress& progress = {}) const {
+    OTTLA_TRY(usable());
+    return guarded([&] { return handle_->core->verify(progress); });
+  }
+
+  /// After a step of the wall clock (event "clock_stepped") what goes by its age stays for 10
+  /// minutes. This says that the clock is right as it is now: at the next look that goes on.
+  absl::Status confirm_clock() const {
+    OTTLA_TRY(usable());
+    OTTLA_TRY(handle_->core->usable());
+    handle_->core->clock().confirm();
+    return absl::OkStatus();
+  }
 
   /// For clients. Null of a handle that was moved from.
   Ref<Connection> connect() const {
@@ -95,6 +124,9 @@ class BasicBroker {
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
     ~Handle() {
+      if (core->is_inherited()) {
+        return;  // who had a lock of it when the process forked has it for ever
+      }
       const SteadyTime deadline = after(core->world().steady_now(), core->config().close_timeout);
       core->close(deadline).IgnoreError();
       core->events().mute(deadline);
@@ -115,89 +147,9 @@ class BasicBroker {
   SteadyTime deadline(std::chrono::nanoseconds timeout) const {
     return after(handle_->core->world().steady_now(), timeout);
   }
-  template <class Response, class Request>
-  absl::StatusOr<Response> ask_self(Request request) const {
-    OTTLA_TRY(usable());
-    const Ref<Connection> connection = connect();
-    return ask<Response>(*connection, std::move(request), deadline(std::chrono::seconds(60)));
-  }
-  /// Kafka's answers have no outcome: one that tells of the disk leaves open what became of it.
-  template <class Topic>
-  static absl::Status status_of(const Topic& topic) {
-    if (topic.error == ErrorCode::none) {
-      return absl::OkStatus();
-    }
-    const bool of_disk = topic.error == ErrorCode::kafka_storage_error ||
-                         topic.error == ErrorCode::unknown_server_error;
-    return error(topic.error, topic.message, of_disk ? Outcome::unknown : Outcome::not_written);
-  }
 
   std::shared_ptr<Handle> handle_;
 };
-
-template <Env E>
-absl::Status BasicBroker<E>::create_topic(TopicDefinition topic) const {
-  return guarded([&]() -> absl::Status {
-    CreateTopicsRequest request;
-    request.topics.push_back({.name = std::move(topic.name),
-                              .partitions = topic.partitions,
-                              .configs = std::move(topic.configs)});
-    OTTLA_ASSIGN(const auto response, ask_self<CreateTopicsResponse>(std::move(request)));
-    const CreateTopicsResponse::Topic& made = response.topics.at(0);
-    const bool fine = topic.if_not_exists && made.error == ErrorCode::topic_already_exists;
-    return fine ? absl::OkStatus() : status_of(made);
-  });
-}
-
-template <Env E>
-absl::Status BasicBroker<E>::delete_topic(std::string_view name) const {
-  return guarded([&]() -> absl::Status {
-    OTTLA_TRY(check_topic_name(name));
-    DeleteTopicsRequest request;
-    request.topics.push_back({.name = std::string(name), .id = {}});
-    OTTLA_ASSIGN(const auto response, ask_self<DeleteTopicsResponse>(std::move(request)));
-    return status_of(response.topics.at(0));
-  });
-}
-
-template <Env E>
-absl::Status BasicBroker<E>::add_partitions(std::string_view name, std::int32_t partitions) const {
-  return guarded([&]() -> absl::Status {
-    OTTLA_TRY(check_topic_name(name));
-    CreatePartitionsRequest request;
-    request.topics.push_back({std::string(name), partitions});
-    OTTLA_ASSIGN(const auto response, ask_self<CreatePartitionsResponse>(std::move(request)));
-    return status_of(response.topics.at(0));
-  });
-}
-
-template <Env E>
-absl::StatusOr<std::vector<std::string>> BasicBroker<E>::list_topics() const {
-  return guarded([&]() -> absl::StatusOr<std::vector<std::string>> {
-    OTTLA_ASSIGN(const auto response, ask_self<MetadataResponse>(MetadataRequest{}));
-    std::vector<std::string> names;
-    for (const MetadataResponse::Topic& topic : response.topics) {
-      names.push_back(topic.name);
-    }
-    return names;
-  });
-}
-
-template <Env E>
-absl::StatusOr<MetadataResponse::Topic> BasicBroker<E>::describe_topic(
-    std::string_view name) const {
-  return guarded([&]() -> absl::StatusOr<MetadataResponse::Topic> {
-    OTTLA_TRY(check_topic_name(name));
-    OTTLA_ASSIGN(auto response, ask_self<MetadataResponse>(MetadataRequest{
-                                    .topics = std::vector<std::string>{std::string(name)}}));
-    MetadataResponse::Topic& topic = response.topics.at(0);
-    if (topic.error != ErrorCode::none) {
-      return error(topic.error, Fault::not_found,
-                   absl::StrCat("topic '", av(name), "' does not exist; create it first"));
-    }
-    return std::move(topic);
-  });
-}
 
 /// On the system's files, or in memory.
 using Broker = BasicBroker<PosixEnv>;

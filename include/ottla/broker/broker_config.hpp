@@ -12,11 +12,15 @@
 #include <optional>
 #include <string>
 
+#include <absl/status/status.h>
+
 #include <ottla/base/config_table.hpp>
 #include <ottla/base/units.hpp>
 #include <ottla/broker/cleaner_config.hpp>
 #include <ottla/broker/events.hpp>
+#include <ottla/broker/impl/absent_keys.hpp>
 #include <ottla/broker/log_dirs.hpp>
+#include <ottla/broker/scrubber.hpp>
 #include <ottla/log/log_config.hpp>
 #include <ottla/offsets/offsets_config.hpp>
 
@@ -27,7 +31,8 @@ struct BrokerConfig {
   LogConfig log = {};                          ///< of topics that say nothing else
   std::int32_t partitions = 1;                 ///< of topics that are created without a number
   std::int32_t message_max_bytes = 1'048'588;  ///< of one batch
-  /// Threads for background work. 0: none is ever started, the program calls `run_once`.
+  /// Threads for background work, of files in memory; on disk at least two more than there are log
+  /// directories, so that one that hangs holds up no other. 0: none, the program calls `run_once`.
   std::int32_t threads = 2;
   std::int32_t node_id = 0;
   std::string cluster_id = {};  ///< of a new directory; drawn where empty
@@ -51,10 +56,13 @@ struct BrokerConfig {
   std::chrono::milliseconds group_min_session_timeout{6'000};
   std::chrono::milliseconds group_max_session_timeout{1'800'000};
   std::int32_t group_max_size = 1'000;
+  /// Bytes that a member says of itself to each assignor: its topics, the partitions that it owns.
+  std::int32_t group_max_member_metadata = 65'536;
   /// How long what is known of an idle producer is kept: duplicates that come later are not seen.
   std::chrono::milliseconds producer_id_expiration{86'400'000};
-  OffsetsConfig offsets = {};  ///< what groups commit
-  CleanerConfig cleaner = {};  ///< compaction of topics
+  OffsetsConfig offsets = {};    ///< what groups commit
+  CleanerConfig cleaner = {};    ///< compaction of topics
+  ScrubberConfig scrubber = {};  ///< everything is read again, and checked, from time to time
   EventSink on_event = {};
   /// How long the destructor may take. With `threads` 0 it makes the calls of the disk itself.
   std::chrono::milliseconds close_timeout{30'000};
@@ -128,6 +136,10 @@ inline constexpr auto main_keys = std::array{
     config_key<&BrokerConfig::log, &LogConfig::file_delete_delay>(
         "log.segment.delete.delay.ms", at_least(0),
         "Wait between renaming a file and removing it."),
+    config_key<&BrokerConfig::scrubber, &ScrubberConfig::interval>(
+        "log.scrubber.interval.ms", at_least(0), "How often all is read and checked; 0: never."),
+    config_key<&BrokerConfig::scrubber, &ScrubberConfig::max_bytes_per_second>(
+        "log.scrubber.max.bytes.per.second", {}, "Read for that."),
     config_key<&BrokerConfig::producer_id_expiration>("producer.id.expiration.ms", at_least(1),
                                                       "How long an idle producer is remembered."),
     config_key<&BrokerConfig::offsets, &OffsetsConfig::retention>(
@@ -154,4 +166,11 @@ template <>
 inline constexpr auto config_table<BrokerConfig> = broker_impl::joined(broker_impl::main_keys,
                                                                        broker_impl::cleaner_keys);
 
+/// INVALID_CONFIG for what is out of its range or does not fit together; says which.
+absl::Status check_broker_config(const BrokerConfig& config);
+
 }  // namespace ottla::inline OTTLA_ABI
+
+#ifndef OTTLA_COMPILED
+#include <ottla/broker/impl/broker_config.ipp>
+#endif

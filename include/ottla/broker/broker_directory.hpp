@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -59,28 +60,59 @@ class BrokerDirectory final : public Counted {
     });
   }
 
-  /// Writes what is noted for `kind`, at the written level.
+  /// Writes what is noted for `kind`. Where partitions begin is synced (W7), and written where it
+  /// changed only: a file that is replaced without a sync may be empty after a power cut.
   absl::Status checkpoint(CheckpointKind kind, SteadyTime deadline) {
-    return serial(deadline, [&](BasicLogDirectory<Fs>& directory) {
-      const auto offsets = locked([&](BasicLogDirectory<Fs>& same) { return same.offsets(kind); });
-      return directory.write_checkpoint(kind, offsets, Durability::written);
+    const bool starts = kind == CheckpointKind::log_start;
+    if (starts && starts_are_durable()) {
+      return absl::OkStatus();
+    }
+    return serial(deadline, [&](BasicLogDirectory<Fs>& directory) -> absl::Status {
+      const auto [offsets, change] = locked([&](BasicLogDirectory<Fs>& same) {
+        return std::pair(same.offsets(kind), same.changes(kind));
+      });
+      OTTLA_TRY(directory.write_checkpoint(kind, offsets,
+                                           starts ? Durability::durable : Durability::written));
+      if (starts) {
+        durable_starts_.store(change);
+      }
+      return absl::OkStatus();
     });
   }
   /// All of them.
   absl::Status checkpoint(SteadyTime deadline) {
+    const std::uint64_t behind = behind_.load();
     absl::Status all;
     for (const CheckpointKind kind : checkpoint_kinds) {
       all.Update(checkpoint(kind, deadline));
     }
+    if (all.ok()) {
+      caught_up_.store(behind);
+    }
     return all;
+  }
+  /// Their files may say something of a partition that is gone.
+  void note_behind() { behind_.fetch_add(1); }
+  /// Before another partition is made here: none gets what is said of one that had its name.
+  absl::Status catch_up(SteadyTime deadline) {
+    return behind_.load() != caught_up_.load() ? checkpoint(deadline) : absl::OkStatus();
   }
 
  private:
+  bool starts_are_durable() {
+    return locked([](BasicLogDirectory<Fs>& same) {
+             return same.changes(CheckpointKind::log_start);
+           }) == durable_starts_.load();
+  }
+
   World world_;
   Mutex mutex_{Mutex::Kind::leaf};
   Baton baton_;
   bool left_ = false;  // the baton's
   std::atomic<bool> unclean_{false};
+  std::atomic<std::uint64_t> behind_{0};          // how often
+  std::atomic<std::uint64_t> caught_up_{0};       // with the first so many
+  std::atomic<std::uint64_t> durable_starts_{0};  // the change up to which they are
   BasicLogDirectory<Fs> directory_;
 };
 

@@ -8,6 +8,7 @@
 
 #include <ottla/base/guard.hpp>
 #include <ottla/broker/broker_core.hpp>
+#include <ottla/broker/handlers/delete_records.hpp>
 #include <ottla/broker/handlers/fetch.hpp>
 #include <ottla/broker/handlers/groups.hpp>
 #include <ottla/broker/handlers/init_producer_id.hpp>
@@ -55,6 +56,9 @@ class LocalConnection final : public Connection {
     if (usable(reply)) handlers::handle(core_, std::move(request), std::move(reply));
   }
   void call(ListOffsetsRequest request, Reply<ListOffsetsResponse> reply) override {
+    if (usable(reply)) handlers::handle(*core_, request, std::move(reply));
+  }
+  void call(DeleteRecordsRequest request, Reply<DeleteRecordsResponse> reply) override {
     if (usable(reply)) handlers::handle(*core_, request, std::move(reply));
   }
   void call(InitProducerIdRequest request, Reply<InitProducerIdResponse> reply) override {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a broker keeps its logs: a path, several, or nowhere.
+// Where a broker keeps its logs: a path, several, or nowhere. Several know each other: while one is
+// not there, what lies in it is offline, and is not made anew in another.
 #pragma once
 
 #include <initializer_list>

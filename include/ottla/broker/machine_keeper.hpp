@@ -12,6 +12,8 @@
 // out from where it stopped, by whoever comes next or after `retry_delay`; until it is, requests
 // that wait behind it are refused, and due timers wait. Where there is no memory for that delay,
 // everybody is told to ask again.
+// What waits is bounded: `most_queued` requests without an answer, of any kind, since clients need
+// not wait for it; and due timers, one for each that is armed.
 #pragma once
 
 #include <atomic>
@@ -56,6 +58,11 @@ class MachineKeeper final : public Counted {
     std::function<void(const Effect&)> effect = {};
     /// Whether the error of an append is shown to clients as another.
     ErrorCode (*translate)(ErrorCode) = [](ErrorCode code) { return code; };
+    /// Of a failed append: whether who asked is told why, text and all, under the translated code,
+    /// in place of what the machine answers.
+    bool (*tells)(Fault) = [](Fault) { return false; };
+    /// Why an append failed: answers have a code only. The first of several on end. Without a lock.
+    std::function<void(const absl::Status&)> refused = {};
   };
 
   MachineKeeper(World& world, M machine, Ref<Journal> journal, Hooks hooks = {})
@@ -73,13 +80,14 @@ class MachineKeeper final : public Counted {
   }
 
   /// `make` turns the request's id into the event. Throws nothing, also where `make` does.
+  /// REQUEST_TIMED_OUT, translated, where too many wait: nothing was done.
   template <class Make>
   void submit(Make make, Reply reply) {
-    bool mine = false;
-    absl::Status queued = guarded([&] { mine = enqueue(make, reply); });
+    Entry entry = Entry::refused;
+    absl::Status queued = guarded([&] { entry = enqueue(make, reply); });
     if (reply) {  // still here: not taken
-      reply(queued.ok() ? closed_error() : refusal(queued));
-    } else if (mine) {
+      reply(!queued.ok() ? refusal(queued) : entry == Entry::refused ? closed_error() : crowded());
+    } else if (entry == Entry::pumps) {
       pump();
     }
   }
@@ -108,6 +116,7 @@ class MachineKeeper final : public Counted {
   }
 
   static constexpr std::chrono::milliseconds retry_delay{100};
+  static constexpr std::size_t most_queued = 10'000;
 
  private:
   /// Counts only if it was not armed anew or disarmed before its turn.
@@ -143,12 +152,16 @@ class MachineKeeper final : public Counted {
     std::size_t caused = 0;
   };
 
-  /// Takes `reply` last, where the event is queued; whether this thread is to pump.
+  /// Of a request: nothing comes in any more, too many wait, or it is queued, and this thread is to
+  /// pump or another one does.
+  enum class Entry : std::uint8_t { refused, crowded, pumps, queued };
+
+  /// Takes `reply` last, where the event is queued.
   template <class Make>
-  bool enqueue(Make& make, Reply& reply) {
+  Entry enqueue(Make& make, Reply& reply) {
     Lock lock(mutex_);
-    if (closed_) {
-      return false;
+    if (closed_ || replies_.size() >= most_queued) {
+      return closed_ ? Entry::refused : Entry::crowded;
     }
     const RequestId id(++last_request_);
     Queue queued;
@@ -158,9 +171,13 @@ class MachineKeeper final : public Counted {
     entry.begin()->second = std::move(reply);
     replies_.merge(entry);
     queue_.splice(queue_.end(), queued);
-    return !std::exchange(busy_, true);
+    return std::exchange(busy_, true) ? Entry::queued : Entry::pumps;
   }
 
+  absl::Status crowded() const {
+    return error(hooks_.translate(ErrorCode::request_timed_out), Fault::timed_out,
+                 "too many requests wait for their answers; ask again when some have them");
+  }
   static absl::Status closed_error() {
     return error(Fault::closed, "the broker was closed", Outcome::unknown);
   }
@@ -181,6 +198,8 @@ class MachineKeeper final : public Counted {
   bool write();
   absl::Status apply_records();
   void finish();
+  bool tells_why() const;
+  ErrorCode shown_code() const;
   bool give_way(const absl::Status& why);
   bool retry_later();
   void answer(RequestId request, absl::StatusOr<Response> with);
@@ -194,6 +213,7 @@ class MachineKeeper final : public Counted {
   mutable Mutex mutex_;
   M machine_;  // changed under mutex_ by whoever is busy; that thread may read it without
   Turn turn_;  // of whoever is busy, and of the journal meanwhile
+  bool refusing_ = false;                 // likewise: the last append failed
   std::atomic<bool> handed_over_{false};  // of append's end and its news, one has come
   Queue queue_ OTTLA_GUARDED_BY(mutex_);
   bool busy_ OTTLA_GUARDED_BY(mutex_) = false;

@@ -40,7 +40,8 @@ class MetadataFile final : public Journal {
   /// `ottla_metadata.cut`: `cut` says so. After a clean stop, or before a whole batch, it is
   /// damage: `corrupt`, and the file is left as it is. What it holds is on the device when this
   /// answers ok: unless the stop was clean it is written anew, since the device may lack what the
-  /// kernel shows (W5). `no_space`: there is no room for that, and a sync has failed.
+  /// kernel shows (W5). Where there is no room for that and a sync has failed it can be read, and
+  /// appends are refused.
   static absl::StatusOr<Ref<MetadataFile>> open(Fs& fs, World& world, std::string directory,
                                                 Stop stop, Ref<DirectoryHealth> health,
                                                 std::string& cut);

@@ -62,14 +62,16 @@ class BasicPartition final : public Counted {
   /// damaged: what was behind it is not given up then.
   std::optional<Offset> recovered_end() const { return options_.recovered_end; }
 
-  /// The outcome goes to `request.reply`. Batches of one caller keep their order. Waits, at most
-  /// `produce_timeout`, only while `staged_bytes` are staged already; REQUEST_TIMED_OUT then. A
-  /// batch that its producer repeats is not appended, and answered with where it is.
+  /// The outcome goes to `request.reply`. Batches of one caller keep their order. Waits, until its
+  /// deadline and `produce_timeout` at most, only while `staged_bytes` are staged already;
+  /// REQUEST_TIMED_OUT then. What its producer repeats is only answered with where it is.
   void produce(ProduceRequest request, BatchOrigin origin);
   /// Brings what was produced so far to `durability`, in this thread or waiting for another's work
   /// until `deadline`. What becomes of single batches their replies tell; here `timed_out`,
   /// `closed`, or a failed sync.
   absl::Status write_out(Durability durability, SteadyTime deadline);
+  /// Has what is staged written by a task that may hang with the disk.
+  void write_soon();
 
   /// Appends to `into` up to `max_bytes` of batches from `request.offset` on; how many bytes.
   std::size_t fetch(const FetchPartition& request, std::size_t max_bytes, bool at_least_one,
@@ -84,10 +86,10 @@ class BasicPartition final : public Counted {
 
   struct Ends {
     Offset start;
-    Offset end;      ///< of what is written
-    Offset visible;  ///< to consumers: high watermark and last stable offset
-    Offset durable;  ///< of the records that are on the device
-    Offset recovery_point;
+    Offset end;                            ///< of what is written
+    Offset visible;                        ///< to consumers: high watermark and last stable offset
+    Offset durable;                        ///< of the records that are on the device
+    std::optional<Offset> recovery_point;  ///< none where the log is damaged: the noted one stays
   };
   /// After closing: what they were then.
   Ends ends() const;
@@ -106,8 +108,7 @@ class BasicPartition final : public Counted {
     BasicLogView<Fs> view;
     CleaningLook look;
   };
-  /// By its topic's cleanup.policy.
-  bool is_compacted() const { return options_.config.log.compact; }
+  const TopicConfig& config() const { return options_.config; }
   /// What there is to compact, where that is due; makes it durable first. `checkpoint`: how far it
   /// was compacted before.
   absl::StatusOr<std::optional<CleaningCandidate>> find_cleaning(std::optional<Offset> checkpoint);
@@ -128,6 +129,12 @@ class BasicPartition final : public Counted {
   /// For whoever does not wait any longer for `close`: what is not known by now is told as unknown,
   /// and everybody who waits here goes; `close` still does what it can. No file is touched.
   void abandon();
+  /// For those who read all of it. Else why not.
+  absl::StatusOr<BasicLogView<Fs>> view() const {
+    Lock lock(mutex_);
+    OTTLA_TRY(refusal());
+    return log_.view();
+  }
   /// Some thread works on its files, so that `close` would have to wait.
   bool is_busy() const;
   bool is_closed() const;
@@ -161,11 +168,10 @@ class BasicPartition final : public Counted {
 
   absl::Status refusal() const OTTLA_REQUIRES(mutex_);
   absl::Status writable() const OTTLA_REQUIRES(mutex_);
-  absl::Status make_room(std::size_t bytes) OTTLA_REQUIRES(mutex_);
+  absl::Status make_room(std::size_t bytes, SteadyTime asked) OTTLA_REQUIRES(mutex_);
   void stage(ProduceRequest& request, const ProducedBatch& batch) OTTLA_REQUIRES(mutex_);
   /// Whether the producer of `batch` may append it, or what it repeats; noted where it may.
   absl::StatusOr<std::optional<BatchMetadata>> admit(BatchHeader& batch) OTTLA_REQUIRES(mutex_);
-  /// The reply of a batch that is there already.
   void stage_repeated(ProduceRequest& request, const ProducedBatch& batch,
                       const BatchMetadata& known, AfterLock& todo) OTTLA_REQUIRES(mutex_);
   /// Before: no batch of a producer with an id is staged. Lets go of the lock meanwhile.
@@ -216,13 +222,11 @@ class BasicPartition final : public Counted {
 
   bool always_durable() const { return options_.config.flush_messages == 1; }
   Offset visible() const OTTLA_REQUIRES(mutex_);
-  /// Who waits for no more is woken.
   std::uint64_t due_bytes() const OTTLA_REQUIRES(mutex_);
   std::size_t read(const FetchPartition& request, std::size_t max_bytes, bool at_least_one,
                    FetchedPartition& into, IsolationLevel isolation);
   absl::Status tell_aborted(const BasicLogView<Fs>& view, Offset from, std::size_t first,
                             FetchedPartition& into) const;
-  /// Where a reader of that kind stops.
   Offset visible_to(IsolationLevel isolation) const OTTLA_REQUIRES(mutex_);
   absl::Status check_fetch(const FetchPartition& request) const OTTLA_REQUIRES(mutex_);
   absl::Status check_epoch(LeaderEpoch known) const OTTLA_REQUIRES(mutex_);
@@ -269,6 +273,7 @@ class BasicPartition final : public Counted {
   bool syncing_ OTTLA_GUARDED_BY(mutex_) = false;   // the sync baton is
   bool replying_ OTTLA_GUARDED_BY(mutex_) = false;  // somebody gives replies
   bool timer_armed_ OTTLA_GUARDED_BY(mutex_) = false;
+  bool write_posted_ OTTLA_GUARDED_BY(mutex_) = false;
   bool sealing_ OTTLA_GUARDED_BY(mutex_) = false;   // a task will sync closed segments
   bool removing_ OTTLA_GUARDED_BY(mutex_) = false;  // a task will remove deleted files
   bool used_ OTTLA_GUARDED_BY(mutex_) = false;      // since the last rest

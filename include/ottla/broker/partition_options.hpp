@@ -12,6 +12,7 @@
 #include <ottla/base/ids.hpp>
 #include <ottla/base/ref.hpp>
 #include <ottla/base/topic_partition.hpp>
+#include <ottla/broker/clock_watch.hpp>
 #include <ottla/broker/events.hpp>
 #include <ottla/broker/topic_config.hpp>
 
@@ -35,8 +36,15 @@ struct PartitionOptions {
   std::chrono::milliseconds producer_id_expiration{86'400'000};
   std::size_t staged_bytes = std::size_t{8} << 20;  ///< beyond it a producer waits
   std::size_t tail_bytes = std::size_t{1} << 20;    ///< of this partition
-  std::chrono::nanoseconds produce_timeout = std::chrono::seconds(30);  ///< of that waiting
+  std::chrono::nanoseconds produce_timeout = std::chrono::seconds(30);  ///< of that, at most
   Ref<Events> events = {};                                              ///< may be empty
+  TaskLane lane = no_lane;     ///< of tasks that call files: that of its log directory
+  Ref<ClockWatch> clock = {};  ///< empty: the wall clock is always right
+
+  /// As the clock's.
+  std::optional<Timestamp> now_for(std::chrono::milliseconds retention, const World& world) const {
+    return clock ? clock->now_for(retention) : world.wall_now();
+  }
 };
 
 /// Since opening, but where a unit of its own is said.

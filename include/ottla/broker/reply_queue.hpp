@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who is to be told what became of a partition's batches, in the order of the batches: pushed when
-// a batch is staged, settled when it is written, durable or failed, taken once the lock is
-// released. In memory only; not thread-safe, the partition's lock guards it.
+// Who is to be told what became of a partition's batches, each producer in the order of its
+// batches: pushed when a batch is staged, settled when it is written, durable or failed, taken once
+// the lock is released. In memory only; not thread-safe, the partition's lock guards it.
 #pragma once
 
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
+#include <absl/container/inlined_vector.h>
 #include <absl/status/status.h>
 
 #include <ottla/base/ids.hpp>
 #include <ottla/base/ref.hpp>
 #include <ottla/base/shared_bytes.hpp>
 #include <ottla/base/time.hpp>
+#include <ottla/env/durability.hpp>
 #include <ottla/protocol/produce.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -31,20 +34,23 @@ class ReplyQueue {
     SharedBytes refused = {};   ///< its bytes, where it failed and may be sent again
   };
 
-  bool empty() const { return first_ == entries_.size(); }
+  bool empty() const { return lines_[0].empty() && lines_[1].empty(); }
   /// Some are settled and wait to be taken.
-  bool ready() const { return first_ < settled_; }
-  /// The next to be settled waits for the device only: its batch lies below `written`.
+  bool ready() const { return lines_[0].ready() || lines_[1].ready(); }
+  /// Somebody next in line waits for the device only: its batch lies below `written`.
   bool waits_for_device(Offset written) const {
-    return settled_ < entries_.size() && entries_[settled_].last < written;
+    return lines_[0].waits_for_device(written) || lines_[1].waits_for_device(written);
   }
 
-  /// Room for one more, so that the next `push` allocates nothing.
-  void reserve_one();
-  void push(Entry entry) { entries_.push_back(std::move(entry)); }
+  /// Room for one more that asks for `durability`, so that the next `push` allocates nothing.
+  void reserve_one(Durability durability) { line(durability).reserve_one(); }
+  /// `durability`: what the producer asked for. Those who ask for the same are told in order; who
+  /// waits for the device holds up nobody who does not.
+  void push(Durability durability, Entry entry) {
+    line(durability).entries.push_back(std::move(entry));
+  }
 
-  /// All below `written` is written, below `durable` on the device. In order: who waits for the
-  /// device holds up those behind.
+  /// All below `written` is written, below `durable` on the device.
   void settle(Offset written, Offset durable);
   /// Batches at or above `from` failed, those that failed before left as they are. `batches`: their
   /// bytes, ascending, taken where they are to be handed back.
@@ -53,18 +59,34 @@ class ReplyQueue {
   void fail_durable(Offset written, const absl::Status& why);
   void fail_all(const absl::Status& why) { fail(Offset(0), why); }
 
-  /// Moves settled ones out, oldest first; how many.
-  std::size_t take(std::span<Entry> into);
+  static constexpr std::size_t most_taken = 8;
+  using Taken = absl::InlinedVector<Entry, most_taken>;
+  /// Settled ones, oldest first of those who ask for the same.
+  Taken take();
   /// Before: empty.
   void release_memory() { *this = {}; }
 
  private:
-  void compact();
+  struct Line {
+    bool empty() const { return first == entries.size(); }
+    bool ready() const { return first < settled; }
+    bool waits_for_device(Offset written) const {
+      return settled < entries.size() && entries[settled].last < written;
+    }
+    void reserve_one();
+    void compact();
+    void settle(Offset written, Offset durable);
+    void fail(Offset from, const absl::Status& why, std::span<SharedBytes> batches);
+    void take(Taken& taken, std::size_t most);
 
-  // [first_, settled_) are settled, [settled_, size) wait. The ones before first_ are gone.
-  std::vector<Entry> entries_;
-  std::size_t first_ = 0;
-  std::size_t settled_ = 0;
+    // [first, settled) are settled, [settled, size) wait. The ones before first are gone.
+    std::vector<Entry> entries;
+    std::size_t first = 0;
+    std::size_t settled = 0;
+  };
+  Line& line(Durability durability) { return lines_[durability == Durability::durable ? 1 : 0]; }
+
+  Line lines_[2];
 };
 
 }  // namespace ottla::inline OTTLA_ABI

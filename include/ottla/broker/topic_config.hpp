@@ -16,6 +16,7 @@
 
 #include <ottla/base/config_table.hpp>
 #include <ottla/base/time.hpp>
+#include <ottla/broker/impl/absent_keys.hpp>
 #include <ottla/log/log_config.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -120,6 +121,10 @@ inline constexpr auto config_table<TopicConfig> = std::array{
 /// its range, does not fit another, or asks for what is not there yet.
 absl::StatusOr<TopicConfig> resolve_topic_config(const TopicConfig& defaults,
                                                  const std::map<std::string, std::string>& own);
+
+/// INVALID_CONFIG: acks=all would never be acknowledged, since `min.insync.replicas` is above the
+/// number of replicas. New topics are refused for it; one that is there is served.
+absl::Status check_replication(const TopicConfig& config, std::int32_t replicas);
 
 }  // namespace ottla::inline OTTLA_ABI
 

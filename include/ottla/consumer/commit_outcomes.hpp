@@ -4,6 +4,7 @@
 // polling thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -11,7 +12,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -35,7 +35,8 @@ struct OffsetAndMetadata {
 using OffsetsToCommit = std::map<TopicPartition, OffsetAndMetadata>;
 using CommitCallback = std::function<void(const absl::Status&)>;
 
-/// The first error of a commit's partitions, with what to do.
+/// The first error of a commit's partitions, with what to do. UNKNOWN_TOPIC_ID, of a topic that was
+/// deleted and made anew, and UNKNOWN_TOPIC_OR_PARTITION only where there is no other.
 absl::Status commit_outcome(const absl::StatusOr<OffsetCommitResponse>& response);
 
 /// Thread-safe.
@@ -48,9 +49,15 @@ class CommitOutcomes final : public Counted {
 
   std::uint64_t add(CommitCallback callback);
   void finish(std::uint64_t commit, absl::Status outcome);
-  /// Those that are done, up to the first that is not.
-  std::vector<Done> take();
-  bool empty() const;
+  /// How many were added; how many of them, the first ones, were taken.
+  std::uint64_t begun() const;
+  std::uint64_t told() const;
+  /// The next one, where it is done and among the first `begun`.
+  std::optional<Done> take(std::uint64_t begun);
+
+  /// One that nobody waits for has failed: what it named has to be committed again.
+  void note_failure() { failed_.store(true, std::memory_order_release); }
+  bool take_failure() { return failed_.exchange(false, std::memory_order_acq_rel); }
 
  private:
   struct Commit {
@@ -61,6 +68,7 @@ class CommitOutcomes final : public Counted {
   const Ref<Wakeable> signal_;
   mutable Mutex mutex_{Mutex::Kind::leaf};
   std::deque<Commit> commits_ OTTLA_GUARDED_BY(mutex_);
+  std::atomic<bool> failed_{false};
   std::uint64_t first_ OTTLA_GUARDED_BY(mutex_) = 0;  // the number of commits_.front()
 };
 

@@ -88,25 +88,29 @@ class Consumer {
 
   /// Records as soon as there are some, max.poll.records at most, none after `timeout`; 0 never
   /// waits. Drives the group: listeners are called in here. The position is behind what was
-  /// returned.
+  /// returned. Auto commit, before partitions are given up, asks in any case and waits within
+  /// `timeout`: what is not committed then is read again by their next owner.
   absl::StatusOr<Records> poll(Timeout timeout) {
     OTTLA_TRY(usable());
     OTTLA_ASSIGN(RecordBatches batches, guarded([&] { return core_->poll(timeout); }));
     return Records(std::move(batches));
   }
-  /// Any thread: a poll that waits, or the next one, answers `woken`.
+  /// Any thread: a poll that waits, or the next one, answers `woken`. In a child of fork nothing
+  /// happens.
   void wakeup() {
     if (core_) {
       core_->wakeup();
     }
   }
 
-  /// For event loops: called whenever a poll may bring something after one that brought nothing,
-  /// from any thread and without a lock; it returns soon (an eventfd, a post) and calls nothing of
-  /// this consumer. Polls stay due within max.poll.interval.
+  /// For event loops: called whenever a poll may bring something after one that brought nothing, be
+  /// it that time has passed (a member's each heartbeat.interval.ms), from any thread and without a
+  /// lock; it returns soon (an eventfd, a post) and calls nothing of this consumer. Polls stay due
+  /// within max.poll.interval. None is under way behind `close` and the destructor, but for one
+  /// that takes longer than their timeout.
   absl::Status on_ready(std::function<void()> callback) {
     OTTLA_TRY(usable());
-    return guarded([&] { core_->on_ready(std::move(callback)); });
+    return guarded([&] { return core_->on_ready(std::move(callback)); });
   }
 
   absl::Status seek(const TopicPartition& partition, Offset offset) {
@@ -174,7 +178,9 @@ class Consumer {
     return guarded([&] { return core_->lag(partition); });
   }
 
-  /// Commits what was returned so far, or `offsets`, and waits until that is written.
+  /// Commits what was returned so far, or `offsets`, and waits until that is written. An error may
+  /// be of one partition, and the others are committed. UNKNOWN_TOPIC_ID: its topic was deleted and
+  /// made anew since it was read; the next poll begins the new one.
   absl::Status commit() {
     OTTLA_TRY(usable());
     return guarded([&] { return core_->commit(std::nullopt, api_deadline()); });
@@ -198,7 +204,9 @@ class Consumer {
     return guarded([&] { return core_->committed(partitions, api_deadline()); });
   }
 
-  /// Commits with auto commit, leaves the group. Closing twice is fine.
+  /// Commits with auto commit, leaves the group. What a listener calls meanwhile ends with
+  /// `timeout`, too. The error of that commit: it is closed all the same, what was not committed
+  /// comes again. Closing again answers the same.
   absl::Status close(Timeout timeout) {
     OTTLA_TRY(usable());
     return guarded([&] { return core_->close(deadline(timeout)); });
@@ -223,7 +231,9 @@ class Consumer {
   }
   void close_quietly() {
     if (core_) {
-      guarded([&] { return core_->close(deadline(core_->config().close_timeout)); }).IgnoreError();
+      const SteadyTime end = deadline(core_->config().close_timeout);
+      guarded([&] { return core_->close(end); }).IgnoreError();
+      core_->drop_callback(end);  // close is refused within a callback of this consumer
     }
   }
 

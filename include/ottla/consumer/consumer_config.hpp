@@ -13,6 +13,7 @@
 
 #include <ottla/base/config_table.hpp>
 #include <ottla/base/topic_partition.hpp>
+#include <ottla/consumer/impl/absent_keys.hpp>
 #include <ottla/protocol/fetch.hpp>
 
 namespace ottla::inline OTTLA_ABI {

@@ -7,6 +7,7 @@
 //   ─ wait for the bell
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -52,7 +53,9 @@ class ConsumerCore final : public Counted {
 
   absl::StatusOr<RecordBatches> poll(std::chrono::nanoseconds timeout);
   void wakeup();
-  void on_ready(std::function<void()> callback) { signal_->set_callback(std::move(callback)); }
+  absl::Status on_ready(std::function<void()> callback);
+  /// Nobody is told any more; waits until `deadline` at most for a call that is under way.
+  void drop_callback(SteadyTime deadline);
 
   absl::Status seek(const TopicPartition& partition, Offset offset);
   /// at_latest, at_earliest or a time; an empty list means all that are assigned.
@@ -91,7 +94,11 @@ class ConsumerCore final : public Counted {
   absl::Status check_assigned(const TopicPartition& partition) const;
   absl::Status needs_group() const;
   absl::Status open_membership();
-  SteadyTime api_deadline() { return after(world_.steady_now(), config_.api_timeout); }
+  /// `deadline`, or that of `close`, where a listener calls from within it.
+  SteadyTime in_time(SteadyTime deadline) const {
+    return closing_ ? std::min(deadline, revoke_deadline_) : deadline;
+  }
+  SteadyTime api_deadline() { return in_time(after(world_.steady_now(), config_.api_timeout)); }
   /// A while, before something is tried again; false when there is no time left.
   bool rest(SteadyTime deadline);
 
@@ -113,13 +120,22 @@ class ConsumerCore final : public Counted {
   absl::Status mend_out_of_range(SteadyTime deadline);
   absl::StatusOr<ListOffsetsResponse> list_offsets(ListOffsetsRequest request, SteadyTime deadline);
   SteadyTime next_turn(SteadyTime now, SteadyTime deadline) const;
+  /// Has on_ready's callback told by the next turn, though nobody rings.
+  void tell_later(SteadyTime now);
+  void tell_nobody_later();
 
   OffsetsToCommit positions_to_commit(const std::vector<TopicPartition>& of) const;
   absl::StatusOr<OffsetCommitRequest> commit_request(const OffsetsToCommit& offsets) const;
   absl::StatusOr<OffsetsToCommit> fetch_commits(const std::vector<TopicPartition>& partitions,
                                                 SteadyTime deadline);
   absl::Status commit_now(const OffsetsToCommit& offsets, SteadyTime deadline);
-  void commit_by_itself();
+  absl::Status commit_before_leaving(const std::vector<TopicPartition>& partitions,
+                                     SteadyTime deadline);
+  /// Of what earlier polls returned: when.
+  SteadyTime commit_due() const { return std::max(next_auto_commit_, may_commit_); }
+  /// What has moved since it was committed last, and now and then all, which keeps commits from
+  /// expiring.
+  void commit_by_itself(SteadyTime now);
   void run_commit_callbacks();
   void finish_commits(SteadyTime deadline);
 
@@ -134,18 +150,24 @@ class ConsumerCore final : public Counted {
   const std::uint64_t process_generation_;
   const Ref<ReadySignal> signal_ = make_ref<ReadySignal>();
   const Ref<CommitOutcomes> commits_;
+  TimerId told_later_ = no_timer;  // of tell_later
+  SteadyTime told_at_{};
   std::atomic<std::uint64_t> inside_{0};  // the thread that is, or 0
   std::atomic<bool> woken_{false};
   bool closing_ = false;
   bool closed_ = false;
+  absl::Status close_status_;  // once it is
   Fetcher fetcher_;
   std::optional<Membership> membership_;
   std::vector<std::string> subscribed_;
   std::uint64_t metadata_version_ = 0;
   std::string gone_;  // an assigned topic that is not there
   SteadyTime next_auto_commit_{};
+  SteadyTime may_commit_{};             // a poll that waits commits no more often than that
+  OffsetsToCommit committed_;           // by itself, and not known to have failed
+  SteadyTime commit_all_at_{};          // also what has not moved
   SteadyTime positions_retry_ = never;  // when to ask for positions again
-  SteadyTime revoke_deadline_ = never;  // of commits before a revocation, while closing
+  SteadyTime revoke_deadline_ = never;  // of commits before a revocation: the poll's, or close's
   absl::Status revoke_commit_;          // how the last one ended
   absl::Status listener_failed_;
 };

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -116,12 +117,26 @@ class ConsumerRecords {
       if (left_ == 0) {
         ++batch_;
         enter();
-      } else if (cursor_.next() != nullptr) [[likely]] {
+      } else if (advance()) [[likely]] {
         --left_;
       } else {
         of_->status_ = find_damage(*batch_);
         batch_ = end_;
       }
+    }
+
+    /// False also where there is no memory to say what is damaged: find_damage sees to that. Not
+    /// `guarded`, which costs a call per record.
+    bool advance() {
+#if OTTLA_EXCEPTIONS
+      try {
+        return cursor_.next() != nullptr;
+      } catch (const std::bad_alloc&) {
+        return false;
+      }
+#else
+      return cursor_.next() != nullptr;
+#endif
     }
 
     const ConsumerRecords* of_ = nullptr;

@@ -112,6 +112,10 @@ class Fetcher {
   };
 
   bool fetchable(const State& state) const;
+  /// fetch.min.bytes, where there is time to wait for them.
+  std::int32_t least() const {
+    return config_.fetch_max_wait.count() > 0 ? config_.fetch_min_bytes : 1;
+  }
   void collect_wanted();
   bool too_little(SteadyTime now);
   bool take_answer(State& state, const FetchedPartition& answer);
@@ -132,7 +136,7 @@ class Fetcher {
   FetchResponse response_;              // likewise
   AbortedBatches aborted_;              // likewise
   std::size_t rotation_ = 0;            // which partition is asked first
-  SteadyTime little_since_ = never;     // since when there is something, below fetch.min.bytes
+  SteadyTime little_since_ = never;     // since when fetch.min.bytes are waited for
   bool metadata_is_old_ = false;
 };
 

@@ -38,8 +38,8 @@ class GroupMailbox final : public Counted {
   void join(JoinGroupRequest request);
   void sync(SyncGroupRequest request);
 
-  /// From now on heartbeats are sent for this member, until `stop`. One that finds no memory is
-  /// left out.
+  /// From now on heartbeats are sent for this member, until `stop`. One that finds no memory, or
+  /// the one before unanswered, is left out.
   void beat(HeartbeatRequest as, std::chrono::nanoseconds interval,
             std::chrono::nanoseconds max_poll_interval);
   void stop();
@@ -53,6 +53,7 @@ class GroupMailbox final : public Counted {
   void arm(std::uint64_t generation);
   void tick(std::uint64_t generation) noexcept;
   void send_heartbeat();
+  void answered(std::uint64_t whose);
   void send_leave(std::string_view reason);
 
   const Ref<Connection> connection_;
@@ -66,6 +67,7 @@ class GroupMailbox final : public Counted {
   std::atomic<SteadyTime> last_poll_{never};
   std::uint64_t beating_ OTTLA_GUARDED_BY(mutex_) = 0;  // 0: not; else which `beat` it was
   std::uint64_t beats_ OTTLA_GUARDED_BY(mutex_) = 0;
+  std::uint64_t unanswered_ OTTLA_GUARDED_BY(mutex_) = 0;  // whose heartbeat is; 0: none
   TimerId timer_ OTTLA_GUARDED_BY(mutex_) = no_timer;
 };
 

@@ -68,7 +68,7 @@ class Membership {
 
   /// Gives back everything and leaves the group (static members stay).
   void leave();
-  /// The same for a consumer's end: waits until `deadline` that it is done.
+  /// The same for a consumer's end: waits until `deadline` that it is done, and says so past it.
   void close(SteadyTime deadline);
   /// No heartbeat any more, and nobody is told.
   void abandon() { mailbox_->stop(); }
@@ -85,6 +85,7 @@ class Membership {
   Membership(const ConsumerConfig& config, Ref<Connection> connection, Ref<Wakeable> bell,
              Owner owner, std::vector<Assignor> assignors);
 
+  static void say(Connection& connection, LeaveGroupRequest request);
   std::optional<LeaveGroupRequest> give_back(std::string_view reason);
   void join();
   absl::Status joined(absl::StatusOr<JoinGroupResponse> answer, SteadyTime now);

@@ -12,6 +12,7 @@
 #include <ottla/base/mutex.hpp>
 #include <ottla/base/ref.hpp>
 #include <ottla/base/wakeups.hpp>
+#include <ottla/env/world.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -23,8 +24,11 @@ class ReadySignal final : public Wakeable {
   Doorbell& bell() { return bell_; }
 
   /// Called by each wake, from any thread, without a lock; what it throws is dropped. Empty: nobody
-  /// is.
+  /// is. A call of the one before may be under way.
   void set_callback(std::function<void()> callback);
+  /// No call begins any more. Waits until none is under way, until `deadline` at most, and not at
+  /// all in a callback.
+  void drop_callback(World& world, SteadyTime deadline);
   bool has_callback() const { return has_callback_.load(std::memory_order_acquire); }
 
  private:
@@ -32,6 +36,8 @@ class ReadySignal final : public Wakeable {
   std::atomic<bool> has_callback_{false};
   Mutex mutex_{Mutex::Kind::leaf};
   std::shared_ptr<const std::function<void()>> callback_ OTTLA_GUARDED_BY(mutex_);
+  int calls_ OTTLA_GUARDED_BY(mutex_) = 0;  // under way
+  Ref<Doorbell> idle_ OTTLA_GUARDED_BY(mutex_);
 };
 
 }  // namespace ottla::inline OTTLA_ABI

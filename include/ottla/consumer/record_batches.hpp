@@ -46,7 +46,8 @@ struct PolledBatch {
   std::int32_t records = 0;  ///< to be answered, from there on
 };
 
-/// Why the walk of `batch` ends early; its source knows from then on. Ok when it does not.
+/// Why the walk of `batch` ends early, or `no_memory`; its source knows from then on. Ok when it
+/// does not. Throws nothing.
 absl::Status find_damage(const PolledBatch& batch);
 
 /// What a consumer's polls share: how many bytes of batches are still held by somebody, and a list

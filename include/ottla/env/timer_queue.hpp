@@ -18,8 +18,9 @@ namespace ottla::inline OTTLA_ABI {
 class TimerQueue {
  public:
   /// std::bad_alloc: nothing is added, `task` is as before.
-  TimerId add(SteadyTime when, Task&& task) {
-    const TimerId timer = ++last_;
+  TimerId add(SteadyTime when, Task&& task) { return add(when, std::move(task), ++last_); }
+  /// Under an id of the caller's, for several queues with one sequence of ids.
+  TimerId add(SteadyTime when, Task&& task, TimerId timer) {
     ByTime added;
     const auto entry = added.emplace(Key(when, timer), Task()).first;
     times_.emplace(timer, when);

@@ -15,8 +15,8 @@ class World {
   SteadyTime steady_now() const { return calls_->steady_now(env_); }
   Timestamp wall_now() const { return calls_->wall_now(env_); }
   void post(Task task) { calls_->post(env_, std::move(task)); }
-  TimerId post_at(SteadyTime when, Task task) {
-    return calls_->post_at(env_, when, std::move(task));
+  TimerId post_at(SteadyTime when, Task task, TaskLane lane = no_lane) {
+    return calls_->post_at(env_, when, std::move(task), lane);
   }
   bool cancel(TimerId timer) { return calls_->cancel(env_, timer); }
   absl::Status spawn(std::string_view name, Task body) {
@@ -31,7 +31,7 @@ class World {
     SteadyTime (*steady_now)(void* env);
     Timestamp (*wall_now)(void* env);
     void (*post)(void* env, Task task);
-    TimerId (*post_at)(void* env, SteadyTime when, Task task);
+    TimerId (*post_at)(void* env, SteadyTime when, Task task, TaskLane lane);
     bool (*cancel)(void* env, TimerId timer);
     absl::Status (*spawn)(void* env, std::string_view name, Task body);
     bool (*await)(void* env, Doorbell& bell, SteadyTime deadline);
@@ -58,8 +58,10 @@ class WorldOf final : public World {
       .steady_now = [](void* env) -> SteadyTime { return of(env).clock().steady_now(); },
       .wall_now = [](void* env) -> Timestamp { return of(env).clock().wall_now(); },
       .post = [](void* env, Task task) { of(env).executor().post(std::move(task)); },
-      .post_at = [](void* env, SteadyTime when,
-                    Task task) { return of(env).executor().post_at(when, std::move(task)); },
+      .post_at =
+          [](void* env, SteadyTime when, Task task, TaskLane lane) {
+            return of(env).executor().post_at(when, std::move(task), lane);
+          },
       .cancel = [](void* env, TimerId timer) { return of(env).executor().cancel(timer); },
       .spawn = [](void* env, std::string_view name,
                   Task body) { return of(env).executor().spawn(name, std::move(body)); },

@@ -19,8 +19,13 @@ struct GroupConfig {
   std::chrono::milliseconds initial_rebalance_delay{0};
   std::int32_t max_size = 1'000;     ///< members of one group; Kafka: no limit
   std::int32_t max_groups = 10'000;  ///< of one coordinator; Kafka: no limit
+  /// Of one member, in bytes, for each of the protocols that it offers; Kafka: no limit.
+  std::int32_t max_member_metadata = 65'536;
+  std::int32_t max_protocols = 16;  ///< that a member offers; Kafka: no limit
   /// How long a JoinGroup of a new member, who cannot send heartbeats yet, waits at most.
   std::chrono::milliseconds new_member_join_timeout{300'000};
+  /// Of a batch with what is only tidied up; the log takes at least that: max.message.bytes.
+  std::int32_t max_batch_bytes = 1'048'588;
   OffsetsConfig offsets = {};
 };
 

@@ -39,19 +39,20 @@ class GroupCoordinator {
   };
   struct TimerDue {
     GroupTimer timer = {};
+    bool clock_stepped = false;  ///< the wall clock, of late: no offset expires by it
   };
   /// All records of the log were applied. `members_gone`: nobody who was a member then can be
   /// alive, as when all members were in a process that has ended; else their sessions begin anew.
+  /// Groups whose members are gone are written Empty, as many as go into one batch: while there are
+  /// others, it is answered COORDINATOR_LOAD_IN_PROGRESS, and is to be asked again before anything
+  /// else. Where that cannot be written they are Empty all the same.
   struct Loaded {
     RequestId request = {};
     bool members_gone = false;
   };
-  struct PartitionsDeleted {
-    RequestId request = {};
-    std::vector<TopicPartition> partitions = {};
-  };
   /// What groups have committed is above what a crash has left of a partition: they go on at `to`;
-  /// or, without it, the offset is of a topic that was deleted.
+  /// or, without it, the offset is of a topic that was deleted. As many of the first as go into one
+  /// batch are done, and listed in the answer: it is to be asked again for the others.
   struct OffsetsRevised {
     struct One {
       std::string group;
@@ -61,9 +62,13 @@ class GroupCoordinator {
     RequestId request = {};
     std::vector<One> offsets = {};
   };
-  /// The last three are answered with an OffsetDeleteResponse, unless their request is 0.
-  using Event = std::variant<Asked, TimerDue, Loaded, PartitionsDeleted, OffsetsRevised>;
+  /// The last two are answered with an OffsetDeleteResponse, unless their request is 0.
+  /// DeleteGroups: a group that the answer does not list has more offsets than go into one batch;
+  /// it is still there, with fewer, and to be asked for again.
+  using Event = std::variant<Asked, TimerDue, Loaded, OffsetsRevised>;
   using Decision = GroupDecision;
+
+  // POLICY_VIOLATION: `max_groups`, `max_member_metadata` or `max_protocols` is reached.
 
   explicit GroupCoordinator(const GroupConfig& config = {})
       : config_(config), offsets_(config.offsets) {}
@@ -103,9 +108,13 @@ class GroupCoordinator {
                  Decision& decision) const;
   void decide_on(const TimerDue& due, Now now, Decision& decision) const;
   void decide_on(const Loaded& loaded, Now now, Decision& decision) const;
+  void decide_on(const OffsetsRevised& revised, Decision& decision) const;
 
   ErrorCode check_join(const JoinGroupRequest& request) const;
   ErrorCode check_commit(const OffsetCommitRequest& request) const;
+  RecordPortion portion_of(Decision& decision) const;
+  bool end_members(Now now, RecordPortion& portion, Decision& decision) const;
+  void finish_load(const Loaded& loaded, Now now, Decision& decision) const;
   void expire_offsets(Now now, Decision& decision) const;
 
   GroupConfig config_;

@@ -39,9 +39,9 @@ class DirectoryHealth final : public Counted {
     }
   }
   /// Hands on what a sync answered. One that failed is final (W5), one that was not tried may be
-  /// tried again.
+  /// tried again, and where the file or directory is gone there is nothing to sync.
   absl::Status checked(absl::Status synced) {
-    if (!synced.ok() && !not_tried(synced)) {
+    if (!synced.ok() && !not_tried(synced) && fault(synced) != Fault::not_found) {
       fail();
     }
     return synced;

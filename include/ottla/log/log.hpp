@@ -118,8 +118,8 @@ class BasicLog {
   /// OFFSET_OUT_OF_RANGE above `high_watermark`.
   absl::Status raise_start(Offset start, Offset high_watermark);
   /// What start() should become by the retention rules. Where every segment may go, a new one is
-  /// rolled first.
-  absl::StatusOr<Offset> retention_start(Offset high_watermark, Timestamp now);
+  /// rolled first. `by_age` false: by size only.
+  absl::StatusOr<Offset> retention_start(Offset high_watermark, Timestamp now, bool by_age = true);
   /// Takes the segments that end at or below `checkpointed_start` out of the log, oldest first,
   /// under names that end in ".deleted". How many. Before: start() was raised to it.
   absl::StatusOr<int> delete_segments(Offset checkpointed_start, SteadyTime now);
@@ -150,7 +150,8 @@ class BasicLog {
   const Ref<DirectoryHealth>& health() const { return health_; }
 
   /// Writes what is in memory only and syncs everything. Nothing may be called afterwards but from
-  /// views. Answers what the clean-stop marker says of this log.
+  /// views. Answers what the clean-stop marker says of this log; `corrupt` where it is damaged, and
+  /// later openings know.
   absl::StatusOr<CleanEnd> close();
 
   // ── both ──────────────────────────────────────────────────────────────────────────────────────
@@ -192,11 +193,11 @@ class BasicLog {
   };
 
   BasicLog(Ref<Place> place, const LogOptions& options, Ref<DirectoryHealth> health);
-
   absl::Status check_writable() const;
   SegmentOptions segment_options() const;
   LogSegment* active() const;
-  absl::StatusOr<Segment*> active_segment(Offset base, Timestamp now);
+  absl::Status seal(Segment& segment);
+  absl::Status remove_indexes(Offset base);
   absl::Status roll_to(Offset base, Timestamp now);
   absl::Status add_segment(Offset base, Timestamp now);
   std::chrono::milliseconds draw_jitter();
@@ -207,18 +208,22 @@ class BasicLog {
   absl::Status undo_failed_roll();
   absl::Status sync_undone(Segment& segment, const absl::Status& failed);
   absl::Status note_epochs(std::span<const Bytes> batches, std::span<const BatchFacts> facts);
+  absl::Status note_gaps(std::span<const BatchFacts> facts);
   absl::Status save_epochs(Durability durability);
   absl::Status write_manifest(const std::string& lines, Durability durability);
   absl::Status write_notes(Timestamp now);
   absl::Status delete_files(const Ref<LogSegment>& segment, SteadyTime now);
   void forget_deleted(Offset base);
   absl::Status delete_above(std::size_t kept, SteadyTime now);
+  absl::Status note_cut(Offset end);
+  absl::Status sync_cut();
   absl::Status cut_back(Offset end, std::size_t index, Segment& segment, SteadyTime now);
   absl::StatusOr<std::size_t> find_replaced(
       std::span<const Ref<log_impl::LogSegment<Fs>>> replaced) const;
   absl::Status swap_files(Offset base, std::span<const std::string_view> suffixes,
                           std::span<const Ref<log_impl::LogSegment<Fs>>> replaced);
   absl::Status sync_directory(IoReason why);
+  absl::Status note_damage();
   absl::Status note_producers(std::span<const Bytes> batches, std::span<const BatchFacts> facts);
   absl::Status note_marker(LogSegment& entry, const BatchHeader& header, Bytes batch);
   absl::Status replay_producers();
@@ -241,13 +246,17 @@ class BasicLog {
 
   // The baton's.
   Ref<SegmentList> list_;
+  Ref<SegmentList> replaced_list_;  // let go without the lock
   Offset start_{0};
   Offset end_{0};
   LeaderEpochs epochs_;
-  Offset rolling_to_{-1};     // of a segment that is not in the list, but may have files; or -1
-  bool epochs_saved_ = true;  // leader-epoch-checkpoint says the same
+  Offset rolling_to_{-1};        // of a segment that is not in the list, but may have files; or -1
+  bool appended_ = false;        // since it was opened
+  bool epochs_saved_ = true;     // leader-epoch-checkpoint says the same
+  bool manifest_named_ = false;  // the manifest's name is on the device
   bool epochs_published_ = false;
   bool deletions_synced_ = true;             // those of truncations
+  bool damage_noted_ = false;                // damage_file is there, and on the device
   std::optional<std::uint32_t> epochs_crc_;  // of that file
   ProducerState producers_;
   std::chrono::milliseconds producer_id_expiration_;

@@ -141,6 +141,7 @@ class BasicLogCleaning final : public Counted {
   Phase phase_ = Phase::producers;
   std::size_t at_ = 0;                    // of the segment that is read
   std::optional<std::int64_t> position_;  // in it; nothing: to be found
+  OffsetRange within_;                    // of its batches from there on
   std::vector<std::size_t> groups_;
   std::size_t group_ = 0;
   std::size_t group_begin_ = 0;

@@ -85,6 +85,8 @@ class BasicLogDirectory {
   void note_deleted(const TopicPartition& partition);
   std::optional<Offset> offset(CheckpointKind kind, const TopicPartition& partition) const;
   void set_offset(CheckpointKind kind, const TopicPartition& partition, Offset offset);
+  /// How often it was changed since the directory was opened.
+  std::uint64_t changes(CheckpointKind kind) const;
   /// What the checkpoint file has to say, ascending by name.
   std::vector<PartitionOffset> offsets(CheckpointKind kind) const;
   /// What the clean-stop marker has to say.
@@ -130,6 +132,7 @@ class BasicLogDirectory {
                        IoReason why);
   absl::Status make_reserve();
   absl::Status make_partition(const NewPartition& partition, Durability durability);
+  absl::Status empty_directory(const std::string& directory);
   absl::StatusOr<bool> provably_empty(const std::string& directory);
   absl::StatusOr<bool> remove_some(const std::string& directory);
 
@@ -146,6 +149,7 @@ class BasicLogDirectory {
 
   // The lock's.
   std::array<Offsets, checkpoint_files.size()> offsets_;
+  std::array<std::uint64_t, checkpoint_files.size()> changes_{};
   StringMap<CleanEnd> clean_ends_;
   StringMap<Durability> created_;
 

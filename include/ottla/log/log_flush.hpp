@@ -35,7 +35,8 @@ inline constexpr std::string_view epoch_checkpoint_file = "leader-epoch-checkpoi
 template <FileSystem Fs>
 class BasicLogFlush {
  public:
-  /// Below it all is durable once `run` answered ok.
+  /// Below it all is durable once `run` answered ok, which may have lowered it: of what is being
+  /// cut back it promises nothing.
   Offset end() const { return end_; }
   /// Nothing is to be done.
   bool empty() const { return segments_.empty() && !epochs_ && !directory_ && !parent_; }
@@ -47,8 +48,14 @@ class BasicLogFlush {
     OTTLA_TRY(health_->check());
     for (std::size_t i = 0; i < segments_.size(); ++i) {
       const log_impl::Pin<Fs> pin(*segments_[i]);
+      if (!pin && segments_[i]->gone() == LogSegment::Gone::truncated) {
+        // It is being cut back, which may fail: what it keeps is for the next flush.
+        end_ = std::min(end_, segments_[i]->base());
+        segments_.resize(i);
+        break;
+      }
       if (!pin) {
-        continue;  // deleted or cut meanwhile: nobody is promised what was in it
+        continue;  // deleted or compacted meanwhile: nobody is promised what was in it
       }
       OTTLA_ASSIGN(auto* segment, segments_[i]->segment());
       OTTLA_TRY(checked(segment->sync(IoReason::flush)));

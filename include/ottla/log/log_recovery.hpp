@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ottla/base/ids.hpp>
@@ -42,6 +43,11 @@ struct LogOpening {
   bool entry_synced = false;
 };
 
+/// In a partition's directory while its log is damaged, for people to read: where, why, what to do.
+/// While it is there no opening cuts anything, whatever the last stop was; the one that finds the
+/// log whole removes it. Whoever removes it leaves the verdict to the next opening.
+inline constexpr std::string_view damage_file = "ottla_damaged";
+
 /// A place where the log is not what was written. Nothing is cut there without the owner's choice.
 struct Damage {
   std::string file;           ///< its path
@@ -72,9 +78,12 @@ struct RecoveryReport {
   };
 
   /// What it was for this log: a clean stop whose marker does not match counts as a system crash,
-  /// and so does the death of a process that had not recovered it from one. Unless it is `clean`,
+  /// so does the death of a process that had not recovered it from one, and so does any stop of a
+  /// log that was damaged. Unless it is `clean`,
   /// the partition begins a new leader epoch.
   LastStop last_stop = LastStop::clean;
+  /// The greatest leader epoch that was noted, also one of records that are lost.
+  std::optional<LeaderEpoch> latest_epoch = {};
   std::int64_t scanned_bytes = 0;  ///< of logs, batch by batch
   std::vector<Finding> findings;
 

@@ -88,6 +88,8 @@ class BasicLogView {
   friend class BasicLog;
   template <FileSystem>
   friend class BasicLogCleaning;
+  template <FileSystem>
+  friend class BasicLogVerification;
   using LogSegment = log_impl::LogSegment<Fs>;
   using Segment = typename LogSegment::Segment;
   using SegmentList = log_impl::SegmentList<Fs>;

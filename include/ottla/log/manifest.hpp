@@ -10,18 +10,23 @@
 //                                      closed; the digest is the CRC-32C of all its batch headers
 //                                      one after the other, `-` where it is not known
 //   synced <offset>                    all below is on the device
-//   gap <offset> <base>                a segment ends at <offset>, and the next one begins at
-//   <base>
-//                                      without that anything was lost; written before the next one
+//   gap <offset> <base>                a segment ends at <offset>, the next one begins at <base>,
+//                                      and nothing was lost; written, and synced, before the next
+//   sparse <from> <to>                 between these offsets there may be gaps within a segment;
+//                                      written, and synced, before the first one
 //   epochs <crc>                       written before leader-epoch-checkpoint gets that CRC-32C
 //   era <id>                           the log was recovered in this era (run_record.hpp), or found
 //                                      whole; written with the first append of the era
 //   replaced <base> <offset>           the segments from that base to that offset are about to be
 //                                      compacted, or were: written, and synced, before
-//   cut <offset>                       written, and synced, before the log is cut back to there
-// Lines are lost with the machine, never wrong: nothing is synced for them, but for the last two.
+//   cut <offset>                       written, and synced, before the log is cut back to there;
+//                                      until something is said to be on the device later, the cut
+//                                      may have been interrupted
+// Lines are lost with the machine, never wrong: nothing is synced for them, but where it says so,
+// and where a file that has such lines is written anew.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -44,6 +49,8 @@ struct SealedSegment {
   std::int64_t size = 0;  ///< bytes
   Timestamp largest = no_timestamp;
   std::optional<std::uint32_t> digest = {};
+  /// Where its batches end: at its base where it has none.
+  Offset end() const { return last < base ? base : last + 1; }
   bool operator==(const SealedSegment&) const = default;
 };
 
@@ -68,6 +75,18 @@ class Manifest {
     const auto found = gaps_.find(next);
     return found != gaps_.end() && found->second == end;
   }
+  /// Where the segment before the one that begins at `next` ends; nothing where that is not known,
+  /// as where compaction was interrupted: another segment may stand before it now.
+  std::optional<Offset> end_before(Offset next) const {
+    if (!is_dense_at(next - 1)) {
+      return std::nullopt;
+    }
+    const auto gap = gaps_.find(next);
+    return gap != gaps_.end() ? gap->second : next;
+  }
+  /// Whether the batch that begins at `offset` follows the one before it in its segment without a
+  /// gap: neither a leader left it out nor compaction, and nobody else wrote it.
+  bool is_dense_at(Offset offset) const { return offset < sparse_from_ || offset >= sparse_to_; }
   /// The greatest offset below which all is known to be on the device.
   std::optional<Offset> durable_end() const;
   /// Whether leader-epoch-checkpoint may have that CRC-32C; true where nothing is known of it.
@@ -75,7 +94,13 @@ class Manifest {
     return !epochs_[1] || crc == epochs_[0] || crc == epochs_[1];
   }
 
+  /// Where the log was being cut back to, when that was the last thing said of its end.
+  std::optional<Offset> cut_at() const {
+    return cut_ < Offset(0) ? std::nullopt : std::optional(cut_);
+  }
   std::optional<Uuid> era() const { return era_; }
+  /// Without what it says recovery would take a whole log for a torn one.
+  bool has_to_last() const { return !gaps_.empty() || sparse_from_ < sparse_to_; }
 
   // Each changes this, and answers the line to append to the file.
   std::string add(const SealedSegment& segment);
@@ -86,6 +111,8 @@ class Manifest {
   std::string replace(Offset base, Offset end);
   std::string cut(Offset end);
   std::string add_gap(Offset end, Offset next);
+  /// Together with what was said before, as one range.
+  std::string add_sparse(Offset from, Offset to);
   std::string set_era(const Uuid& era);
   /// Forgets segments below `start`, at the next `whole_text`.
   void drop_below(Offset start);
@@ -96,11 +123,15 @@ class Manifest {
  private:
   bool apply(std::string_view line);
   std::string add_epochs(std::uint32_t crc);
+  std::string sparse_line() const;
 
   Owner owner_;
   std::map<Offset, SealedSegment> segments_;
   std::map<Offset, Offset> gaps_;  // by where they end
+  Offset sparse_from_{0};
+  Offset sparse_to_{0};  // `sparse_from_`: nowhere
   std::optional<Offset> synced_;
+  Offset cut_{-1};
   std::array<std::optional<std::uint32_t>, 2> epochs_;  // the last two
   std::optional<Uuid> era_;
 };

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include <ottla/base/ids.hpp>
@@ -27,9 +28,9 @@ struct LogBounds {
 };
 
 /// How many of `segments`, all of a log in their order. May be all of them: then a new one is
-/// rolled first. An empty last one never goes.
+/// rolled first. An empty last one never goes. Without `now` none goes by its age.
 std::size_t expired_segments(std::span<const SegmentFacts> segments, const LogBounds& bounds,
-                             const LogConfig& config, Timestamp now);
+                             const LogConfig& config, std::optional<Timestamp> now);
 
 }  // namespace ottla::inline OTTLA_ABI
 

@@ -8,6 +8,7 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <map>
 #include <set>
 #include <string>
@@ -120,10 +121,12 @@ class MetadataMachine {
   /// Ascending by name.
   const std::map<std::string, MetadataTopic, std::less<>>& topics() const { return topics_; }
   std::int32_t partition_count() const { return partition_count_; }
-  /// Its deletion is written: whatever of it is still on disk must go, and is never adopted.
+  /// Ids that are remembered. Opening removes what it finds of them; of older ones only a directory
+  /// that was elsewhere meanwhile can be left, or one that could not be removed.
+  static constexpr std::size_t removed_topics = 10'000;
+  /// Its deletion is written, as one of the last `removed_topics`: whatever of it is still on disk
+  /// must go, and is not adopted.
   bool was_removed(const TopicId& id) const { return removed_.contains(id); }
-  /// Nothing of the removed topics is on disk any more.
-  void forget_removed() { removed_.clear(); }
 
  private:
   class Planned;
@@ -151,6 +154,7 @@ class MetadataMachine {
   std::map<TopicId, std::string> names_;
   std::set<std::string, std::less<>> plain_names_;  // with "_" for each "."
   std::set<TopicId> removed_;
+  std::list<TopicId> removed_in_order_;  // the same, the oldest first
   std::int32_t partition_count_ = 0;
   ProducerId next_producer_id_{0};
 };

@@ -22,6 +22,7 @@
 #include <ottla/base/topic_partition.hpp>
 #include <ottla/offsets/offset_records.hpp>
 #include <ottla/offsets/offsets_config.hpp>
+#include <ottla/offsets/record_portion.hpp>
 #include <ottla/protocol/decision.hpp>
 #include <ottla/protocol/offsets.hpp>
 
@@ -34,7 +35,6 @@ struct OffsetExpiry {
   std::optional<Timestamp> empty_since = {};
   /// Topics that members read: their offsets stay.
   std::function<bool(std::string_view topic)> is_subscribed = {};
-  std::size_t most = SIZE_MAX;  ///< records to ask for
 };
 
 /// Not thread-safe.
@@ -53,18 +53,13 @@ class OffsetStore {
   /// Asks for a tombstone if there is an offset, also a pending one. False when there is none.
   bool remove(std::string_view group, const TopicPartition& partition,
               std::vector<MachineRecord>& records) const;
-  /// All of the group; at most `most` records at once. True when these were all.
-  bool remove_all(std::string_view group, std::vector<MachineRecord>& records,
-                  std::size_t most = SIZE_MAX) const;
-  /// Those of partitions that were deleted, of all groups.
-  void remove_partitions(const std::vector<TopicPartition>& deleted,
-                         std::vector<MachineRecord>& records) const;
-  /// It becomes `to` where it is above that; without `to` it goes.
-  void revise(std::string_view group, const TopicPartition& partition, std::optional<Offset> to,
-              std::vector<MachineRecord>& records) const;
-  /// True when no offset of the group is left, nor an open transaction.
-  bool expire(std::string_view group, const OffsetExpiry& expiry,
-              std::vector<MachineRecord>& records) const;
+  /// All of the group. True when they went into the portion.
+  bool remove_all(std::string_view group, RecordPortion& portion) const;
+  /// It becomes `to` where it is above that; without `to` it goes. False when the portion is full.
+  bool revise(std::string_view group, const TopicPartition& partition, std::optional<Offset> to,
+              RecordPortion& portion) const;
+  /// True when no offset of the group is left then, nor an open transaction.
+  bool expire(std::string_view group, const OffsetExpiry& expiry, RecordPortion& portion) const;
 
   struct Entry {
     std::string group;
@@ -73,6 +68,8 @@ class OffsetStore {
   };
   /// Ascending; without what transactions have not decided.
   std::vector<Entry> all() const;
+  /// Groups that have an offset of it, also a pending one; ascending.
+  std::vector<std::string> groups_of(const TopicPartition& partition) const;
   /// Null where nothing was committed. Valid until the next change.
   const CommittedOffset* find(std::string_view group, const TopicPartition& partition) const;
   bool has_offsets(std::string_view group) const { return offsets_.contains(group); }

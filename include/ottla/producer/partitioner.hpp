@@ -30,8 +30,9 @@ struct PartitionChoice {
 /// topic's partitions is the sender's error.
 using Partitioner = std::function<std::int32_t(const PartitionChoice&)>;
 
-/// The current partition of one topic for records without a key. Uniform: the next one is drawn at
-/// random, another than the last where there are several. Thread-safe. Source: KIP-480 and KIP-794.
+/// The current partition of one topic for records without a key, by its place among those that are
+/// available. Uniform: the next one is drawn at random, another than the last where there are
+/// several. Thread-safe. Source: KIP-480 and KIP-794.
 class StickyPartition {
  public:
   /// Before: `partitions` > 0. `random`: any 64 bits, used when there is none yet.

@@ -99,8 +99,9 @@ class Producer {
     return core_->flush(deadline(timeout));
   }
 
-  /// Flushes within `timeout`, fails what is left, and calls nobody back afterwards. Closing twice
-  /// is fine: while another thread closes this, it waits for that, and answers `timed_out` when
+  /// Flushes within `timeout`, fails what is left, and calls nobody back afterwards. `timed_out`
+  /// where something was left; else the first failure since the last flush. Closing again answers
+  /// the same: while another thread closes this, it waits for that, and answers `timed_out` when
   /// that takes longer than `timeout`.
   absl::Status close(std::chrono::nanoseconds timeout) {
     OTTLA_TRY(usable());
@@ -130,13 +131,32 @@ class Producer {
     }
   }
 
+  struct Scratch {
+    std::vector<std::byte> key;
+    std::vector<std::byte> value;
+    bool taken = false;
+  };
+
+  /// Records are serialized into memory of the thread; where that is taken, by a send that waits
+  /// for memory and calls back meanwhile, into memory of this send alone.
   absl::StatusOr<Receipt> send_to(ProducerTopic& topic, const Record& record) {
-    thread_local std::vector<std::byte> key_scratch;
-    thread_local std::vector<std::byte> value_scratch;
+    thread_local Scratch mine;
+    if (mine.taken) {
+      Scratch another;
+      return send_by(another, topic, record);
+    }
+    return send_by(mine, topic, record);
+  }
+  absl::StatusOr<Receipt> send_by(Scratch& scratch, ProducerTopic& topic, const Record& record) {
+    const struct Taken {
+      explicit Taken(bool& taken) : taken_(taken) { taken_ = true; }
+      ~Taken() { taken_ = false; }
+      bool& taken_;
+    } taken(scratch.taken);
     // Filled in place: a copy made right after would wait for each store (8 ns a record).
     RecordFields fields{.timestamp = record.timestamp, .headers = record.headers};
-    OTTLA_TRY(guarded([&] { return serialize<K>(record.key, key_scratch, fields.key); }));
-    OTTLA_TRY(guarded([&] { return serialize<V>(record.value, value_scratch, fields.value); }));
+    OTTLA_TRY(guarded([&] { return serialize<K>(record.key, scratch.key, fields.key); }));
+    OTTLA_TRY(guarded([&] { return serialize<V>(record.value, scratch.value, fields.value); }));
     return core_->send(topic, record.partition, fields, record.tag);
   }
   template <class T>

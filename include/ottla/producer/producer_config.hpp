@@ -12,6 +12,7 @@
 #include <string>
 
 #include <ottla/base/config_table.hpp>
+#include <ottla/producer/impl/absent_keys.hpp>
 #include <ottla/producer/partitioner.hpp>
 #include <ottla/protocol/produce.hpp>
 #include <ottla/record/compression_type.hpp>
@@ -27,8 +28,11 @@ struct Delivery {
   Timestamp timestamp = no_timestamp;         ///< the broker's with LogAppendTime, else none
 };
 
-/// Called once per record, in order per partition, by whichever thread brings the outcome; without
-/// a lock, never after close() returned. It must not wait. What it throws is caught and counted.
+/// Called once per record, by whichever thread brings the outcome; without a lock. Of a partition,
+/// records that were written come in order; one that failed may come before those sent earlier. It
+/// must not wait: close() returns when those that have begun are over, and none begins then; one
+/// that takes long keeps close for a second beyond its deadline at most. What it throws is caught
+/// and counted.
 using DeliveryCallback = std::function<void(const Delivery&)>;
 
 /// Whether batches carry sequence numbers, by which the broker knows one that it has, and one that
@@ -45,6 +49,8 @@ struct ProducerConfig {
       Durability::written;  ///< how far an acknowledgement of this producer's records goes
   std::chrono::milliseconds linger{5};
   std::int32_t batch_size = 16'384;  ///< bytes; 0: no record waits for another of its size
+  /// With a codec a batch, and so a record, is 16 MiB at most before it is compressed: readers
+  /// decompress no more (DecompressionLimits).
   CompressionType compression = CompressionType::none;
   std::int32_t gzip_level = -1;
   std::int32_t lz4_level = 9;

@@ -106,16 +106,23 @@ class ProducerCore final : public Counted {
                                                                        bool sticky);
   void batch_opened(ProducerLane& lane) noexcept;
 
-  /// Sends what may be sent, in order, unless another thread does.
-  void drain(ProducerLane& lane) noexcept;
-  void hand_over(ProducerLane& lane, ClosedBatch& batch);
+  /// Sends what may be sent, in order, unless another thread does. Where the connection has no room
+  /// it waits until `deadline`, and for max.block.ms from a batch's opening, at most.
+  void drain(ProducerLane& lane, SteadyTime deadline = never) noexcept;
+  void hand_over(ProducerLane& lane, ClosedBatch& batch, SteadyTime deadline);
   absl::StatusOr<SealedBatch> seal(ProducerLane& lane, ClosedBatch& batch);
   /// With the send baton. False while batches with older numbers are under way, or come first.
   bool number(ProducerLane& lane, ClosedBatch& batch);
+  /// False where that needs another producer id, and none was given yet.
+  bool begin_epoch(ProducerLane& lane);
+  void ask_for_id(ProducerLane& lane);
+  ProducerId id_of(const ProducerLane& lane) const {
+    return lane.producer_id == no_producer_id ? producer_id_ : lane.producer_id;
+  }
   bool is_out_of_order(const absl::Status& status, const ProducerLane& lane,
                        const ClosedBatch& batch) const;
   /// Closes and sends every batch there is.
-  void send_everything();
+  void send_everything(SteadyTime deadline = never);
   void write_out_everything(SteadyTime deadline);
   /// Sends a batch and has it written out, unless it is done.
   void bring(std::uint64_t batch, SteadyTime deadline);
@@ -155,9 +162,11 @@ class ProducerCore final : public Counted {
   /// for that: it is not armed.
   bool arm(Timer timer, SteadyTime when) noexcept;
   void end(SteadyTime deadline, bool in_callback) noexcept;
-  /// This thread has closed it: those who wait for that go on.
-  void tell_closed() noexcept;
+  /// This thread has closed it, and `how` that went: those who wait for that go on.
+  void tell_closed(const absl::Status& how) noexcept;
   absl::Status await_closed(SteadyTime deadline);
+  /// That closing ended before all was acknowledged.
+  absl::Status left_behind() const;
   void fail_unsent() noexcept;
   /// Without memory: topics stay where they are, and their snapshots too.
   template <class Body>
@@ -205,6 +214,7 @@ class ProducerCore final : public Counted {
   bool expiry_armed_ OTTLA_GUARDED_BY(mutex_) = false;
   bool ended_ OTTLA_GUARDED_BY(mutex_) = false;
   bool close_done_ OTTLA_GUARDED_BY(mutex_) = false;
+  absl::Status close_status_ OTTLA_GUARDED_BY(mutex_);         // of the one that closed it
   std::list<Ref<Doorbell>> closers_ OTTLA_GUARDED_BY(mutex_);  // rung once it is
   TimerId timers_[2] OTTLA_GUARDED_BY(mutex_) = {no_timer, no_timer};
   std::vector<std::unique_ptr<Compressor>> compressors_ OTTLA_GUARDED_BY(mutex_);

@@ -72,7 +72,11 @@ class BatchOutcomes {
   /// Whether every batch below `number` is done; else `bell`, if there is one, is rung when they
   /// are.
   bool done_below(std::uint64_t number, const Ref<Doorbell>& bell);
+  /// Who gives up waiting is not told any more.
+  void leave(const OutcomeWaiter& waiter) noexcept;
+  void leave(const Doorbell& bell) noexcept;
   std::size_t pending() const;
+  std::size_t waiters() const;
 
  private:
   struct Slot {

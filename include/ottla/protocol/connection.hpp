@@ -17,6 +17,7 @@
 #include <ottla/env/apart.hpp>
 #include <ottla/env/world.hpp>
 #include <ottla/protocol/classic_group.hpp>
+#include <ottla/protocol/delete_records.hpp>
 #include <ottla/protocol/fetch.hpp>
 #include <ottla/protocol/groups.hpp>
 #include <ottla/protocol/init_producer_id.hpp>
@@ -60,6 +61,7 @@ class Connection : public Counted {
   virtual void call(DeleteTopicsRequest request, Reply<DeleteTopicsResponse> reply) = 0;
   virtual void call(CreatePartitionsRequest request, Reply<CreatePartitionsResponse> reply) = 0;
   virtual void call(ListOffsetsRequest request, Reply<ListOffsetsResponse> reply) = 0;
+  virtual void call(DeleteRecordsRequest request, Reply<DeleteRecordsResponse> reply) = 0;
   virtual void call(InitProducerIdRequest request, Reply<InitProducerIdResponse> reply) = 0;
   virtual void call(JoinGroupRequest request, Reply<JoinGroupResponse> reply) = 0;
   virtual void call(SyncGroupRequest request, Reply<SyncGroupResponse> reply) = 0;

@@ -18,7 +18,7 @@ namespace ottla::inline OTTLA_ABI {
 struct OffsetCommitRequest {
   struct Partition {
     TopicPartition partition = {};
-    TopicId topic_id = {};  ///< zero: not known
+    TopicId topic_id = {};  ///< zero: not known; another than the topic has: UNKNOWN_TOPIC_ID
     Offset offset = {};     ///< the next record to read
     LeaderEpoch leader_epoch = no_leader_epoch;
     std::optional<std::string> metadata = {};
@@ -53,6 +53,7 @@ struct OffsetFetchResponse {
     Offset offset{-1};  ///< -1: none committed
     LeaderEpoch leader_epoch = no_leader_epoch;
     std::string metadata = {};
+    TopicId topic_id = {};  ///< as it was committed; zero: not known
   };
   ErrorCode error = ErrorCode::none;
   std::vector<Partition> partitions = {};

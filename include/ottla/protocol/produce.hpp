@@ -43,6 +43,7 @@ struct ProduceRequest {
   PartitionId partition = {};
   Acks acks = Acks::all;
   Durability durability = Durability::written;
+  SteadyTime deadline = never;  ///< of waiting for room there; who answers may wait less
   SealedBatch batch = {};
   Ref<ProduceReply> reply = {};  ///< none with Acks::none
 };

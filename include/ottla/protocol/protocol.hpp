@@ -6,6 +6,7 @@
 
 #include <ottla/protocol/classic_group.hpp>
 #include <ottla/protocol/connection.hpp>
+#include <ottla/protocol/delete_records.hpp>
 #include <ottla/protocol/fetch.hpp>
 #include <ottla/protocol/groups.hpp>
 #include <ottla/protocol/init_producer_id.hpp>

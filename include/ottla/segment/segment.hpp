@@ -54,7 +54,7 @@ struct SegmentOptions {
 /// What only its owner knows of a segment.
 struct SegmentTimes {
   Timestamp created = no_timestamp;   ///< the wall clock when it was created or opened
-  Timestamp modified = no_timestamp;  ///< of the data file when it was opened
+  Timestamp modified = no_timestamp;  ///< of the data file when it was opened, or written since
 };
 
 template <File FileT>
@@ -78,6 +78,14 @@ struct BatchPlace {
   BatchHeader header;
 };
 
+/// What is known of the offsets of batches that are read piece by piece, and that no checksum
+/// covers.
+struct OffsetRange {
+  Offset above{
+      -1};  ///< the last one before the piece; -1: not known. Afterwards the last one in it
+  Offset below{INT64_MAX};  ///< where the next segment begins
+};
+
 template <File FileT>
 class BasicSegment {
  public:
@@ -99,10 +107,10 @@ class BasicSegment {
   SegmentEnd end() const { return end_.load(); }
   std::int64_t size() const { return end().size; }
   /// What time retention and look-ups by time go by: the largest timestamp, or the modification
-  /// time without one.
+  /// time without one (`set_modified`).
   Timestamp largest_timestamp() const {
     const Timestamp largest = end().largest.timestamp;
-    return largest == no_timestamp ? times_.modified : largest;
+    return largest == no_timestamp ? modified_.load(std::memory_order_relaxed) : largest;
   }
   /// Bytes of the entries of each index.
   std::int64_t offset_index_size() const {
@@ -126,6 +134,8 @@ class BasicSegment {
   /// call (`index_status`).
   absl::Status write_out(std::span<const Bytes> pieces, std::span<const BatchFacts> batches,
                          IoReason why = IoReason::append);
+  /// After a write, at `now` by the wall clock.
+  void set_modified(Timestamp now) { modified_.store(now, std::memory_order_relaxed); }
   /// Cuts off what a failed write left; `write_out` and `become_inactive` begin with it. An error
   /// where that fails, or where it is not known yet where the segment ends.
   absl::Status ready_to_write();
@@ -180,14 +190,17 @@ class BasicSegment {
   absl::StatusOr<SharedBytes> read(std::int64_t position, std::size_t max_bytes,
                                    Buffer into = {}) const;
   /// Whole batches from `position` on, where one begins: what fits into `max_bytes`, the first one
-  /// in any case. Checked unless this process built or checked them before. `corrupt` where the
-  /// first one is damaged, or cannot be of a segment whose offsets are below `below`; another such
-  /// one ends what is answered.
+  /// in any case. Their checksums are computed unless this process built or checked them before,
+  /// their offsets are looked at each time. `corrupt` where the first one is damaged, or does not
+  /// lie `within`; another such one ends what is answered.
   absl::StatusOr<SharedBytes> read_batches(std::int64_t position, std::size_t max_bytes,
-                                           Buffer into = {},
-                                           Offset below = Offset(INT64_MAX)) const;
+                                           Buffer into = {}, OffsetRange* within = nullptr) const;
+  /// Likewise, and whatever was checked before is checked again.
+  absl::StatusOr<SharedBytes> check_again(std::int64_t position, std::size_t max_bytes,
+                                          Buffer into = {}, OffsetRange* within = nullptr) const;
   /// What is said of a batch that lies where it cannot be.
   absl::Status misplaced(std::int64_t position, const BatchHeader& header) const;
+  absl::Status unreadable(std::int64_t position, Bytes bytes, const absl::Status& why) const;
   /// The first record whose timestamp is `target` or above and whose offset is `from` or above.
   absl::StatusOr<std::optional<TimestampOffset>> find_timestamp(Timestamp target, Offset from,
                                                                 Decompressor& decompressor) const;
@@ -220,8 +233,16 @@ class BasicSegment {
   absl::Status flush_indexes(IoReason why);
   bool plausible(const BatchHeader& header, Offset before) const;
   void damage_index() const { indexes_damaged_.store(true, std::memory_order_relaxed); }
-  absl::StatusOr<Scan> scan_to(Offset target, MutableBytes window) const;
-  absl::Status skip_below(Offset target, Scan& scan) const;
+  Offset offset_limit() const;
+  absl::StatusOr<Scan> scan_to(Offset target, MutableBytes window,
+                               std::optional<std::int64_t>& before) const;
+  absl::Status skip_below(Offset target, Scan& scan, std::optional<std::int64_t>& before) const;
+  absl::StatusOr<SharedBytes> read_whole(std::int64_t position, std::size_t max_bytes,
+                                         Buffer into) const;
+  absl::StatusOr<std::size_t> check_batches(std::int64_t position, Bytes bytes, OffsetRange& within,
+                                            CheckCrc check) const;
+  absl::StatusOr<std::optional<Offset>> offset_at(std::int64_t position, Bytes bytes,
+                                                  std::size_t good) const;
   absl::StatusOr<bool> offset_entry_holds(const OffsetPosition& entry, MutableBytes window) const;
   absl::StatusOr<bool> time_entry_holds(const TimestampOffset& entry) const;
   absl::StatusOr<std::optional<TimestampOffset>> first_record(const BatchPlace& place,
@@ -248,7 +269,8 @@ class BasicSegment {
   bool reserved_;
   Tail tail_ = Tail::unknown;
   bool undone_ = false;
-  SegmentTimes times_;
+  Timestamp created_;
+  std::atomic<Timestamp> modified_;
   std::optional<Timestamp> first_batch_timestamp_;
   std::int64_t since_last_entry_ = 0;  // bytes; the writer's
   segment_impl::Published<SegmentEnd> end_;

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -157,9 +158,10 @@ class SimDisk {
   SimFileSystem restart();
   /// Visits a disk of its own, up, without hooks and faults, for each state that a power cut now
   /// would leave (or left, where the disk is down), if they are not more than `limit`; else for
-  /// `limit` drawn ones. This disk stays as it is.
+  /// `sample` drawn ones, as many as `limit` where none is given. This disk stays as it is.
   DurableStateCount for_each_durable_state(std::uint64_t limit,
-                                           const std::function<void(SimDisk&)>& visit) const;
+                                           const std::function<void(SimDisk&)>& visit,
+                                           std::optional<std::uint64_t> sample = {}) const;
 
   // ── faults ────────────────────────────────────────────────────────────────────────────────────
 

@@ -34,7 +34,7 @@ class SimExecutor {
   ~SimExecutor();
 
   void post(Task task);
-  TimerId post_at(SteadyTime when, Task task);
+  TimerId post_at(SteadyTime when, Task task, TaskLane lane = no_lane);
   bool cancel(TimerId timer);
   absl::Status spawn(std::string_view name, Task body);
   bool await(Doorbell& bell, SteadyTime deadline);

@@ -146,7 +146,6 @@ class SimScheduler final : public LockScheduler {
   std::uint64_t trace_hash() const { return trace_; }
   Schedule schedule() const { return schedule_; }
   std::uint64_t steps() const { return steps_; }
-  std::uint64_t switches() const { return switches_; }
   /// A line for each actor: who it is, what it waits for, until when, who has it.
   std::string report() const;
 
@@ -201,7 +200,6 @@ class SimScheduler final : public LockScheduler {
   std::uint64_t waiting_ = 0;
   std::uint64_t stalled_ = 0;
   std::uint64_t steps_ = 0;
-  std::uint64_t switches_ = 0;
   Leaked leaked_;
   absl::Status stopped_;
 };

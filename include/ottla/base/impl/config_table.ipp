@@ -106,6 +106,12 @@ OTTLA_INLINE absl::Status unknown_config(std::string_view key,
                absl::StrCat("unknown config '", av(key), "'", hint));
 }
 
+OTTLA_INLINE absl::Status absent_config(std::string_view key, std::string_view instead) {
+  return error(ErrorCode::invalid_config, Fault::unsupported,
+               absl::StrCat(av(key), " is Kafka's, and is not there yet",
+                            instead.empty() ? "" : "; ", av(instead)));
+}
+
 OTTLA_INLINE absl::StatusOr<std::int64_t> parse_config_number(std::string_view key,
                                                               std::string_view text,
                                                               ConfigRange range) {

@@ -35,49 +35,56 @@ void ask_coordinator(Core& core, std::string_view group, Request& request, Reply
   });
 }
 
+/// A topic of the name may be another one than the offset is of. An id of zero, as of clients that
+/// know names only, is any's and stays zero, as with Kafka.
+template <class Core>
+ErrorCode check_topic(Core& core, const OffsetCommitRequest::Partition& one) {
+  const auto topic = core.topics().find(one.partition.topic);
+  const auto index = static_cast<std::size_t>(one.partition.partition.value());
+  if (!topic || index >= topic->partitions.size()) {  // a negative one is too large
+    return ErrorCode::unknown_topic_or_partition;
+  }
+  return one.topic_id.is_zero() || one.topic_id == topic->id ? ErrorCode::none
+                                                             : ErrorCode::unknown_topic_id;
+}
+
 /// Offsets of partitions that are not there are refused, the others go to the coordinator.
 template <class Core>
 void handle(Core& core, OffsetCommitRequest request, Reply<OffsetCommitResponse> reply) {
-  const auto is_there = [&](const OffsetCommitRequest::Partition& one) {
-    const auto topic = core.topics().find(one.partition.topic);
-    return topic && one.partition.partition >= PartitionId(0) &&
-           static_cast<std::size_t>(one.partition.partition.value()) < topic->partitions.size();
-  };
-  auto& asked = request.partitions;
-  const auto missing = std::stable_partition(asked.begin(), asked.end(), is_there);
-  if (missing == asked.end()) {
-    ask_coordinator(core, request.group, request, std::move(reply));
-    return;
-  }
   answer_later(std::move(reply), [&](const Ref<PendingReply<OffsetCommitResponse>>& pending) {
     OffsetCommitResponse refused;
-    for (auto one = missing; one != asked.end(); ++one) {
-      refused.partitions.push_back({one->partition, ErrorCode::unknown_topic_or_partition});
+    std::vector<OffsetCommitRequest::Partition> taken;
+    for (OffsetCommitRequest::Partition& one : request.partitions) {
+      if (const ErrorCode error = check_topic(core, one); error != ErrorCode::none) {
+        refused.partitions.push_back({one.partition, error});
+      } else {
+        taken.push_back(std::move(one));
+      }
     }
-    asked.erase(missing, asked.end());
-    if (asked.empty()) {
+    request.partitions = std::move(taken);
+    if (request.partitions.empty() && !refused.partitions.empty()) {
       pending->give(std::move(refused));
       return absl::OkStatus();
     }
-    Reply<OffsetCommitResponse> all = [pending, refused = std::move(refused)](
-                                          absl::StatusOr<OffsetCommitResponse> taken) mutable {
-      if (taken.ok()) {
-        const absl::Status joined = guarded([&] {
-          taken->partitions.insert(taken->partitions.end(), refused.partitions.begin(),
-                                   refused.partitions.end());
-        });
-        if (!joined.ok()) {
-          taken = joined;
-        }
-      }
-      pending->give(std::move(taken));
-    };
+    Reply<OffsetCommitResponse> all =
+        [pending, refused = std::move(refused)](absl::StatusOr<OffsetCommitResponse> done) mutable {
+          if (done.ok()) {
+            const absl::Status joined = guarded([&] {
+              done->partitions.insert(done->partitions.end(), refused.partitions.begin(),
+                                      refused.partitions.end());
+            });
+            if (!joined.ok()) {
+              done = joined;
+            }
+          }
+          pending->give(std::move(done));
+        };
     ask_coordinator(core, request.group, request, std::move(all));
     return absl::OkStatus();
   });
 }
 
-/// One group at a time, each by its own coordinator.
+/// One group at a time, each by its own coordinator, asked until nothing of it is left.
 template <class Core>
 class GroupDeletion final : public Counted {
  public:
@@ -107,7 +114,7 @@ class GroupDeletion final : public Counted {
  private:
   void take(absl::StatusOr<DeleteGroupsResponse> answer) {
     absl::Status taken = answer.status();
-    if (taken.ok()) {
+    if (taken.ok() && !answer->groups.empty()) {
       taken = guarded([&] { all_.groups.push_back(std::move(answer->groups.at(0))); });
     }
     if (taken.ok()) {
@@ -131,19 +138,36 @@ void handle(Core& core, DeleteGroupsRequest request, Reply<DeleteGroupsResponse>
   });
 }
 
+/// Nothing is committed for a topic that only has the name of the one that the offset is of.
 template <class Core>
 void handle(Core& core, const OffsetFetchRequest& request, Reply<OffsetFetchResponse> reply) {
   reply(guarded([&]() -> absl::StatusOr<OffsetFetchResponse> {
     OTTLA_ASSIGN(const auto keeper, core.coordinator(request.group));
-    return keeper->query([&](const GroupCoordinator& groups) { return groups.answer(request); });
+    OffsetFetchResponse all =
+        keeper->query([&](const GroupCoordinator& groups) { return groups.answer(request); });
+    const auto is_gone = [&](const OffsetFetchResponse::Partition& one) {
+      return one.offset >= Offset(0) && core.is_deleted(one.partition.topic, one.topic_id);
+    };
+    if (!request.partitions) {
+      std::erase_if(all.partitions, is_gone);
+    }
+    for (OffsetFetchResponse::Partition& one : all.partitions) {
+      if (is_gone(one)) {
+        one = {.partition = one.partition};
+      }
+    }
+    return all;
   }));
 }
 
+/// Without groups whose log is damaged.
 template <class Core>
 void handle(Core& core, const ListGroupsRequest& request, Reply<ListGroupsResponse> reply) {
   reply(guarded([&]() -> absl::StatusOr<ListGroupsResponse> {
     ListGroupsResponse all;
-    OTTLA_ASSIGN(const auto keepers, core.all_coordinators());
+    absl::Status failed;
+    const auto keepers = core.all_coordinators(failed);
+    OTTLA_TRY(failed);
     for (const auto& keeper : keepers) {
       auto some =
           keeper->query([&](const GroupCoordinator& groups) { return groups.answer(request); });

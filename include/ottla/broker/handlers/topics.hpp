@@ -4,6 +4,7 @@
 // on the disk.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,6 +42,8 @@ std::vector<CreateTopicsResponse::Topic> refuse_some(Core& core, CreateTopicsReq
     } else if (const auto config = resolve_topic_config(core.topic_defaults(), configs);
                !config.ok()) {
       resolved = config.status();
+    } else {
+      resolved = check_replication(*config, std::max<std::int32_t>(1, topic.replication_factor));
     }
     if (!resolved.ok()) {
       refused.push_back({.name = topic.name,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <set>
 
 #include <absl/strings/str_cat.h>
 
@@ -45,7 +46,7 @@ absl::Status BasicBrokerCore<E>::find_partition(BasicLogDirectory<Fs>& directory
     return std::move(id).status();
   }
   Lock lock(mutex_);
-  strange_[one.partition.to_string()] = {std::move(id).status(), one.directory};
+  strange_[one.partition.to_string()] = {std::move(id).status(), one.directory, false};
   return absl::OkStatus();
 }
 
@@ -84,12 +85,40 @@ absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
   for (auto& entry : unknown) {
     MetadataMachine::AdoptTopic& topic = entry.second;
     const std::string about = adopt_configs(topic, kafka ? kafka->find(topic.id) : nullptr);
-    OTTLA_TRY(submit_and_wait(*metadata_, topic,
-                              [](const MetadataMachine::Response&) { return absl::OkStatus(); }));
-    events_->tell(EventLevel::info, "adopted_topic", topic.name,
-                  absl::StrCat("its directories were found and are served; ", about));
+    const absl::Status adopted =
+        submit_and_wait(*metadata_, topic, [](const MetadataMachine::Response& answer) {
+          const ErrorCode code = std::get<MetadataMachine::Adopted>(answer).error;
+          return code == ErrorCode::none ? absl::OkStatus() : error(code, "it is not adopted");
+        });
+    if (adopted.ok()) {
+      events_->tell(EventLevel::info, "adopted_topic", topic.name,
+                    absl::StrCat("its directories were found and are served; ", about));
+    } else if (error_code(adopted) == ErrorCode::topic_already_exists) {
+      tell_not_adopted(topic, found);
+    } else {
+      return annotate(
+          metadata_refusal_->ok() ? adopted : *metadata_refusal_,
+          absl::StrCat("topic '", topic.name, "', whose directories were found, cannot be noted"));
+    }
   }
   return absl::OkStatus();
+}
+
+/// Two topics have that name.
+template <Env E>
+void BasicBrokerCore<E>::tell_not_adopted(const MetadataMachine::AdoptTopic& topic,
+                                          const std::vector<Found>& found) {
+  for (const Found& each : found) {
+    if (each.id == topic.id) {
+      events_->tell(
+          EventLevel::error, "not_adopted",
+          absl::StrCat(directories_[each.directory]->path(), "/", each.partition.to_string()),
+          absl::StrCat("left alone, since its partition.metadata has topic id ",
+                       topic.id.to_string(), ", and topic '", topic.name,
+                       "' has another one: move the directory away, or delete that topic and open "
+                       "again to have this one served"));
+    }
+  }
 }
 
 /// What Kafka has noted, where we can keep it; else nothing in the topic goes by age or size.
@@ -146,22 +175,60 @@ absl::Status BasicBrokerCore<E>::settle(const std::vector<Found>& found) {
     });
     if (mine) {
       Lock lock(mutex_);
-      places_[each.partition.to_string()] = {each.id, each.directory};
+      if (const auto first = places_.find(each.partition.to_string()); first != places_.end()) {
+        first->second.others.push_back(each.directory);
+      } else {
+        note_place(each.partition.to_string(), {.id = each.id, .directory = each.directory});
+      }
     } else if (removed) {
-      OTTLA_TRY(directories_[each.directory]->serial(
-          file_deadline(), [&](BasicLogDirectory<Fs>& directory) {
-            return directory.delete_partition(each.partition, fresh_uuid(), Durability::written);
-          }));
+      Directory& directory = *directories_[each.directory];
+      OTTLA_TRY(tell_failed(directory.serial(file_deadline(),
+                                             [&](BasicLogDirectory<Fs>& same) {
+                                               return same.delete_partition(each.partition,
+                                                                            fresh_uuid(),
+                                                                            Durability::written);
+                                             }),
+                            directory, "what is left of a deleted topic could not be taken away"));
     }
   }
   return absl::OkStatus();
 }
 
-/// A deletion may have stopped before the checkpoints were written; a new topic begins at 0.
+/// What checkpoints say of them is not of a topic that gets their name later.
+template <Env E>
+void BasicBrokerCore<E>::find_nobodys() {
+  const std::set<std::string, std::less<>> names =
+      metadata_->query([](const MetadataMachine& machine) {
+        std::set<std::string, std::less<>> all;
+        for (const auto& [name, topic] : machine.topics()) {
+          all.insert(name);
+        }
+        return all;
+      });
+  Lock lock(mutex_);
+  for (auto& [name, strange] : strange_) {
+    strange.is_nobodys = !names.contains(TopicPartition::parse(name)->topic);
+  }
+}
+
+/// A deletion may have stopped before the checkpoints were written; a new topic begins at 0. What
+/// is said of a directory that is left alone is kept.
 template <Env E>
 absl::Status BasicBrokerCore<E>::forget_deleted() {
   for (const Ref<Directory>& directory : directories_) {
     bool left = false;
+    const auto is_gone = [&](const TopicPartition& partition) {
+      bool gone = false;
+      directory
+          ->serial(file_deadline(),
+                   [&](BasicLogDirectory<Fs>& same) {
+                     gone = fault(env_.file_system().status(same.path_of(partition)).status()) ==
+                            Fault::not_found;
+                     return absl::OkStatus();
+                   })
+          .IgnoreError();  // then it is kept
+      return gone;
+    };
     for (const CheckpointKind kind : checkpoint_kinds) {
       const auto offsets =
           directory->locked([&](BasicLogDirectory<Fs>& same) { return same.offsets(kind); });
@@ -169,7 +236,7 @@ absl::Status BasicBrokerCore<E>::forget_deleted() {
         const bool known = metadata_->query([&](const MetadataMachine& machine) {
           return machine.find(each.partition.topic) != nullptr;
         });
-        if (!known) {
+        if (!known && is_gone(each.partition)) {
           left = true;
           directory->locked([&](BasicLogDirectory<Fs>& same) {
             same.note_deleted(each.partition);
@@ -178,9 +245,24 @@ absl::Status BasicBrokerCore<E>::forget_deleted() {
         }
       }
     }
-    OTTLA_TRY(left ? directory->checkpoint(file_deadline()) : absl::OkStatus());
+    if (left) {
+      directory->note_behind();
+      OTTLA_TRY(tell_failed(directory->checkpoint(file_deadline()), *directory,
+                            "what is noted of deleted topics could not be taken out"));
+    }
   }
   return absl::OkStatus();
+}
+
+/// What fails in one directory holds up no other; what the process lacks they would lack too.
+template <Env E>
+absl::Status BasicBrokerCore<E>::tell_failed(const absl::Status& done, const Directory& directory,
+                                             std::string_view what) {
+  if (!done.ok() && !not_tried(done)) {
+    events_->tell(EventLevel::error, "directory_failed", directory.path(),
+                  absl::StrCat(av(what), ", which is tried again: ", done.message()));
+  }
+  return not_tried(done) ? done : absl::OkStatus();
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -59,7 +59,7 @@ void BasicBrokerCore<E>::find_cleaning() {
   std::optional<Candidate> candidate;
   for (const Ref<Topic>& topic : topics_.all()) {
     for (const Ref<Partition>& partition : topic->partitions) {
-      if (!partition || !partition->is_compacted() || closed_.load() ||
+      if (!partition || !partition->config().log.compact || closed_.load() ||
           uncleanable_.count(cleaning_name(*partition)) > 0) {
         continue;
       }

@@ -23,6 +23,7 @@ BasicBrokerCore<E>::BasicBrokerCore(E& env, std::unique_ptr<E> owned, BrokerConf
       config_(std::move(config)),
       process_generation_(env.process_generation()),
       events_(make_ref<Events>(world_, config_.on_event)),
+      clock_(make_ref<ClockWatch>(world_, events_)),
       tails_(make_ref<TailBudget>(config_.hot_tail_bytes)),
       buffers_(make_ref<ReadBuffers>()) {
   topic_defaults_.log = config_.log;
@@ -35,56 +36,26 @@ BasicBrokerCore<E>::BasicBrokerCore(E& env, std::unique_ptr<E> owned, BrokerConf
 template <Env E>
 absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::unique_ptr<E> owned,
                                                                  BrokerConfig config) {
-  OTTLA_TRY(check_config(config));
-  if (config.log_dirs.paths().empty()) {
-    return error(ErrorCode::invalid_config, Fault::invalid_argument,
-                 "log_dirs is empty: name a directory, or ottla::in_memory");
-  }
-  if (std::min({config.hot_tail_bytes, config.hot_tail_partition_bytes, config.staged_bytes,
-                std::int64_t{config.write_out_delay.count()},
-                std::int64_t{config.close_timeout.count()}}) < 0) {
-    return error(ErrorCode::invalid_config, Fault::invalid_argument,
-                 "hot_tail_bytes, hot_tail_partition_bytes, staged_bytes, write_out_delay and "
-                 "close_timeout are 0 at least");
-  }
-  if (config.group_min_session_timeout > config.group_max_session_timeout) {
-    return error(ErrorCode::invalid_config, Fault::invalid_argument,
-                 "group.min.session.timeout.ms is above group.max.session.timeout.ms; lower it");
-  }
-  const CleanerConfig& cleaner = config.cleaner;
-  if (!(cleaner.load_factor > 0 && cleaner.load_factor <= 1 &&
-        cleaner.io_max_bytes_per_second > 0)) {
-    return error(ErrorCode::invalid_config, Fault::invalid_argument,
-                 "log.cleaner.io.buffer.load.factor is above 0 and 1 at most, "
-                 "log.cleaner.io.max.bytes.per.second above 0");
-  }
-  const std::vector<std::string>& paths = config.log_dirs.paths();
-  for (const std::string& path : paths) {
-    if (std::count(paths.begin(), paths.end(), path) > 1) {
-      return error(ErrorCode::invalid_config, Fault::invalid_argument,
-                   absl::StrCat("log_dirs names '", path, "' twice"));
-    }
-  }
+  OTTLA_TRY(check_broker_config(config));
   auto core = make_ref<BasicBrokerCore>(env, std::move(owned), std::move(config));
   OTTLA_ASSIGN(const bool clean, core->open_directories());
+  OTTLA_TRY(core->find_missing_directories());
   OTTLA_TRY(core->open_metadata(clean));
   OTTLA_ASSIGN(const auto found, core->find_partitions());
   OTTLA_TRY(core->adopt(found));
   OTTLA_TRY(core->settle(found));
   OTTLA_TRY(core->forget_deleted());
-  std::vector<std::string> names = core->metadata_->query([](const MetadataMachine& machine) {
-    std::vector<std::string> all;
-    for (const auto& [name, topic] : machine.topics()) {
-      all.push_back(name);
-    }
-    return all;
-  });
-  for (const std::string& name : names) {
+  core->find_nobodys();
+  bool all_open = true;
+  for (const std::string& name : core->note_known_topics()) {
     // A directory that cannot be opened holds up nothing but its own partition. What the process
     // lacks, the next ones would lack too.
     const absl::Status opened = core->open_topic(name);
     OTTLA_TRY(not_tried(opened) ? opened : absl::OkStatus());
+    all_open = all_open && opened.ok();
   }
+  core->settle_missing_directories(all_open);
+  core->revise_after_loss();
   core->tell_strange();
   core->schedule(core->chores_[0], core->config_.initial_task_delay);
   core->schedule(core->chores_[1], core->config_.initial_task_delay);
@@ -92,12 +63,15 @@ absl::StatusOr<Ref<BasicBrokerCore<E>>> BasicBrokerCore<E>::open(E& env, std::un
   if (core->config_.cleaner.enable) {
     core->schedule(core->chores_[3], core->config_.initial_task_delay);
   }
+  if (core->config_.scrubber.interval.count() > 0 && !core->config_.log_dirs.in_memory()) {
+    core->schedule(core->chores_[4], core->config_.scrubber.interval);
+  }
   return core;
 }
 
 template <Env E>
 absl::Status BasicBrokerCore<E>::usable() const {
-  if (env_.process_generation() != process_generation_) [[unlikely]] {
+  if (is_inherited()) [[unlikely]] {
     return error(Fault::forked,
                  "this broker belongs to the parent process; open a new one in the child");
   }
@@ -132,6 +106,8 @@ absl::StatusOr<bool> BasicBrokerCore<E>::open_directories() {
       events_->tell(EventLevel::warning, "log_directory", path, finding);
     }
     directories_.push_back(make_ref<Directory>(world_, std::move(directory)));
+    Lock lock(mutex_);
+    load_.push_back(0);
   }
   cluster_id_ = cluster;
   return *clean;
@@ -156,7 +132,16 @@ absl::Status BasicBrokerCore<E>::open_metadata(bool clean) {
   const MetadataPlacement placement{.broker = BrokerId(config_.node_id),
                                     .directory = id,
                                     .default_partitions = config_.partitions};
-  metadata_ = make_ref<MetadataKeeper>(world_, MetadataMachine(placement), metadata_file_);
+  metadata_ = make_ref<MetadataKeeper>(
+      world_, MetadataMachine(placement), metadata_file_,
+      typename MetadataKeeper::Hooks{
+          .refused = [events = events_, path = directories_.front()->path(),
+                      refusal = metadata_refusal_](const absl::Status& why) {
+            *refusal = why;
+            if (fault(why) != Fault::closed) {
+              events->tell(EventLevel::error, "topics_refused", path, sv(why.message()));
+            }
+          }});
   OTTLA_TRY(metadata_->load());
   MetadataKeeper* keeper =
       metadata_.get();  // which outlives the file's use of it: the core has both
@@ -175,8 +160,9 @@ void BasicBrokerCore<E>::schedule(Chore& chore, std::chrono::nanoseconds delay) 
   }
   TimerId timer = no_timer;
   const absl::Status posted = guarded([&] {
-    timer = world_.post_at(after(world_.steady_now(), delay),
-                           [self = Ref<BasicBrokerCore>(this), &chore] { self->run(chore); });
+    timer = world_.post_at(
+        after(world_.steady_now(), delay),
+        [self = Ref<BasicBrokerCore>(this), &chore] { self->run(chore); }, this);
   });
   {
     Lock lock(mutex_);
@@ -224,11 +210,50 @@ template <Env E>
 void BasicBrokerCore<E>::note_offsets(const Partition& partition) {
   const auto ends = partition.ends();
   noted(partition, [&](BasicLogDirectory<Fs>& directory) {
-    directory.set_offset(CheckpointKind::recovery_point, partition.partition(),
-                         ends.recovery_point);
+    if (ends.recovery_point) {
+      directory.set_offset(CheckpointKind::recovery_point, partition.partition(),
+                           *ends.recovery_point);
+    }
     directory.set_offset(CheckpointKind::high_watermark, partition.partition(), ends.visible);
-    directory.set_offset(CheckpointKind::log_start, partition.partition(), ends.start);
+    raise_start(directory, partition.partition(), ends.start);
   });
+}
+
+/// What was noted is never taken back: whoever deleted records meanwhile was answered.
+template <Env E>
+void BasicBrokerCore<E>::raise_start(BasicLogDirectory<Fs>& directory,
+                                     const TopicPartition& partition, Offset start) {
+  const Offset old = directory.offset(CheckpointKind::log_start, partition).value_or(Offset(0));
+  directory.set_offset(CheckpointKind::log_start, partition, std::max(old, start));
+}
+
+/// Before what lies below it goes (W7).
+template <Env E>
+absl::Status BasicBrokerCore<E>::save_start(const Partition& partition, Offset start) {
+  const Ref<Directory> directory = noted(partition, [&](BasicLogDirectory<Fs>& same) {
+    raise_start(same, partition.partition(), start);
+  });
+  return directory ? directory->checkpoint(CheckpointKind::log_start, file_deadline())
+                   : absl::OkStatus();
+}
+
+template <Env E>
+absl::StatusOr<Offset> BasicBrokerCore<E>::delete_records(const TopicPartition& partition,
+                                                          Offset before) {
+  const Ref<Topic> topic = topics_.find(partition.topic);
+  const auto number = static_cast<std::size_t>(partition.partition.value());  // below 0: too large
+  if (!topic || number >= topic->partitions.size()) {
+    return error(ErrorCode::unknown_topic_or_partition, Fault::not_found,
+                 absl::StrCat("there is no partition ", partition.to_string()));
+  }
+  const Ref<Partition>& found = topic->partitions[number];
+  if (!found) {
+    return error(
+        ErrorCode::kafka_storage_error,
+        absl::StrCat(partition.to_string(), " could not be opened; the broker's events say why"));
+  }
+  return found->delete_records(
+      before, [&](Offset start) { return save_start(*found, start); }, file_deadline());
 }
 
 template <Env E>
@@ -238,17 +263,9 @@ std::chrono::nanoseconds BasicBrokerCore<E>::retention() {
       if (!partition || closed_.load()) {
         continue;
       }
-      const absl::Status ticked = partition->tick([&](Offset start) -> absl::Status {
-        bool moved = false;
-        const Ref<Directory> directory = noted(*partition, [&](BasicLogDirectory<Fs>& same) {
-          const auto old = same.offset(CheckpointKind::log_start, partition->partition());
-          same.set_offset(CheckpointKind::log_start, partition->partition(), start);
-          moved = old.value_or(Offset(0)) != start;
-        });
-        return moved ? directory->checkpoint(CheckpointKind::log_start, file_deadline())
-                     : absl::OkStatus();
-      });
-      if (!ticked.ok()) {
+      const absl::Status ticked =
+          partition->tick([&](Offset start) { return save_start(*partition, start); });
+      if (!ticked.ok() && !partition->is_closed()) {
         events_->tell(EventLevel::error, "retention_failed", partition->partition().to_string(),
                       sv(ticked.message()));
       }
@@ -281,6 +298,9 @@ template <Env E>
 std::chrono::nanoseconds BasicBrokerCore<E>::remove_files() {
   constexpr std::chrono::milliseconds turn{5};
   bool more = false;
+  if (const absl::Status dropped = drop_hung(); !dropped.ok()) {
+    events_->tell(EventLevel::error, "remove_failed", "", sv(dropped.message()));
+  }
   for (const Ref<Directory>& directory : directories_) {
     const absl::Status removed =
         directory->serial(file_deadline(), [&](BasicLogDirectory<Fs>& files) -> absl::Status {
@@ -335,6 +355,9 @@ absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
 template <Env E>
 absl::Status BasicBrokerCore<E>::close_partition(Partition& partition, SteadyTime deadline) {
   const absl::StatusOr<CleanEnd> end = partition.close(deadline);
+  // A damaged log took no appends: there is nothing to close, that it is damaged was said, and its
+  // next opening knows.
+  const bool damaged = !partition.ends().recovery_point && fault(end.status()) == Fault::corrupt;
   const absl::Status noted_there = guarded([&] {
     if (end.ok()) {
       note_offsets(partition);
@@ -345,7 +368,7 @@ absl::Status BasicBrokerCore<E>::close_partition(Partition& partition, SteadyTim
         same.note_closed(partition.partition(), *end);
       }
     });
-    if (!end.ok() && directory) {
+    if (!end.ok() && !damaged && directory) {
       directory->keep_unclean();
     }
   });
@@ -355,8 +378,7 @@ absl::Status BasicBrokerCore<E>::close_partition(Partition& partition, SteadyTim
     }
     return noted_there;
   }
-  // A damaged log took no appends: there is nothing to close, and that it is damaged was said.
-  return end.ok() || fault(end.status()) == Fault::corrupt ? absl::OkStatus() : end.status();
+  return damaged ? absl::OkStatus() : end.status();
 }
 
 /// A directory gets its marker when all in it was closed: without one the next open looks for
@@ -410,6 +432,14 @@ absl::Status BasicBrokerCore<E>::leave_directories(SteadyTime deadline) {
   idle = cleaning_work_.take(world_, deadline) && idle;  // likewise: no step of compaction
   for_each_partition(
       [&](Partition& partition) { idle = partition.wait_until_idle(deadline) && idle; });
+  std::map<std::string, Ref<Partition>> hung;
+  {
+    Lock lock(mutex_);
+    hung.swap(hung_);
+  }
+  for (const auto& [name, partition] : hung) {
+    idle = partition->wait_until_idle(deadline) && idle;
+  }
   if (metadata_file_) {
     idle = fault(metadata_file_->close(deadline)) != Fault::timed_out && idle;
   }
@@ -428,7 +458,7 @@ absl::Status BasicBrokerCore<E>::leave_directories(SteadyTime deadline) {
 
 template <Env E>
 absl::Status BasicBrokerCore<E>::close(SteadyTime deadline) {
-  if (env_.process_generation() != process_generation_) {
+  if (is_inherited()) {
     return usable();  // a child forgets what it inherited
   }
   closed_.store(true);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 
 #include <absl/strings/str_cat.h>
 
@@ -14,6 +15,22 @@
 #include <ottla/broker/broker_core.hpp>
 
 namespace ottla::inline OTTLA_ABI {
+namespace broker_impl {
+
+/// What became of an event that is no client's.
+inline absl::Status is_written(const GroupResponse& answer) {
+  const ErrorCode code = std::get<OffsetDeleteResponse>(answer).error;
+  return code == ErrorCode::none ? absl::OkStatus()
+                                 : error(code, "committed offsets could not be written");
+}
+
+/// What passes by no other coordinator, nor with time alone.
+inline bool is_of_the_disk(Fault fault) {
+  return fault == Fault::no_space || fault == Fault::read_only || fault == Fault::io ||
+         fault == Fault::corrupt;
+}
+
+}  // namespace broker_impl
 
 template <Env E>
 absl::Status BasicBrokerCore<E>::make_offsets_topic() {
@@ -46,14 +63,22 @@ auto BasicBrokerCore<E>::coordinator(std::string_view group) -> absl::StatusOr<R
 }
 
 template <Env E>
-auto BasicBrokerCore<E>::all_coordinators() -> absl::StatusOr<std::vector<Ref<GroupKeeper>>> {
+auto BasicBrokerCore<E>::all_coordinators(absl::Status& failed) -> std::vector<Ref<GroupKeeper>> {
   std::vector<Ref<GroupKeeper>> all;
   const Ref<Topic> topic = topics_.find(offsets_topic);
   for (std::size_t i = 0; topic && i < topic->partitions.size(); ++i) {
     const Ref<Partition>& partition = topic->partitions[i];
-    if (partition && partition->ends().start < partition->ends().end) {
-      OTTLA_ASSIGN(Ref<GroupKeeper> keeper, coordinator(*topic, static_cast<std::int32_t>(i)));
-      all.push_back(std::move(keeper));
+    if (!partition || partition->ends().start == partition->ends().end) {
+      continue;
+    }
+    auto keeper = coordinator(*topic, static_cast<std::int32_t>(i));
+    if (keeper.ok()) {
+      all.push_back(*std::move(keeper));
+    } else if (fault(keeper.status()) == Fault::corrupt) {
+      events_->tell(EventLevel::error, "groups_damaged", partition->partition().to_string(),
+                    sv(keeper.status().message()));
+    } else {
+      failed.Update(keeper.status());
     }
   }
   return all;
@@ -109,25 +134,54 @@ auto BasicBrokerCore<E>::load_coordinator(const Ref<Partition>& partition)
                      .max_session_timeout = config_.group_max_session_timeout,
                      .initial_rebalance_delay = config_.group_initial_rebalance_delay,
                      .max_size = config_.group_max_size,
+                     .max_member_metadata = config_.group_max_member_metadata,
+                     .max_batch_bytes = partition->config().max_message_bytes,
                      .offsets = config_.offsets};
   auto keeper = make_ref<GroupKeeper>(
       world_, GroupCoordinator(config), make_ref<PartitionJournal<Fs>>(world_, partition),
-      typename GroupKeeper::Hooks{.timer_due =
-                                      [](const GroupTimer& timer) {
-                                        return GroupCoordinator::Event(
-                                            GroupCoordinator::TimerDue{timer});
-                                      },
-                                  .translate = &coordinator_error});
+      typename GroupKeeper::Hooks{
+          .timer_due =
+              [clock = clock_, retention = config_.offsets.retention](const GroupTimer& timer) {
+                const bool by_age = timer.kind == GroupTimer::Kind::offsets;
+                return GroupCoordinator::Event(GroupCoordinator::TimerDue{
+                    .timer = timer, .clock_stepped = by_age && !clock->now_for(retention)});
+              },
+          .translate = &coordinator_error,
+          .tells = &broker_impl::is_of_the_disk,
+          .refused =
+              [events = events_, partition](const absl::Status& why) {
+                if (fault(why) != Fault::closed) {
+                  events->tell(EventLevel::error, "commits_refused",
+                               partition->partition().to_string(),
+                               absl::StrCat("its groups cannot commit: ", why.message()));
+                }
+              }});
   const absl::Status loaded = guarded([&]() -> absl::Status {
-    OTTLA_TRY(keeper->load());
+    const absl::Status read = keeper->load();
+    if (fault(read) == Fault::corrupt) {
+      return damaged_groups(*partition, read);
+    }
+    OTTLA_TRY(read);
     OTTLA_TRY(revise_offsets(*keeper));
-    return tell_coordinator(*keeper, GroupCoordinator::Loaded{.members_gone = true});
+    return end_members(*keeper);
   });
   if (!loaded.ok()) {
     keeper->close();  // there will be another of the same log
     return loaded;
   }
   return keeper;
+}
+
+/// All members were in a process that has ended: nobody is told of them, or waits for them.
+template <Env E>
+absl::Status BasicBrokerCore<E>::end_members(GroupKeeper& keeper) {
+  absl::Status ended;
+  do {
+    ended = submit_and_wait(keeper, GroupCoordinator::Loaded{.members_gone = true},
+                            &broker_impl::is_written);
+  } while (error_code(ended) == ErrorCode::coordinator_load_in_progress);
+  // Where nothing can be written they are gone all the same.
+  return broker_impl::is_of_the_disk(fault(ended)) ? absl::OkStatus() : ended;
 }
 
 /// What `take` makes of the answer. Other events may have their turn first.
@@ -155,22 +209,48 @@ absl::Status BasicBrokerCore<E>::submit_and_wait(Keeper& keeper, Event event, Ta
   return pending->taken;
 }
 
-/// Of an event that is no client's.
+/// What can be done where the log of a coordinator is damaged.
 template <Env E>
-template <class Event>
-absl::Status BasicBrokerCore<E>::tell_coordinator(GroupKeeper& keeper, Event event) {
-  return submit_and_wait(keeper, std::move(event), [](const GroupResponse& answer) {
-    const ErrorCode code = std::get<OffsetDeleteResponse>(answer).error;
-    return code == ErrorCode::none ? absl::OkStatus()
-                                   : error(code, "committed offsets could not be written");
-  });
+absl::Status BasicBrokerCore<E>::damaged_groups(const Partition& partition,
+                                                const absl::Status& why) {
+  std::string path;
+  noted(partition,
+        [&](BasicLogDirectory<Fs>& same) { path = same.path_of(partition.partition()); });
+  const std::string_view what = sv(why.message());  // nobody seeks in it
+  return error(error_code(why), Fault::corrupt,
+               absl::StrCat("groups of ", partition.partition().to_string(),
+                            " cannot be loaded, its log is damaged: close the broker, move the "
+                            "directory ",
+                            path,
+                            " away, then open the broker again; what these groups have committed "
+                            "is lost by it (",
+                            av(what.substr(0, what.find("; seek to "))), ")"));
+}
+
+/// A portion at a time, until all are done.
+template <Env E>
+absl::Status BasicBrokerCore<E>::revise(GroupKeeper& keeper,
+                                        std::vector<GroupCoordinator::OffsetsRevised::One> all) {
+  constexpr std::ptrdiff_t at_once = 1'000;
+  for (auto next = all.begin(); next != all.end();) {
+    const auto last = all.end() - next < at_once ? all.end() : next + at_once;
+    const auto done = std::make_shared<std::size_t>();  // the answer may come when nobody waits
+    OTTLA_TRY(submit_and_wait(keeper, GroupCoordinator::OffsetsRevised{{}, {next, last}},
+                              [done](const GroupResponse& answer) {
+                                const auto& revised = std::get<OffsetDeleteResponse>(answer);
+                                *done = revised.partitions.size();
+                                return broker_impl::is_written(answer);
+                              }));
+    next += static_cast<std::ptrdiff_t>(*done);
+  }
+  return absl::OkStatus();
 }
 
 /// No offset is above what a crash has left, and none is of a deleted topic, before anybody is told
 /// it (R13).
 template <Env E>
 absl::Status BasicBrokerCore<E>::revise_offsets(GroupKeeper& keeper) {
-  GroupCoordinator::OffsetsRevised event;
+  std::vector<GroupCoordinator::OffsetsRevised::One> wrong;
   const auto all =
       keeper.query([](const GroupCoordinator& groups) { return groups.offsets().all(); });
   for (const OffsetStore::Entry& entry : all) {
@@ -178,7 +258,7 @@ absl::Status BasicBrokerCore<E>::revise_offsets(GroupKeeper& keeper) {
     if (right == entry.committed.offset) {
       continue;
     }
-    event.offsets.push_back({entry.group, entry.partition, right});
+    wrong.push_back({entry.group, entry.partition, right});
     if (right) {
       events_->tell(EventLevel::warning, "offset_lowered", entry.partition.to_string(),
                     absl::StrCat("group '", entry.group, "' had committed ",
@@ -186,20 +266,24 @@ absl::Status BasicBrokerCore<E>::revise_offsets(GroupKeeper& keeper) {
                                  right->value(), " on were lost in a crash, so it goes on there"));
     }
   }
-  return event.offsets.empty() ? absl::OkStatus() : tell_coordinator(keeper, std::move(event));
+  return revise(keeper, std::move(wrong));
+}
+
+template <Env E>
+bool BasicBrokerCore<E>::is_deleted(std::string_view name, const TopicId& id) const {
+  const Ref<Topic> topic = topics_.find(name);
+  return (topic && !id.is_zero() && topic->id != id) ||
+         metadata_->query([&](const MetadataMachine& machine) { return machine.was_removed(id); });
 }
 
 /// Nothing where the topic was deleted.
 template <Env E>
 std::optional<Offset> BasicBrokerCore<E>::right_offset(const TopicPartition& partition,
                                                        const CommittedOffset& committed) const {
-  const Ref<Topic> topic = topics_.find(partition.topic);
-  const bool other = topic && !committed.topic_id.is_zero() && topic->id != committed.topic_id;
-  const bool removed = metadata_->query(
-      [&](const MetadataMachine& machine) { return machine.was_removed(committed.topic_id); });
-  if (other || removed) {
+  if (is_deleted(partition.topic, committed.topic_id)) {
     return std::nullopt;
   }
+  const Ref<Topic> topic = topics_.find(partition.topic);
   const auto index = static_cast<std::size_t>(partition.partition.value());
   if (!topic || index >= topic->partitions.size() || !topic->partitions[index]) {
     return committed.offset;
@@ -215,12 +299,23 @@ std::optional<Offset> BasicBrokerCore<E>::right_offset(const TopicPartition& par
   return std::min(limit, committed.offset);
 }
 
+/// Of all groups that are loaded; why of others they may be left.
 template <Env E>
 absl::Status BasicBrokerCore<E>::forget_offsets(const std::vector<TopicPartition>& partitions) {
-  OTTLA_ASSIGN(const auto keepers, all_coordinators());
   absl::Status all;
-  for (const Ref<GroupKeeper>& keeper : keepers) {
-    all.Update(tell_coordinator(*keeper, GroupCoordinator::PartitionsDeleted{{}, partitions}));
+  for (const Ref<GroupKeeper>& keeper : all_coordinators(all)) {
+    all.Update(guarded([&] {
+      std::vector<GroupCoordinator::OffsetsRevised::One> gone;
+      keeper->query([&](const GroupCoordinator& groups) {
+        for (const TopicPartition& partition : partitions) {
+          for (std::string& group : groups.offsets().groups_of(partition)) {
+            gone.push_back({std::move(group), partition, std::nullopt});
+          }
+        }
+        return 0;
+      });
+      return revise(*keeper, std::move(gone));
+    }));
   }
   return all;
 }

@@ -14,6 +14,23 @@
 
 namespace ottla::inline OTTLA_ABI {
 
+namespace broker_impl {
+inline absl::Status of_unknown_owner(const absl::Status& why, const std::string& directory,
+                                     const TopicId& id) {
+  return annotate(why, absl::StrCat("the directory of ", directory,
+                                    " does not say whose it is; write partition.metadata anew "
+                                    "(\"version: 0\", \"topic_id: ",
+                                    id.to_string(), "\") or move the directory away"));
+}
+
+inline absl::Status still_in_use(const std::string& name) {
+  return error(ErrorCode::kafka_storage_error, Fault::timed_out,
+               absl::StrCat("the disk still works on ", name,
+                            " of a deleted topic of that name: try again once it answers, or take "
+                            "another name"));
+}
+}  // namespace broker_impl
+
 /// `note` in the partition's log directory, which it answers; null, and nothing is noted, once the
 /// partition was deleted.
 template <Env E>
@@ -33,24 +50,31 @@ Ref<BrokerDirectory<typename BasicBrokerCore<E>::Fs>> BasicBrokerCore<E>::noted(
   return directory;
 }
 
-/// The directory where the partition lies; made where fewest are, when it is nowhere, and where a
-/// crash has left nothing but its name. By whoever has the baton of topics.
+/// Where the partition lies. One that is nowhere is made where fewest are, and where a crash has
+/// left nothing but its name; but not while it may lie in a directory that is not there. By whoever
+/// has the baton of topics.
 template <Env E>
-absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition& partition,
-                                                           const TopicId& id,
-                                                           Durability durability) {
+absl::StatusOr<typename BasicBrokerCore<E>::Place> BasicBrokerCore<E>::make_place(
+    const TopicPartition& partition, const TopicId& id, Durability durability) {
   const std::string name = partition.to_string();
-  std::vector<std::size_t> load(directories_.size());
+  std::vector<std::size_t> load;
   const auto mine = [&] {
     Lock lock(mutex_);
     const auto found = places_.find(name);
     return found == places_.end() ? std::nullopt : std::optional(found->second);
   }();
   if (mine && mine->id == id) {
-    return mine->directory;
+    OTTLA_TRY(mine->others.empty() ? absl::OkStatus() : found_twice(name, *mine));
+    return *mine;
   }
-  if (mine) {
-    OTTLA_TRY(drop_place(partition, mine->directory));  // of a deleted topic, for want of memory
+  if (mine) {  // of a deleted topic: its disk did not answer, or for want of memory
+    if (is_hung(name)) {
+      return broker_impl::still_in_use(name);
+    }
+    OTTLA_TRY(drop_place(partition, mine->directory));
+    for (const std::size_t other : mine->others) {
+      OTTLA_TRY(drop_place(partition, other));
+    }
   }
   std::optional<Strange> strange;
   {
@@ -58,16 +82,35 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition&
     if (const auto found = strange_.find(name); found != strange_.end()) {
       strange = found->second;
     }
-    for (const auto& [other, place] : places_) {
-      ++load[place.directory];
-    }
+    load = load_;
   }
   if (load.empty()) {
     return usable();
   }
+  const auto known = known_sizes_.find(id);
+  const bool was_known = known != known_sizes_.end() &&
+                         static_cast<std::size_t>(partition.partition.value()) < known->second;
+  if (!strange) {  // else it is there
+    OTTLA_TRY(was_known && !missing_.empty() ? found_nowhere(partition) : absl::OkStatus());
+    OTTLA_TRY(is_internal_topic(partition.topic) ? forget_taken_away(partition) : absl::OkStatus());
+  }
   const auto least = std::min_element(load.begin(), load.end()) - load.begin();
-  const std::size_t where = strange ? strange->directory : static_cast<std::size_t>(least);
+  const Place place{.id = id,
+                    .directory = strange ? strange->directory : static_cast<std::size_t>(least),
+                    .anew = was_known};
+  OTTLA_TRY(make_directory(partition, id, durability, place.directory, strange));
+  Lock lock(mutex_);
+  note_place(name, place);
+  strange_.erase(name);
+  return place;
+}
+
+template <Env E>
+absl::Status BasicBrokerCore<E>::make_directory(const TopicPartition& partition, const TopicId& id,
+                                                Durability durability, std::size_t where,
+                                                const std::optional<Strange>& strange) {
   Directory& directory = *directories_[where];
+  OTTLA_TRY(directory.catch_up(file_deadline()));
   const typename BasicLogDirectory<Fs>::NewPartition fresh{partition, id, fresh_uuid()};
   OTTLA_TRY(directory.serial(file_deadline(), [&](BasicLogDirectory<Fs>& same) -> absl::Status {
     absl::Status made = same.create_partitions(std::span(&fresh, 1), durability);
@@ -80,21 +123,81 @@ absl::StatusOr<std::size_t> BasicBrokerCore<E>::make_place(const TopicPartition&
       durability = Durability::written;
       return absl::OkStatus();
     }
-    return strange ? annotate(strange->why,
-                              absl::StrCat("the directory of ", name,
-                                           " does not say whose it is; write partition.metadata "
-                                           "anew (\"version: 0\", \"topic_id: ",
-                                           id.to_string(), "\") or move the directory away"))
-                   : made;
+    return strange ? broker_impl::of_unknown_owner(strange->why, partition.to_string(), id) : made;
   }));
+  const bool nobodys = strange && strange->is_nobodys;
   directory.locked([&](BasicLogDirectory<Fs>& same) {
+    nobodys ? same.note_deleted(partition) : void();
     same.note_created(partition, durability);
     return 0;
   });
-  Lock lock(mutex_);
-  places_[name] = {id, where};
-  strange_.erase(name);
-  return where;
+  return nobodys ? directory.checkpoint(file_deadline()) : absl::OkStatus();
+}
+
+/// Which of them has the records is for the owner to say.
+template <Env E>
+absl::Status BasicBrokerCore<E>::found_twice(const std::string& name, const Place& place) const {
+  std::string paths = absl::StrCat(directories_[place.directory]->path(), "/", name);
+  for (const std::size_t other : place.others) {
+    absl::StrAppend(&paths, " and ", directories_[other]->path(), "/", name);
+  }
+  return error(ErrorCode::kafka_storage_error, Fault::already_exists,
+               absl::StrCat(name,
+                            " lies in more than one log directory: close the broker, move "
+                            "all but one of ",
+                            paths, " away, and open it again"));
+}
+
+template <Env E>
+absl::Status BasicBrokerCore<E>::found_nowhere(const TopicPartition& partition) const {
+  std::string missing;
+  for (const KnownDirectory& each : missing_) {
+    absl::StrAppend(&missing, missing.empty() ? "" : ", ", each.path, " (directory.id ",
+                    each.id.to_string(), ")");
+  }
+  return error(ErrorCode::kafka_storage_error, Fault::not_found,
+               absl::StrCat(partition.to_string(),
+                            " is in none of the log directories, and may be in one "
+                            "that was there before and is not now: ",
+                            missing, "; put that back and open the broker again, or ",
+                            is_internal_topic(partition.topic) ? "" : "delete the topic, or ",
+                            "make an empty directory ", partition.to_string(),
+                            " in a log directory before opening, to have it begin anew without its "
+                            "records"));
+}
+
+/// What is noted of a log of our own that is not there: somebody took its directory away, which is
+/// the way out where it was damaged. Of others it is kept: they are damaged then.
+template <Env E>
+absl::Status BasicBrokerCore<E>::forget_taken_away(const TopicPartition& partition) {
+  for (const Ref<Directory>& directory : directories_) {
+    const bool had_records = directory->locked([&](BasicLogDirectory<Fs>& same) {
+      const LogOpening noted = same.take_opening(partition, world_.wall_now());
+      same.note_deleted(partition);
+      return std::max(noted.recovery_point, noted.clean_end ? noted.clean_end->end : Offset(0)) >
+             noted.log_start;
+    });
+    if (!had_records) {
+      continue;
+    }
+    events_->tell(
+        EventLevel::error, "offsets_lost",
+        directory->locked([&](BasicLogDirectory<Fs>& same) { return same.path_of(partition); }),
+        "it is not there any more, and begins anew: what its groups have committed is "
+        "lost");
+    OTTLA_TRY(directory->checkpoint(file_deadline()));
+  }
+  return absl::OkStatus();
+}
+
+template <Env E>
+void BasicBrokerCore<E>::note_place(const std::string& name, const Place& place) {
+  const auto [at, added] = places_.try_emplace(name, place);
+  if (!added) {
+    --load_[at->second.directory];
+    at->second = place;
+  }
+  ++load_[place.directory];
 }
 
 template <Env E>
@@ -105,10 +208,13 @@ void BasicBrokerCore<E>::report(const TopicPartition& partition, const RecoveryR
                                           : std::string();
     const bool lost = finding.kind == RecoveryReport::Kind::damage ||
                       finding.kind == RecoveryReport::Kind::segments_missing;
+    const std::string_view remedy = finding.kind == RecoveryReport::Kind::damage
+                                        ? "; restore it from a backup, or delete the topic"
+                                        : "";
     events_->tell(lost ? EventLevel::error : EventLevel::warning, "recovery",
                   absl::StrCat(partition.to_string(), ": ", finding.file),
                   absl::StrCat(finding.why, where, finding.saved_as.empty() ? "" : " saved as ",
-                               finding.saved_as));
+                               finding.saved_as, av(remedy)));
   }
 }
 
@@ -117,13 +223,12 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
     const MetadataTopic& topic, PartitionId number) {
   OTTLA_ASSIGN(const TopicConfig config, resolve_topic_config(topic_defaults_, topic.configs));
   const TopicPartition partition{topic.name, number};
-  // A batch that is not on the device yet must not lie in a directory that may lose its owner.
-  // A partition of __consumer_offsets whose name a power cut took would cost its groups.
+  // What is durable must not lie in a directory whose name a power cut may take, nor offsets.
   const Durability durability = config.flush_messages == 1 || is_internal_topic(topic.name)
                                     ? Durability::durable
                                     : Durability::written;
-  OTTLA_ASSIGN(const std::size_t where, make_place(partition, topic.id, durability));
-  Directory& directory = *directories_[where];
+  OTTLA_ASSIGN(const Place place, make_place(partition, topic.id, durability));
+  Directory& directory = *directories_[place.directory];
   const auto [path, opening, health] = directory.locked([&](BasicLogDirectory<Fs>& same) {
     return std::tuple(same.path_of(partition), same.take_opening(partition, world_.wall_now()),
                       same.health());
@@ -155,12 +260,11 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
       events_->tell(EventLevel::error, "sync_failed", partition.to_string(), sv(synced.message()));
     }
   }
-  const auto latest = log.epochs().latest();
-  // After an unclean stop what was written may have been lost: readers of it must not take new
-  // records for it (R13).
-  const bool crashed = recovered.last_stop != LastStop::clean;
-  const bool unclean = crashed && log.end() > Offset(0);
-  const LeaderEpoch epoch = latest ? (unclean ? *latest + 1 : *latest) : LeaderEpoch(0);
+  // What was written may have been lost: readers of it must not take new records for it (R13).
+  const bool crashed = recovered.last_stop != LastStop::clean || place.anew;
+  // Never a lower one: recovery takes batches for damaged whose epochs go back.
+  const LeaderEpoch epoch = recovered.latest_epoch.value_or(LeaderEpoch(0)) + (crashed ? 1 : 0);
+  may_have_lost_ |= place.anew || recovered.last_stop == LastStop::system_crash;
   PartitionOptions options{
       .partition = partition,
       .topic_id = topic.id,
@@ -171,7 +275,9 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
       .producer_id_expiration = config_.producer_id_expiration,
       .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
       .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
-      .events = events_};
+      .events = events_,
+      .lane = &directory,
+      .clock = clock_};
   return make_ref<Partition>(world_, std::move(log), std::move(options), tails_, buffers_);
 }
 
@@ -199,6 +305,11 @@ absl::Status BasicBrokerCore<E>::open_partitions(std::string_view name) {
   auto topic = make_ref<Topic>();
   topic->name = known->name;
   topic->id = known->id;
+  if (const auto config = resolve_topic_config(topic_defaults_, known->configs); config.ok()) {
+    if (const absl::Status kept = check_replication(*config, 1); !kept.ok()) {
+      events_->tell(EventLevel::warning, "too_few_replicas", known->name, sv(kept.message()));
+    }
+  }
   absl::Status opened;
   for (std::size_t i = 0; i < known->partitions.size(); ++i) {
     if (old && i < old->partitions.size() && old->partitions[i]) {
@@ -215,7 +326,9 @@ absl::Status BasicBrokerCore<E>::open_partitions(std::string_view name) {
     topic->partitions.push_back(partition.ok() ? *std::move(partition) : Ref<Partition>());
   }
   topics_.put(std::move(topic));
-  return annotate(opened, absl::StrCat("topic '", known->name, "'"));
+  return annotate(opened, absl::StrCat("topic '", known->name,
+                                       "' has partitions that could not be opened, which "
+                                       "create_topic with if_not_exists tries again"));
 }
 
 template <Env E>
@@ -235,28 +348,79 @@ absl::Status BasicBrokerCore<E>::drop_topic(const TopicId& id) {
   absl::Status dropped;
   if (const Ref<Topic> topic = topics_.remove(id)) {
     for (const Ref<Partition>& partition : topic->partitions) {
-      dropped.Update(partition ? partition->remove(file_deadline()) : absl::OkStatus());
+      dropped.Update(partition ? remove_partition(partition) : absl::OkStatus());
     }
   }
   std::vector<TopicPartition> partitions;
-  dropped.Update(guarded([&]() -> absl::Status {
-    std::set<std::size_t> touched;
-    absl::Status all;
-    for (const auto& place : places_of(id)) {
+  dropped.Update(guarded([&] {
+    const auto places = places_of(id);
+    for (const auto& place : places) {
       partitions.push_back(place.first);
-      touched.insert(place.second);
-      all.Update(guarded([&] { return drop_place(place.first, place.second); }));
     }
-    for (const std::size_t where : touched) {  // a new topic of the name begins at 0
-      all.Update(directories_[where]->checkpoint(file_deadline()));
-    }
-    return all;
+    return drop_places(places);
   }));
   const absl::Status forgotten = guarded([&] { return forget_offsets(partitions); });
   if (!forgotten.ok()) {
     events_->tell(EventLevel::warning, "offsets_of_deleted_topic", offsets_topic,
                   sv(forgotten.message()));  // whoever loads them next finds the topic deleted
   }
+  return dropped;
+}
+
+/// Where somebody is in its files to the end, its directory stays: it is the lock on its name.
+template <Env E>
+absl::Status BasicBrokerCore<E>::remove_partition(const Ref<Partition>& partition) {
+  std::map<std::string, Ref<Partition>> entry;
+  guarded([&] {
+    entry.emplace(partition->partition().to_string(), partition);
+  }).IgnoreError();  // its name is given away with a call in it, for want of memory
+  absl::Status removed = partition->remove(file_deadline());
+  if (partition->is_busy()) {
+    Lock lock(mutex_);
+    hung_.merge(entry);
+  }
+  return removed;
+}
+
+/// Of a deleted topic, and somebody is in its files.
+template <Env E>
+bool BasicBrokerCore<E>::is_hung(const std::string& name) {
+  Ref<Partition> partition;
+  {
+    Lock lock(mutex_);
+    const auto found = hung_.find(name);
+    partition = found == hung_.end() ? Ref<Partition>() : found->second;
+  }
+  if (!partition || partition->is_busy()) {
+    return static_cast<bool>(partition);
+  }
+  Lock lock(mutex_);
+  hung_.erase(name);
+  return false;
+}
+
+/// What disks that answer again have kept from being deleted.
+template <Env E>
+absl::Status BasicBrokerCore<E>::drop_hung() {
+  const std::map<std::string, Ref<Partition>> hung = [&] {
+    Lock lock(mutex_);
+    return hung_;
+  }();
+  if (hung.empty() || !topic_work_.take_now()) {
+    return absl::OkStatus();
+  }
+  absl::Status dropped = guarded([&] {
+    absl::Status all;
+    for (const auto& entry : hung) {
+      const Ref<Partition>& partition = entry.second;
+      auto places = places_of(partition->topic_id());
+      std::erase_if(places,
+                    [&](const auto& place) { return place.first != partition->partition(); });
+      all.Update(drop_places(places));
+    }
+    return all;
+  });
+  topic_work_.give();
   return dropped;
 }
 
@@ -268,7 +432,28 @@ std::vector<std::pair<TopicPartition, std::size_t>> BasicBrokerCore<E>::places_o
   for (const auto& [name, place] : places_) {
     if (place.id == id) {
       all.emplace_back(*TopicPartition::parse(name), place.directory);
+      for (const std::size_t other : place.others) {
+        all.emplace_back(all.back().first, other);
+      }
     }
+  }
+  return all;
+}
+
+/// But for those that are hung.
+template <Env E>
+absl::Status BasicBrokerCore<E>::drop_places(
+    const std::vector<std::pair<TopicPartition, std::size_t>>& places) {
+  std::set<std::size_t> touched;
+  absl::Status all;
+  for (const auto& place : places) {
+    if (!is_hung(place.first.to_string())) {
+      touched.insert(place.second);
+      all.Update(guarded([&] { return drop_place(place.first, place.second); }));
+    }
+  }
+  for (const std::size_t where : touched) {  // a new topic of the name begins at 0
+    all.Update(directories_[where]->checkpoint(file_deadline()));
   }
   return all;
 }
@@ -290,7 +475,11 @@ absl::Status BasicBrokerCore<E>::drop_place(const TopicPartition& partition, std
     directory.note_deleted(partition);
     return 0;
   });
-  places_.erase(name);
+  directories_[where]->note_behind();
+  if (const auto at = places_.find(name); at != places_.end()) {
+    --load_[at->second.directory];
+    places_.erase(at);
+  }
   return fault(dropped) == Fault::not_found ? absl::OkStatus() : dropped;
 }
 

@@ -62,14 +62,15 @@ absl::Status MachineKeeper<M>::work(bool& goes_on) {
     return absl::OkStatus();
   }
   if (turn_.step == Step::apply) {
+    refusing_ = false;
     OTTLA_TRY(apply_records());
     turn_.step = Step::finish;
   }
   if (turn_.step == Step::fail) {
-    const ErrorCode code = error_code(turn_.refused);
-    turn_.decision = machine_.decide_failed(
-        std::get<Event>(event),
-        hooks_.translate(code == ErrorCode::none ? ErrorCode::unknown_server_error : code), now());
+    if (hooks_.refused && !std::exchange(refusing_, true)) {
+      hooks_.refused(turn_.refused);
+    }
+    turn_.decision = machine_.decide_failed(std::get<Event>(event), shown_code(), now());
     turn_.step = Step::finish;
   }
   finish();
@@ -112,6 +113,17 @@ absl::Status MachineKeeper<M>::apply_records() {
   return absl::OkStatus();
 }
 
+template <RuleMachine M>
+ErrorCode MachineKeeper<M>::shown_code() const {
+  const ErrorCode code = error_code(turn_.refused);
+  return hooks_.translate(code == ErrorCode::none ? ErrorCode::unknown_server_error : code);
+}
+
+template <RuleMachine M>
+bool MachineKeeper<M>::tells_why() const {
+  return !turn_.refused.ok() && hooks_.tells(fault(turn_.refused));
+}
+
 /// Answers come before timers, for which there may be no memory.
 template <RuleMachine M>
 void MachineKeeper<M>::finish() {
@@ -128,6 +140,9 @@ void MachineKeeper<M>::finish() {
     const bool asked_now = request == turn_.event.front().request;
     if (asked_now && fault(turn_.refused) == Fault::no_memory) {
       answer(request, turn_.refused);
+    } else if (asked_now && tells_why()) {
+      answer(request, error(shown_code(), fault(turn_.refused), sv(turn_.refused.message()),
+                            outcome(turn_.refused)));
     } else {
       answer(request, std::move(response));
     }
@@ -151,7 +166,7 @@ template <RuleMachine M>
 bool MachineKeeper<M>::give_way(const absl::Status& why) {
   Queue refused;
   if (fault(why) != Fault::no_memory && turn_.step == Step::apply) {
-    turn_.refused = why;
+    turn_.refused = with_outcome(why, Outcome::unknown);  // it is written
     turn_.step = Step::fail;
     return true;
   }

@@ -128,8 +128,16 @@ absl::Status MetadataFile<Fs>::write_anew(Stop stop) {
   OTTLA_ASSIGN(const std::string content,
                read_small_file(fs_, path_, broker_impl::largest_metadata));
   const absl::Status replaced = replace(as_bytes(content));
-  if (!replaced.ok() && (fault(replaced) != Fault::no_space || stop.sync_failed)) {
+  if (!replaced.ok() && fault(replaced) != Fault::no_space) {
     return replaced;
+  }
+  if (!replaced.ok() && stop.sync_failed) {
+    // It can be read. Nothing is written behind it, and the next opening tries again.
+    health_->fail();
+    failed_ = with_outcome(
+        annotate(replaced, "no topic can be changed; free space, then open the broker again"),
+        Outcome::not_written);
+    return absl::OkStatus();
   }
   return astray_ ? find_again() : settle(*file_);
 }

@@ -10,10 +10,11 @@
 namespace ottla::inline OTTLA_ABI {
 namespace broker_impl {
 
-OTTLA_INLINE absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies) {
+OTTLA_INLINE absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies,
+                                      Durability durability) {
   return guarded([&] {
     staged.reserve_one();
-    replies.reserve_one();
+    replies.reserve_one(durability);
   });
 }
 
@@ -73,6 +74,15 @@ OTTLA_INLINE void drop_staged(StagedBatches& staged, std::vector<SharedBytes>& d
 OTTLA_INLINE void unstamp_again(SealedBatch& batch) {
   if (!guarded([&] { unstamp(batch); }).ok()) {
     batch = {};
+  }
+}
+
+OTTLA_INLINE void refuse(ProduceRequest& request, bool checked, absl::Status why) {
+  if (checked) {
+    unstamp_again(request.batch);
+  }
+  if (request.reply) {
+    request.reply->done(std::move(why), std::move(request.batch));
   }
 }
 

@@ -16,7 +16,7 @@ template <FileSystem Fs>
 auto BasicPartition<Fs>::find_cleaning(std::optional<Offset> checkpoint)
     -> absl::StatusOr<std::optional<CleaningCandidate>> {
   const TopicConfig& topic = options_.config;
-  if (!is_compacted()) {
+  if (!options_.config.log.compact) {
     return std::nullopt;
   }
   const CleaningConfig config{.min_lag = topic.min_compaction_lag,
@@ -78,11 +78,15 @@ absl::StatusOr<CleaningProducers> BasicPartition<Fs>::cleaning_producers(
 template <FileSystem Fs>
 auto BasicPartition<Fs>::begin_cleaning(CleaningCandidate candidate, LogCleaningOptions options)
     -> absl::StatusOr<Ref<Cleaning>> {
+  const auto now = options_.now_for(options_.config.delete_retention, world_);
+  if (!now) {
+    return error(ErrorCode::offset_not_available, "the wall clock stepped; later");
+  }
   OTTLA_ASSIGN(options.producers, cleaning_producers(candidate.view));
   const LogConfig& config = options_.config.log;
   options.limits = {config.segment_bytes, config.segment_index_bytes};
   options.delete_retention = options_.config.delete_retention;
-  options.now = world_.wall_now();
+  options.now = *now;
   return make_ref<Cleaning>(std::move(candidate.view), std::move(candidate.look),
                             std::move(options));
 }

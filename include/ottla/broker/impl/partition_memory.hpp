@@ -17,12 +17,13 @@
 #include <ottla/log/hot_tail.hpp>
 #include <ottla/log/producer_state.hpp>
 #include <ottla/log/staged_batches.hpp>
+#include <ottla/protocol/produce.hpp>
 #include <ottla/record/sealed_batch.hpp>
 
 namespace ottla::inline OTTLA_ABI::broker_impl {
 
 /// Room for one more batch.
-absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies);
+absl::Status reserve_one(StagedBatches& staged, ReplyQueue& replies, Durability durability);
 /// Whether the producer of `batch` may append it at `next`, or what it repeats; noted where it may.
 /// Stricter than Kafka: one that is not known begins at 0, or what came before that, and failed,
 /// would come behind it. UNKNOWN_PRODUCER_ID: Kafka's clients begin a new epoch then.
@@ -40,6 +41,8 @@ void drop_staged(StagedBatches& staged, std::vector<SharedBytes>& dropped);
 /// A batch that was checked, and is not taken: as its producer sealed it. Empty where there is no
 /// memory.
 void unstamp_again(SealedBatch& batch);
+/// Tells so, and hands it back. `checked`: it may be stamped.
+void refuse(ProduceRequest& request, bool checked, absl::Status why);
 /// A refused batch as its producer sealed it; empty where there was none, or there is no memory.
 SealedBatch batch_again(const SharedBytes& frozen);
 /// Of `partition`; as it is where there is no memory to say so.

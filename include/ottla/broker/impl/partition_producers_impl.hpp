@@ -30,7 +30,8 @@ void BasicPartition<Fs>::stage_repeated(ProduceRequest& request, const ProducedB
   ++metrics_.repeated;
   if (request.reply) {
     const bool stamped = batch.append_time != no_timestamp;
-    replies_.push({.reply = std::move(request.reply),
+    replies_.push(request.durability,
+                  {.reply = std::move(request.reply),
                    .base = known.first_offset(),
                    .last = known.last_offset,
                    .append_time = stamped ? known.timestamp : no_timestamp,
@@ -51,11 +52,13 @@ absl::Status BasicPartition<Fs>::learn_producers(SteadyTime deadline) {
   while (!producers_known_) {
     OTTLA_TRY(writable());
     OTTLA_TRY(take_write_baton(deadline));
-    mutex_.unlock();
-    // An append of nothing sees to what the log could not read, or write, before.
-    const absl::Status settled =
-        guarded([&] { return log_.append({}, {}, world_.wall_now()).status; });
-    mutex_.lock();
+    absl::Status settled = writable();  // it may have been closed meanwhile
+    if (settled.ok()) {
+      mutex_.unlock();
+      // An append of nothing sees to what the log could not read, or write, before.
+      settled = guarded([&] { return log_.append({}, {}, world_.wall_now()).status; });
+      mutex_.lock();
+    }
     if (settled.ok()) {
       copy_producers();
     }

@@ -11,10 +11,34 @@ namespace ottla::inline OTTLA_ABI {
 template <FileSystem Fs>
 void BasicPartition<Fs>::arm_timer(SteadyTime due) {
   const auto post = [&] {
-    return guarded(
-        [&] { world_.post_at(due, [self = Ref<BasicPartition>(this)] { self->timer_due(); }); });
+    return guarded([&] {
+      world_.post_at(
+          due, [self = Ref<BasicPartition>(this)] { self->timer_due(); }, options_.lane);
+    });
   };
   while (!post().ok() && work_off()) {
+  }
+}
+
+template <FileSystem Fs>
+void BasicPartition<Fs>::write_soon() {
+  {
+    Lock lock(mutex_);
+    if (std::exchange(write_posted_, true)) {
+      return;
+    }
+  }
+  const auto write = [self = Ref<BasicPartition>(this)] {
+    {
+      Lock lock(self->mutex_);
+      self->write_posted_ = false;
+    }
+    const SteadyTime deadline = after(self->world_.steady_now(), self->options_.produce_timeout);
+    self->write_out(Durability::written, deadline).IgnoreError();  // replies tell
+  };
+  if (!guarded([&] { world_.post_at(world_.steady_now(), write, options_.lane); }).ok()) {
+    Lock lock(mutex_);
+    write_posted_ = false;  // the timer writes
   }
 }
 

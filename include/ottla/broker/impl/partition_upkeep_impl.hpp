@@ -19,7 +19,8 @@ typename BasicPartition<Fs>::Ends BasicPartition<Fs>::current_ends() const {
   if (last_ends_) {
     return *last_ends_;
   }
-  return {log_.start(), log_.end(), visible(), log_.durable_end(), log_.recovery_point()};
+  return {log_.start(), log_.end(), visible(), log_.durable_end(),
+          log_.damage() == nullptr ? std::optional(log_.recovery_point()) : std::nullopt};
 }
 
 template <FileSystem Fs>
@@ -139,13 +140,24 @@ absl::Status BasicPartition<Fs>::tick(Checkpoint checkpoint) {
   const SteadyTime deadline = after(world_.steady_now(), std::chrono::milliseconds(20));
   const Offset high_watermark = ends().visible;
   const absl::Status ticked = with_files(deadline, [&]() -> absl::Status {
-    OTTLA_ASSIGN(const Offset start, log_.retention_start(high_watermark, world_.wall_now()));
+    const LogConfig& config = options_.config.log;
+    const auto old_by = config.delete_old && config.retention
+                            ? options_.now_for(*config.retention, world_)
+                            : std::optional<Timestamp>();
+    OTTLA_ASSIGN(const Offset start,
+                 log_.retention_start(high_watermark, old_by.value_or(world_.wall_now()),
+                                      old_by.has_value()));
     OTTLA_TRY(take_files_away(checkpoint, start));
-    const Timestamp now = world_.wall_now();
-    log_.remove_expired_producers(now);
+    OTTLA_TRY(log_.repair_indexes().status());
+    const auto idle_by = options_.now_for(options_.producer_id_expiration, world_);
+    if (idle_by) {
+      log_.remove_expired_producers(*idle_by);
+    }
     const bool lost = [&] {
       Lock lock(mutex_);
-      producers_.remove_expired(now, options_.producer_id_expiration);
+      if (idle_by) {
+        producers_.remove_expired(*idle_by, options_.producer_id_expiration);
+      }
       return !removing_;
     }();
     // A task that there was no memory for is made up for here.
@@ -183,8 +195,10 @@ void BasicPartition<Fs>::remove_files_at(SteadyTime when) {
       return;
     }
   }
-  const absl::Status posted = guarded(
-      [&] { world_.post_at(when, [self = Ref<BasicPartition>(this)] { self->remove_files(); }); });
+  const absl::Status posted = guarded([&] {
+    world_.post_at(
+        when, [self = Ref<BasicPartition>(this)] { self->remove_files(); }, options_.lane);
+  });
   if (!posted.ok()) {
     Lock lock(mutex_);
     removing_ = false;  // the next tick sees to it
@@ -258,7 +272,7 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline) {
   lock.lock();
   state_ = State::closed;
   if (end.ok()) {
-    last_ends_->durable = last_ends_->recovery_point = last_ends_->end;
+    last_ends_->recovery_point = last_ends_->durable = last_ends_->end;
     replies_.settle(last_ends_->end, last_ends_->end);
   }
   replies_.fail_all(error(ErrorCode::not_leader_or_follower, Fault::closed,

@@ -37,9 +37,10 @@ BasicPartition<Fs>::~BasicPartition() {
   replies_.fail_all(error(ErrorCode::not_leader_or_follower, Fault::closed,
                           "the broker ended before the records were written", Outcome::unknown));
   replies_.settle(next_offset_, next_offset_);
-  std::array<ReplyQueue::Entry, 1> entry;
-  while (replies_.take(entry) > 0) {
-    entry[0].reply->done(std::move(entry[0].problem), {});
+  while (replies_.ready()) {
+    for (ReplyQueue::Entry& entry : replies_.take()) {
+      entry.reply->done(std::move(entry.problem), {});
+    }
   }
 }
 
@@ -106,19 +107,21 @@ void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
     OTTLA_TRY(check_replicas(request.acks, options_.config));
     return check_produced(request.batch, options_.config, world_.wall_now(), origin);
   });
-  const std::size_t size = request.batch.size();
   BatchHeader header = checked.ok() ? BatchHeader::parse(request.batch.bytes()) : BatchHeader();
   std::optional<BatchMetadata> repeated;
   Lock lock(mutex_);
   absl::Status refused = checked.status();
   if (refused.ok() && header.has_producer_id() && !producers_known_) {
-    refused = learn_producers(after(world_.steady_now(), options_.produce_timeout));
+    const SteadyTime until =
+        std::min(request.deadline, after(world_.steady_now(), options_.produce_timeout));
+    // Whoever holds the baton is late, not this batch: nothing of it is there.
+    refused = with_outcome(learn_producers(until), Outcome::not_written);
   }
   if (refused.ok()) {
-    refused = make_room(size);
+    refused = make_room(request.batch.size(), request.deadline);
   }
   if (refused.ok()) {
-    refused = broker_impl::reserve_one(staged_, replies_);
+    refused = broker_impl::reserve_one(staged_, replies_, request.durability);
   }
   if (refused.ok() && header.has_producer_id()) {
     const auto admitted = admit(header);
@@ -131,13 +134,7 @@ void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
   if (!refused.ok()) {
     ++metrics_.refused;
     lock.unlock();
-    if (checked.ok()) {
-      broker_impl::unstamp_again(request.batch);
-    }
-    if (request.reply) {
-      request.reply->done(std::move(refused), std::move(request.batch));
-    }
-    return;
+    return broker_impl::refuse(request, checked.ok(), std::move(refused));
   }
   if (repeated) {
     AfterLock todo;
@@ -147,7 +144,9 @@ void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
     return;
   }
   stage(request, *checked);
-  if (!writing_ && wants_write()) {
+  const bool wanted = !writing_ && wants_write();
+  const bool soon = wanted && BriefScope::active();
+  if (wanted && !soon) {
     write_staged();
   }
   const bool arm = !timer_armed_ && staged_.waiting_bytes() > 0;
@@ -155,6 +154,9 @@ void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
   lock.unlock();
   if (arm) {
     arm_timer(after(world_.steady_now(), options_.write_out_delay));
+  }
+  if (soon) {
+    write_soon();
   }
 }
 
@@ -166,7 +168,8 @@ void BasicPartition<Fs>::stage(ProduceRequest& request, const ProducedBatch& bat
   const Offset last = base + batch.last_offset_delta;
   request.batch.stamp(base, options_.epoch);
   if (request.reply) {
-    replies_.push({.reply = std::move(request.reply),
+    replies_.push(request.durability,
+                  {.reply = std::move(request.reply),
                    .base = base,
                    .last = last,
                    .append_time = batch.append_time,
@@ -178,14 +181,17 @@ void BasicPartition<Fs>::stage(ProduceRequest& request, const ProducedBatch& bat
 }
 
 template <FileSystem Fs>
-absl::Status BasicPartition<Fs>::make_room(std::size_t bytes) {
+absl::Status BasicPartition<Fs>::make_room(std::size_t bytes, SteadyTime asked) {
   OTTLA_TRY(writable());
   if (staged_.empty() || staged_.bytes() + bytes <= options_.staged_bytes) {
     return absl::OkStatus();
   }
-  const SteadyTime deadline = after(world_.steady_now(), options_.produce_timeout);
+  const bool brief = BriefScope::active();  // sent again once the timer has written
+  const SteadyTime deadline =
+      brief ? SteadyTime::min()
+            : std::min(asked, after(world_.steady_now(), options_.produce_timeout));
   while (!staged_.empty() && staged_.bytes() + bytes > options_.staged_bytes) {
-    if (!writing_) {
+    if (!writing_ && !brief) {
       write_staged();
     } else if (absl::Status rung = wait_for(write_bells_, deadline, "the disk does not keep up");
                !rung.ok()) {
@@ -411,7 +417,8 @@ void BasicPartition<Fs>::carry_out(AfterLock& todo) {
   if (todo.seal) {
     // Without memory for the task: closed segments wait for the next flush.
     guarded([&] {
-      world_.post([self = Ref<BasicPartition>(this)] { self->seal(); });
+      world_.post_at(
+          world_.steady_now(), [self = Ref<BasicPartition>(this)] { self->seal(); }, options_.lane);
     }).IgnoreError();
   }
   if (todo.replies) {
@@ -428,22 +435,21 @@ void BasicPartition<Fs>::carry_out(AfterLock& todo) {
 /// One thread at a time, so that replies keep the order of their batches.
 template <FileSystem Fs>
 void BasicPartition<Fs>::deliver() {
-  std::array<ReplyQueue::Entry, 8> entries;
   bool mine = false;
   for (;;) {
     Lock lock(mutex_);
     if (replying_ != mine) {
       return;
     }
-    const std::size_t n = replies_.take(entries);
-    mine = replying_ = n > 0;
-    if (n == 0) {
+    ReplyQueue::Taken entries = replies_.take();
+    mine = replying_ = !entries.empty();
+    if (!mine) {
       return;
     }
     const Offset start = current_ends().start;
     lock.unlock();
-    for (std::size_t i = 0; i < n; ++i) {
-      ReplyQueue::Entry entry = std::move(entries[i]);
+    for (ReplyQueue::Entry& each : entries) {
+      ReplyQueue::Entry entry = std::move(each);
       if (entry.problem.ok()) {
         entry.reply->done(ProduceResponse{entry.base, entry.append_time, start}, {});
       } else {

@@ -35,13 +35,22 @@ inline std::optional<int> compression_level(const TopicConfig& config) {
 /// The same records, producer and flags. Before: what there is to check of `batch` was checked.
 inline absl::StatusOr<SealedBatch> recompress(const BatchView& batch, const TopicConfig& config) {
   const BatchHeader& header = batch.header();
+  Decompressor decompressor;
+  const std::size_t most = decompressor.limits().max_bytes;
+  if (batch.payload().size() > most) {
+    return error(
+        ErrorCode::message_too_large, Fault::limit_reached,
+        absl::StrCat("a batch of ", batch.payload().size(),
+                     " bytes is to be compressed by the topic's compression.type, and none "
+                     "of more than ",
+                     most, " can be read then; send smaller ones"));
+  }
   BatchBuilder builder({.compression = static_cast<CompressionType>(config.compression),
                         .compression_level = compression_level(config),
                         .is_transactional = header.is_transactional(),
                         .producer_id = header.producer_id,
                         .producer_epoch = header.producer_epoch,
                         .base_sequence = header.base_sequence});
-  Decompressor decompressor;
   std::vector<RecordHeader> headers;
   RecordCursor records = batch.records(decompressor);
   while (const RecordView* record = records.next()) {

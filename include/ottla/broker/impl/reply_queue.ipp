@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <ottla/base/endian.hpp>
+#include <ottla/base/status.hpp>
 #include <ottla/broker/reply_queue.hpp>
 #include <ottla/record/batch_header.hpp>
 
@@ -14,48 +15,60 @@ inline Offset base_offset_of(const SharedBytes& batch) {
   return Offset(load_big_endian<std::int64_t>(batch.data() + batch_position::base_offset));
 }
 
-}  // namespace broker_impl
-
-OTTLA_INLINE void ReplyQueue::compact() {
-  if (empty()) {
-    entries_.clear();
-  } else {
-    entries_.erase(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(first_));
-  }
-  settled_ -= first_;
-  first_ = 0;
+/// The same, shared with no other producer's thread, where there is memory for that.
+inline absl::Status own(const absl::Status& why) noexcept {
+  absl::Status mine = with_outcome(why, outcome(why));
+  return fault(mine) == fault(why) ? mine : why;
 }
 
-OTTLA_INLINE void ReplyQueue::reserve_one() {
-  if (entries_.size() < entries_.capacity()) {
+}  // namespace broker_impl
+
+OTTLA_INLINE void ReplyQueue::Line::compact() {
+  if (empty()) {
+    entries.clear();
+  } else {
+    entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(first));
+  }
+  settled -= first;
+  first = 0;
+}
+
+OTTLA_INLINE void ReplyQueue::Line::reserve_one() {
+  if (entries.size() < entries.capacity()) {
     return;
   }
-  if (first_ > entries_.size() / 2) {
+  if (first > entries.size() / 2) {
     compact();
   } else {
-    entries_.reserve(std::max<std::size_t>(8, entries_.size() * 2));
+    entries.reserve(std::max<std::size_t>(8, entries.size() * 2));
+  }
+}
+
+OTTLA_INLINE void ReplyQueue::Line::settle(Offset written, Offset durable) {
+  while (settled < entries.size()) {
+    const Entry& next = entries[settled];
+    if (next.problem.ok() && next.last >= (next.durable ? durable : written)) {
+      return;
+    }
+    ++settled;
   }
 }
 
 OTTLA_INLINE void ReplyQueue::settle(Offset written, Offset durable) {
-  while (settled_ < entries_.size()) {
-    const Entry& next = entries_[settled_];
-    if (next.problem.ok() && next.last >= (next.durable ? durable : written)) {
-      return;
-    }
-    ++settled_;
+  for (Line& each : lines_) {
+    each.settle(written, durable);
   }
 }
 
-OTTLA_INLINE void ReplyQueue::fail(Offset from, const absl::Status& why,
-                                   std::span<SharedBytes> batches) {
+OTTLA_INLINE void ReplyQueue::Line::fail(Offset from, const absl::Status& why,
+                                         std::span<SharedBytes> batches) {
   auto batch = batches.begin();
-  for (std::size_t i = settled_; i < entries_.size(); ++i) {
-    Entry& entry = entries_[i];
+  for (std::size_t i = settled; i < entries.size(); ++i) {
+    Entry& entry = entries[i];
     if (entry.base < from || !entry.problem.ok()) {
       continue;
     }
-    entry.problem = why;
+    entry.problem = broker_impl::own(why);
     while (batch != batches.end() &&
            (batch->empty() || broker_impl::base_offset_of(*batch) < entry.base)) {
       ++batch;
@@ -66,24 +79,38 @@ OTTLA_INLINE void ReplyQueue::fail(Offset from, const absl::Status& why,
   }
 }
 
+OTTLA_INLINE void ReplyQueue::fail(Offset from, const absl::Status& why,
+                                   std::span<SharedBytes> batches) {
+  for (Line& each : lines_) {
+    each.fail(from, why, batches);
+  }
+}
+
 OTTLA_INLINE void ReplyQueue::fail_durable(Offset written, const absl::Status& why) {
-  for (std::size_t i = settled_; i < entries_.size(); ++i) {
-    Entry& entry = entries_[i];
-    if (entry.durable && entry.problem.ok() && entry.last < written) {
-      entry.problem = why;
+  for (Line& each : lines_) {
+    for (std::size_t i = each.settled; i < each.entries.size(); ++i) {
+      Entry& entry = each.entries[i];
+      if (entry.durable && entry.problem.ok() && entry.last < written) {
+        entry.problem = broker_impl::own(why);
+      }
     }
   }
 }
 
-OTTLA_INLINE std::size_t ReplyQueue::take(std::span<Entry> into) {
-  const std::size_t n = std::min(into.size(), settled_ - first_);
-  for (std::size_t i = 0; i < n; ++i) {
-    into[i] = std::move(entries_[first_++]);
+OTTLA_INLINE void ReplyQueue::Line::take(Taken& taken, std::size_t most) {
+  while (ready() && taken.size() < most) {
+    taken.push_back(std::move(entries[first++]));
   }
   if (empty()) {
     compact();
   }
-  return n;
+}
+
+OTTLA_INLINE ReplyQueue::Taken ReplyQueue::take() {
+  Taken taken;
+  lines_[0].take(taken, lines_[1].ready() ? most_taken / 2 : most_taken);  // neither starves
+  lines_[1].take(taken, most_taken);
+  return taken;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

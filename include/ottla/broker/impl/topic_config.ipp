@@ -62,4 +62,14 @@ OTTLA_INLINE absl::StatusOr<TopicConfig> resolve_topic_config(
   return config;
 }
 
+OTTLA_INLINE absl::Status check_replication(const TopicConfig& config, std::int32_t replicas) {
+  return config.min_insync_replicas <= replicas
+             ? absl::OkStatus()
+             : error(ErrorCode::invalid_config, Fault::invalid_argument,
+                     absl::StrCat("min.insync.replicas=", config.min_insync_replicas,
+                                  " is above the replication factor, ", replicas,
+                                  ": nothing sent with acks=all would be taken; leave it at 1 (for "
+                                  "records on the device use flush.messages=1)"));
+}
+
 }  // namespace ottla::inline OTTLA_ABI

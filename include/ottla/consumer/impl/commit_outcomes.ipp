@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/status.hpp>
@@ -14,9 +12,22 @@ OTTLA_INLINE absl::Status commit_outcome(const absl::StatusOr<OffsetCommitRespon
   if (!response.ok()) {
     return response.status();
   }
+  absl::Status gone;
   for (const OffsetCommitResponse::Partition& each : response->partitions) {
     switch (each.error) {
       case ErrorCode::none:
+        break;
+      case ErrorCode::unknown_topic_id:
+        gone.Update(error(
+            each.error, Fault::not_found,
+            absl::StrCat("nothing is committed for ", each.partition.to_string(),
+                         ": its topic was deleted and made anew since it was read; poll, which "
+                         "begins the new one as auto.offset.reset says")));
+        break;
+      case ErrorCode::unknown_topic_or_partition:
+        gone.Update(error(each.error, Fault::not_found,
+                          absl::StrCat("nothing is committed for ", each.partition.to_string(),
+                                       ": there is no such partition, or it was deleted")));
         break;
       case ErrorCode::unknown_member_id:
       case ErrorCode::illegal_generation:
@@ -31,7 +42,7 @@ OTTLA_INLINE absl::Status commit_outcome(const absl::StatusOr<OffsetCommitRespon
                                               av(name(each.error))));
     }
   }
-  return absl::OkStatus();
+  return gone;
 }
 
 OTTLA_INLINE std::uint64_t CommitOutcomes::add(CommitCallback callback) {
@@ -48,23 +59,25 @@ OTTLA_INLINE void CommitOutcomes::finish(std::uint64_t commit, absl::Status outc
   signal_->wake();
 }
 
-OTTLA_INLINE std::vector<CommitOutcomes::Done> CommitOutcomes::take() {
-  std::vector<Done> done;
+OTTLA_INLINE std::uint64_t CommitOutcomes::begun() const {
   Lock lock(mutex_);
-  const auto pending = std::find_if(commits_.begin(), commits_.end(),
-                                    [](const Commit& each) { return !each.outcome; });
-  done.reserve(static_cast<std::size_t>(pending - commits_.begin()));
-  while (!commits_.empty() && commits_.front().outcome) {
-    done.emplace_back(std::move(commits_.front().callback), *std::move(commits_.front().outcome));
-    commits_.pop_front();
-    ++first_;
-  }
-  return done;
+  return first_ + commits_.size();
 }
 
-OTTLA_INLINE bool CommitOutcomes::empty() const {
+OTTLA_INLINE std::uint64_t CommitOutcomes::told() const {
   Lock lock(mutex_);
-  return commits_.empty();
+  return first_;
+}
+
+OTTLA_INLINE std::optional<CommitOutcomes::Done> CommitOutcomes::take(std::uint64_t begun) {
+  Lock lock(mutex_);
+  if (first_ >= begun || !commits_.front().outcome) {
+    return std::nullopt;
+  }
+  Done done(std::move(commits_.front().callback), *std::move(commits_.front().outcome));
+  commits_.pop_front();
+  ++first_;
+  return done;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

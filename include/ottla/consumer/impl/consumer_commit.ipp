@@ -3,6 +3,7 @@
 // What the group has read: commits at once, later, and by themselves.
 #pragma once
 
+#include <chrono>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -74,6 +75,9 @@ OTTLA_INLINE absl::Status ConsumerCore::commit_now(const OffsetsToCommit& offset
     absl::Status done = commit_outcome(
         closing_ ? ask_apart<OffsetCommitResponse>(*connection_, std::move(request), deadline)
                  : ask<OffsetCommitResponse>(*connection_, std::move(request), deadline));
+    if (fault(done) != Fault::none && fault(done) != Fault::timed_out) {
+      return done;  // of the disk, say: the program is told soon
+    }
     switch (error_code(done)) {
       case ErrorCode::coordinator_load_in_progress:
       case ErrorCode::coordinator_not_available:
@@ -93,6 +97,8 @@ OTTLA_INLINE absl::Status ConsumerCore::commit(std::optional<OffsetsToCommit> of
   Inside inside(*this);
   OTTLA_TRY(inside.status());
   OTTLA_TRY(needs_group());
+  deadline = in_time(deadline);
+  committed_.clear();
   const absl::Status done =
       commit_now(offsets ? *offsets : positions_to_commit(fetcher_.assignment()), deadline);
   finish_commits(deadline);
@@ -106,6 +112,7 @@ OTTLA_INLINE absl::Status ConsumerCore::commit_async(std::optional<OffsetsToComm
   OTTLA_TRY(needs_group());
   OTTLA_ASSIGN(OffsetCommitRequest request,
                commit_request(offsets ? *offsets : positions_to_commit(fetcher_.assignment())));
+  committed_.clear();
   const std::uint64_t commit = commits_->add(std::move(done));
   if (request.partitions.empty()) {
     commits_->finish(commit, absl::OkStatus());
@@ -126,11 +133,12 @@ OTTLA_INLINE absl::Status ConsumerCore::commit_async(std::optional<OffsetsToComm
 }
 
 OTTLA_INLINE void ConsumerCore::run_commit_callbacks() {
-  for (const CommitOutcomes::Done& done : commits_->take()) {
-    if (!done.first) {
+  const std::uint64_t begun = commits_->begun();  // their callbacks may begin others
+  while (const std::optional<CommitOutcomes::Done> done = commits_->take(begun)) {
+    if (!done->first) {
       continue;
     }
-    const absl::Status told = guarded([&] { done.first(done.second); });
+    const absl::Status told = guarded([&] { done->first(done->second); });
     if (!told.ok() && listener_failed_.ok()) {
       listener_failed_ = annotate(told, "a commit's callback threw");
     }
@@ -139,18 +147,41 @@ OTTLA_INLINE void ConsumerCore::run_commit_callbacks() {
 
 /// Commits that were begun earlier are told before a call that waited returns.
 OTTLA_INLINE void ConsumerCore::finish_commits(SteadyTime deadline) {
+  const std::uint64_t begun = commits_->begun();
   for (;;) {
     signal_->bell().reset();
     run_commit_callbacks();
-    if (commits_->empty() || world_.steady_now() >= deadline) {
-      return;
+    const std::uint64_t last = closing_ ? commits_->begun() : begun;  // nobody polls after close
+    if (commits_->told() >= last || world_.steady_now() >= deadline) {
+      break;
     }
     world_.await(signal_->bell(), deadline);
   }
+  signal_->bell().ring();  // a poll around this looks again at what rang meanwhile
 }
 
-OTTLA_INLINE void ConsumerCore::commit_by_itself() {
-  const OffsetsToCommit offsets = positions_to_commit(fetcher_.assignment());
+/// There is nothing to commit of a topic that was deleted, and nobody has asked for it.
+OTTLA_INLINE absl::Status ConsumerCore::commit_before_leaving(
+    const std::vector<TopicPartition>& partitions, SteadyTime deadline) {
+  absl::Status done = commit_now(positions_to_commit(partitions), deadline);
+  const ErrorCode code = error_code(done);
+  const bool gone =
+      code == ErrorCode::unknown_topic_id || code == ErrorCode::unknown_topic_or_partition;
+  return gone ? absl::OkStatus() : done;
+}
+
+OTTLA_INLINE void ConsumerCore::commit_by_itself(SteadyTime now) {
+  constexpr std::chrono::seconds all_each{
+      30};  // the shortest offsets.retention.minutes is a minute
+  if (commits_->take_failure() || commit_all_at_ <= now) {
+    committed_.clear();
+    commit_all_at_ = after(now, all_each);
+  }
+  OffsetsToCommit offsets = positions_to_commit(fetcher_.assignment());
+  std::erase_if(offsets, [&](const auto& each) {
+    const auto last = committed_.find(each.first);
+    return last != committed_.end() && last->second == each.second;
+  });
   if (offsets.empty()) {
     return;
   }
@@ -162,13 +193,19 @@ OTTLA_INLINE void ConsumerCore::commit_by_itself() {
   const Generation of = request->generation;
   connection_->call(
       *std::move(request),
-      Reply<OffsetCommitResponse>(
-          [mailbox = membership_->mailbox(), of](const absl::StatusOr<OffsetCommitResponse>& to) {
-            if (to.ok() && !to->partitions.empty() &&
-                consumer_impl::is_expelled(to->partitions[0].error)) {
-              mailbox->heard(to->partitions[0].error, of);
-            }
-          }));
+      Reply<OffsetCommitResponse>([commits = commits_, mailbox = membership_->mailbox(),
+                                   of](const absl::StatusOr<OffsetCommitResponse>& to) {
+        if (!guarded([&] { return commit_outcome(to); }).ok()) {
+          commits->note_failure();
+        }
+        if (to.ok() && !to->partitions.empty() &&
+            consumer_impl::is_expelled(to->partitions[0].error)) {
+          mailbox->heard(to->partitions[0].error, of);
+        }
+      }));
+  for (auto& [partition, commit] : offsets) {
+    committed_.insert_or_assign(partition, std::move(commit));
+  }
 }
 
 OTTLA_INLINE absl::StatusOr<OffsetsToCommit> ConsumerCore::committed(
@@ -176,6 +213,7 @@ OTTLA_INLINE absl::StatusOr<OffsetsToCommit> ConsumerCore::committed(
   Inside inside(*this);
   OTTLA_TRY(inside.status());
   OTTLA_TRY(needs_group());
+  deadline = in_time(deadline);
   for (;;) {
     absl::StatusOr<OffsetsToCommit> commits = fetch_commits(partitions, deadline);
     if (commits.ok() || !retriable(commits.status()) || !rest(deadline)) {

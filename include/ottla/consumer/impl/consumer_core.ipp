@@ -24,7 +24,11 @@ OTTLA_INLINE ConsumerCore::ConsumerCore(Ref<Connection> connection, ConsumerConf
 
 OTTLA_INLINE ConsumerCore::~ConsumerCore() {
   // A child of fork must not touch the locks that it inherited.
-  if (membership_ && world_.process_generation() == process_generation_) {
+  if (world_.process_generation() != process_generation_) {
+    return;
+  }
+  tell_nobody_later();
+  if (membership_) {
     membership_->abandon();
   }
 }
@@ -207,8 +211,9 @@ OTTLA_INLINE absl::Status ConsumerCore::assign_by_hand(
     assigned.push_back({partition, topic->second.id});
   }
   if (config_.auto_commit && membership_) {
-    commit_by_itself();  // of what is not read any more
+    commit_by_itself(world_.steady_now());  // of what is not read any more
   }
+  committed_.clear();
   fetcher_.assign(assigned);
   gone_.clear();
   return absl::OkStatus();
@@ -216,6 +221,7 @@ OTTLA_INLINE absl::Status ConsumerCore::assign_by_hand(
 
 /// Topics that are not there, or could not be asked for, are looked up with the next poll.
 OTTLA_INLINE void ConsumerCore::assign_by_group(const std::vector<TopicPartition>& partitions) {
+  committed_.clear();  // others may have, since
   const auto topics = describe(consumer_impl::topics_of(partitions), api_deadline());
   std::vector<Fetcher::Assigned> assigned;
   for (const TopicPartition& partition : partitions) {
@@ -228,7 +234,23 @@ OTTLA_INLINE void ConsumerCore::assign_by_group(const std::vector<TopicPartition
   fetcher_.assign(assigned);
 }
 
+OTTLA_INLINE absl::Status ConsumerCore::on_ready(std::function<void()> callback) {
+  Inside inside(*this);
+  OTTLA_TRY(inside.status());
+  signal_->set_callback(std::move(callback));
+  return absl::OkStatus();
+}
+
+OTTLA_INLINE void ConsumerCore::drop_callback(SteadyTime deadline) {
+  if (world_.process_generation() == process_generation_) {
+    signal_->drop_callback(world_, deadline);
+  }
+}
+
 OTTLA_INLINE void ConsumerCore::wakeup() {
+  if (world_.process_generation() != process_generation_) {
+    return;  // a child has no poll to end
+  }
   woken_.store(true, std::memory_order_release);
   signal_->wake();
 }
@@ -242,22 +264,26 @@ OTTLA_INLINE absl::Status ConsumerCore::close(SteadyTime deadline) {
     return Inside::wrong_thread();
   }
   if (closed_) {
-    return absl::OkStatus();
+    return close_status_;
   }
   OTTLA_TRY(inside.outermost("close"));
   closing_ = true;
   revoke_deadline_ = deadline;
   revoke_commit_ = absl::OkStatus();
   if (!subscribed_.empty()) {
+    const SteadyTime now = world_.steady_now();
+    revoke_deadline_ -= (std::max(deadline, now) - now) / 8;  // some are left for leaving
     membership_->close(deadline);
   } else if (membership_ && config_.auto_commit) {
-    revoke_commit_ = commit_now(positions_to_commit(fetcher_.assignment()), deadline);
+    revoke_commit_ = commit_before_leaving(fetcher_.assignment(), deadline);
   }
   finish_commits(deadline);
   closed_ = true;
   fetcher_.assign({});
-  signal_->set_callback({});
-  return revoke_commit_.ok() ? listener_failed_ : revoke_commit_;
+  tell_nobody_later();
+  signal_->drop_callback(world_, deadline);
+  close_status_ = revoke_commit_.ok() ? listener_failed_ : revoke_commit_;
+  return close_status_;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

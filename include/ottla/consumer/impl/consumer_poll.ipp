@@ -23,9 +23,11 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll(std::chrono::nanos
   if (membership_) {
     membership_->enter_poll();
   }
+  may_commit_ = SteadyTime();
   const SteadyTime now = world_.steady_now();
-  absl::StatusOr<RecordBatches> polled =
-      guarded([&] { return poll_until(now, after(now, timeout)); });
+  revoke_deadline_ = after(now, timeout);
+  absl::StatusOr<RecordBatches> polled = guarded([&] { return poll_until(now, revoke_deadline_); });
+  revoke_deadline_ = never;
   if (membership_) {
     membership_->leave_poll(world_.steady_now());
   }
@@ -53,6 +55,7 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll_until(SteadyTime n
       continue;  // markers and the like were passed
     }
     if (now >= deadline) {
+      tell_later(now);
       return records;
     }
     if (fetcher_.metadata_is_old() && connection_->metadata_version() != metadata_version_) {
@@ -71,9 +74,10 @@ OTTLA_INLINE absl::Status ConsumerCore::look_around(SteadyTime now, SteadyTime d
   if (!listener_failed_.ok()) {
     return std::exchange(listener_failed_, absl::OkStatus());
   }
-  if (config_.auto_commit && membership_ && next_auto_commit_ <= now) {
+  if (config_.auto_commit && membership_ && commit_due() <= now) {
     next_auto_commit_ = after(now, config_.auto_commit_interval);
-    commit_by_itself();
+    may_commit_ = after(now, std::chrono::seconds(1));
+    commit_by_itself(now);
   }
   OTTLA_TRY(find_positions(now, deadline));
   if (fetcher_.pinned_bytes() > config_.max_pinned_bytes) {
@@ -93,6 +97,7 @@ OTTLA_INLINE absl::Status ConsumerCore::refresh_topics(SteadyTime deadline) {
       return fault(topics.status()) == Fault::timed_out ? absl::OkStatus() : topics.status();
     }
     gone_.clear();
+    committed_.clear();  // of topics that were made anew, say
     for (const TopicPartition& partition : partitions) {
       const auto topic = topics->find(partition.topic);
       fetcher_.set_topic_id(partition, topic == topics->end() ? TopicId() : topic->second.id);
@@ -120,17 +125,40 @@ OTTLA_INLINE SteadyTime ConsumerCore::next_turn(SteadyTime now, SteadyTime deadl
     next = std::min({next, membership_->next_step(), after(now, config_.heartbeat_interval)});
   }
   if (config_.auto_commit && membership_) {
-    next = std::min(next, next_auto_commit_);
+    next = std::min(next, commit_due());
+  }
+  if (fetcher_.metadata_is_old()) {
+    next = std::min(next, after(now, std::chrono::milliseconds(50)));
   }
   return next;
+}
+
+OTTLA_INLINE void ConsumerCore::tell_later(SteadyTime now) {
+  if (!signal_->has_callback()) {
+    return;
+  }
+  const SteadyTime due = next_turn(now, never);
+  if (told_later_ != no_timer && now < told_at_ && told_at_ <= due) {
+    return;
+  }
+  tell_nobody_later();
+  if (due != never) {
+    told_later_ = world_.post_at(due, [signal = signal_] { signal->wake(); });
+    told_at_ = due;
+  }
+}
+
+OTTLA_INLINE void ConsumerCore::tell_nobody_later() {
+  if (told_later_ != no_timer) {
+    world_.cancel(std::exchange(told_later_, no_timer));
+  }
 }
 
 OTTLA_INLINE void ConsumerCore::on_revoked(const std::vector<TopicPartition>& partitions) {
   if (config_.auto_commit) {
     // What cannot be committed now is read again by the next owner.
     revoke_commit_ = guarded([&] {
-      return commit_now(positions_to_commit(partitions),
-                        std::min(revoke_deadline_, api_deadline()));
+      return commit_before_leaving(partitions, std::min(revoke_deadline_, api_deadline()));
     });
   }
   tell(config_.rebalance.revoked, partitions);

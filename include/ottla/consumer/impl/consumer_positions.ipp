@@ -11,12 +11,25 @@
 #include <ottla/consumer/impl/consumer_inside.hpp>
 
 namespace ottla::inline OTTLA_ABI {
+namespace consumer_impl {
+
+inline absl::Status no_offsets(const ListOffsetsResponse::Partition& partition) {
+  const bool offline = partition.error == ErrorCode::kafka_storage_error;
+  return error(
+      partition.error,
+      absl::StrCat("offsets of ", partition.partition.to_string(), ": ", av(name(partition.error)),
+                   offline ? "; it could not be opened, the broker's events say why" : ""));
+}
+
+}  // namespace consumer_impl
 
 OTTLA_INLINE absl::Status ConsumerCore::check_assigned(const TopicPartition& partition) const {
   return fetcher_.assigned(partition)
              ? absl::OkStatus()
              : error(Fault::invalid_argument,
-                     absl::StrCat(partition.to_string(), " is not assigned to this consumer"));
+                     absl::StrCat(partition.to_string(),
+                                  " is not assigned to this consumer; assign it first (one that "
+                                  "subscribes is assigned partitions by poll)"));
 }
 
 OTTLA_INLINE absl::Status ConsumerCore::find_positions(SteadyTime now, SteadyTime deadline) {
@@ -24,7 +37,8 @@ OTTLA_INLINE absl::Status ConsumerCore::find_positions(SteadyTime now, SteadyTim
     return absl::OkStatus();
   }
   positions_retry_ = never;
-  absl::Status found = mend_out_of_range(deadline);
+  const absl::Status mended = mend_out_of_range(deadline);
+  absl::Status found = retriable(mended) ? absl::OkStatus() : mended;  // it holds up nobody else
   if (std::vector<TopicPartition> missing = fetcher_.without_position();
       found.ok() && !missing.empty()) {
     if (membership_) {
@@ -34,6 +48,7 @@ OTTLA_INLINE absl::Status ConsumerCore::find_positions(SteadyTime now, SteadyTim
       found = find_by_reset(missing, deadline);
     }
   }
+  found.Update(mended);
   if (!found.ok() && retriable(found)) {
     positions_retry_ = after(now, std::chrono::milliseconds(50));
     return absl::OkStatus();
@@ -64,11 +79,17 @@ OTTLA_INLINE absl::Status ConsumerCore::find_by_reset(const std::vector<TopicPar
   for (const TopicPartition& partition : missing) {
     request.partitions.push_back({.partition = partition, .timestamp = where});
   }
-  OTTLA_ASSIGN(const auto found, list_offsets(std::move(request), deadline));
+  OTTLA_ASSIGN(const auto found,
+               ask<ListOffsetsResponse>(*connection_, std::move(request), deadline));
+  absl::Status failed;  // one that is offline holds up nobody else
   for (const ListOffsetsResponse::Partition& each : found.partitions) {
-    fetcher_.seek(each.partition, each.offset);
+    if (each.error == ErrorCode::none) {
+      fetcher_.seek(each.partition, each.offset);
+    } else {
+      failed = consumer_impl::no_offsets(each);
+    }
   }
-  return absl::OkStatus();
+  return failed;
 }
 
 /// Positions that fell out of their logs begin anew by the reset policy; never by the commit, which
@@ -90,8 +111,7 @@ OTTLA_INLINE absl::StatusOr<ListOffsetsResponse> ConsumerCore::list_offsets(
   OTTLA_ASSIGN(auto response, ask<ListOffsetsResponse>(*connection_, std::move(request), deadline));
   for (const ListOffsetsResponse::Partition& each : response.partitions) {
     if (each.error != ErrorCode::none) {
-      return error(each.error, absl::StrCat("offsets of ", each.partition.to_string(), ": ",
-                                            av(name(each.error))));
+      return consumer_impl::no_offsets(each);
     }
   }
   return response;
@@ -101,6 +121,7 @@ OTTLA_INLINE absl::StatusOr<std::map<TopicPartition, Offset>> ConsumerCore::ends
     const std::vector<TopicPartition>& partitions, Timestamp where, SteadyTime deadline) {
   Inside inside(*this);
   OTTLA_TRY(inside.status());
+  deadline = in_time(deadline);
   ListOffsetsRequest request{.isolation = config_.isolation, .partitions = {}};
   for (const TopicPartition& partition : partitions) {
     request.partitions.push_back({.partition = partition, .timestamp = where});
@@ -118,6 +139,7 @@ ConsumerCore::offsets_for_times(const std::map<TopicPartition, Timestamp>& times
                                 SteadyTime deadline) {
   Inside inside(*this);
   OTTLA_TRY(inside.status());
+  deadline = in_time(deadline);
   ListOffsetsRequest request{.isolation = config_.isolation, .partitions = {}};
   for (const auto& [partition, time] : times) {
     if (time < Timestamp(0)) {
@@ -153,6 +175,7 @@ OTTLA_INLINE absl::Status ConsumerCore::seek_to(std::vector<TopicPartition> part
                                                 Timestamp where, SteadyTime deadline) {
   Inside inside(*this);
   OTTLA_TRY(inside.status());
+  deadline = in_time(deadline);
   if (partitions.empty()) {
     partitions = fetcher_.assignment();
   }
@@ -186,6 +209,7 @@ OTTLA_INLINE absl::StatusOr<Offset> ConsumerCore::position(const TopicPartition&
                                                            SteadyTime deadline) {
   Inside inside(*this);
   OTTLA_TRY(inside.status());
+  deadline = in_time(deadline);
   OTTLA_TRY(check_assigned(partition));
   while (!fetcher_.position(partition)) {
     OTTLA_TRY(find_positions(world_.steady_now(), deadline));
@@ -229,6 +253,7 @@ OTTLA_INLINE absl::StatusOr<std::vector<TopicPartition>> ConsumerCore::partition
     std::string_view topic, SteadyTime deadline) {
   Inside inside(*this);
   OTTLA_TRY(inside.status());
+  deadline = in_time(deadline);
   OTTLA_ASSIGN(const auto topics, describe({std::string(topic)}, deadline));
   if (topics.empty()) {
     return error(ErrorCode::unknown_topic_or_partition, Fault::not_found,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -52,6 +53,12 @@ inline std::optional<PolledBatch> split(PolledBatch& batch, std::int32_t records
   batch.cursor = rest;
   batch.records -= records;
   return head;
+}
+
+/// `status`, which names the partition.
+inline absl::Status named(const absl::Status& status, const TopicPartition& partition) {
+  const std::string name = partition.to_string();
+  return sv(status.message()).starts_with(name) ? status : annotate(status, name);
 }
 
 }  // namespace consumer_impl
@@ -157,7 +164,7 @@ OTTLA_INLINE std::optional<std::int64_t> Fetcher::lag(const TopicPartition& part
 OTTLA_INLINE bool Fetcher::has_data() const {
   return std::any_of(states_.begin(), states_.end(), [](const auto& each) {
     const State& state = each.second;
-    return !state.paused && (state.has_batches() || !state.problem.ok() ||
+    return !state.paused && (state.has_batches() || (!state.problem.ok() && !state.out_of_range) ||
                              state.source->damaged_at.load(std::memory_order_relaxed) >= 0);
   });
 }
@@ -196,29 +203,34 @@ OTTLA_INLINE bool Fetcher::too_little(SteadyTime now) {
       bytes += slice.bytes.size();
     }
   }
-  if (failed || bytes == 0 || bytes >= static_cast<std::size_t>(config_.fetch_min_bytes)) {
+  if (failed || least() <= 1 || bytes >= static_cast<std::size_t>(least())) {
     little_since_ = never;
+    return false;
+  }
+  if (next_fetch() <= now) {
+    little_since_ = bytes == 0 ? now : never;
     return false;
   }
   if (little_since_ == never) {
     little_since_ = now;
   }
-  if (now < next_fetch()) {
-    return true;
-  }
-  little_since_ = never;
-  return false;
+  return bytes > 0;
 }
 
 OTTLA_INLINE absl::StatusOr<bool> Fetcher::fetch(const Ref<Wakeable>& waiter, SteadyTime now) {
   collect_wanted();
+  if (states_.empty()) {
+    // A member without partitions learns by it that the broker was closed.
+    OTTLA_TRY(connection_.fetch(FetchRequest{}, response_, Ref<Wakeable>()));
+  }
   if (wanted_.empty()) {
+    little_since_ = never;
     return false;
   }
   const bool waited_enough = little_since_ != never && next_fetch() <= now;
   OTTLA_TRY(connection_.fetch({.partitions = wanted_,
                                .isolation = config_.isolation,
-                               .min_bytes = waited_enough ? 1 : config_.fetch_min_bytes,
+                               .min_bytes = waited_enough ? 1 : least(),
                                .max_bytes = config_.fetch_max_bytes},
                               response_, waiter));
   bool changed = false;
@@ -244,7 +256,7 @@ OTTLA_INLINE bool Fetcher::take_answer(State& state, const FetchedPartition& ans
         metadata_is_old_ = true;
         return false;
       default:
-        state.problem = annotate(answer.status, state.source->partition.to_string());
+        state.problem = consumer_impl::named(answer.status, state.source->partition);
         state.out_of_range = error_code(answer.status) == ErrorCode::offset_out_of_range;
         return true;
     }
@@ -279,7 +291,7 @@ OTTLA_INLINE void Fetcher::take_slice(State& state, const Slice& slice) {
       next = std::max(next, BatchHeader::parse(bytes.subspan(position)).next_offset());
     }
     state.problem = fault(why) == Fault::no_memory || fault(why) == Fault::unsupported
-                        ? annotate(why, state.source->partition.to_string())
+                        ? consumer_impl::named(why, state.source->partition)
                         : damage(state.source->partition, state.fetch_from, next, why.message());
   };
   while (const BatchView* batch = batches.next()) {

@@ -159,18 +159,36 @@ OTTLA_INLINE void GroupMailbox::send_leave(std::string_view reason) {
 
 OTTLA_INLINE void GroupMailbox::send_heartbeat() {
   HeartbeatRequest as;
+  std::uint64_t whose = 0;
   {
     Lock lock(mutex_);
+    if (unanswered_ == beating_) {
+      return;
+    }
     as = as_;
+    whose = unanswered_ = beating_;
   }
   const Generation of = as.generation;
-  connection_->call(std::move(as),
-                    Reply<HeartbeatResponse>([self = Ref<GroupMailbox>(this),
-                                              of](const absl::StatusOr<HeartbeatResponse>& answer) {
-                      if (answer.ok() && answer->error != ErrorCode::none) {
-                        self->heard(answer->error, of);
-                      }
-                    }));
+  const absl::Status sent = guarded([&] {
+    connection_->call(std::move(as), Reply<HeartbeatResponse>(
+                                         [self = Ref<GroupMailbox>(this), of,
+                                          whose](const absl::StatusOr<HeartbeatResponse>& answer) {
+                                           self->answered(whose);
+                                           if (answer.ok() && answer->error != ErrorCode::none) {
+                                             self->heard(answer->error, of);
+                                           }
+                                         }));
+  });
+  if (!sent.ok()) {
+    answered(whose);
+  }
+}
+
+OTTLA_INLINE void GroupMailbox::answered(std::uint64_t whose) {
+  Lock lock(mutex_);
+  if (unanswered_ == whose) {
+    unanswered_ = 0;
+  }
 }
 
 OTTLA_INLINE void GroupMailbox::heard(ErrorCode error, Generation of) {

@@ -19,6 +19,9 @@
 namespace ottla::inline OTTLA_ABI {
 namespace consumer_impl {
 
+/// Before a coordinator that answered an error is asked again.
+inline constexpr std::chrono::milliseconds coordinator_pause{100};
+
 /// What to do about a refusal that is final.
 inline std::string_view remedy(ErrorCode refused) {
   switch (refused) {
@@ -32,6 +35,10 @@ inline std::string_view remedy(ErrorCode refused) {
       return "; the group is full: raise the broker's group.max.size";
     case ErrorCode::invalid_request:
       return "; client.id and group.instance.id have at most 249 bytes";
+    case ErrorCode::policy_violation:
+      return "; the broker has no room for another group, or what this member says of itself is "
+             "longer than its group_max_member_metadata: raise that, or subscribe to fewer topics "
+             "and own fewer partitions";
     case ErrorCode::invalid_group_id:
       return "; name a group, with at most 249 bytes";
     case ErrorCode::fenced_instance_id:
@@ -140,7 +147,10 @@ OTTLA_INLINE absl::StatusOr<bool> Membership::step(SteadyTime now) {
 OTTLA_INLINE absl::Status Membership::joined(absl::StatusOr<JoinGroupResponse> answer,
                                              SteadyTime now) {
   state_ = State::outside;  // should it fail here
-  OTTLA_TRY(answer.status());
+  if (!answer.ok()) {
+    retry_at_ = after(now, consumer_impl::coordinator_pause);
+    return std::move(answer).status();
+  }
   if (answer->error == ErrorCode::member_id_required) {
     member_id_ = answer->member_id;
     return absl::OkStatus();
@@ -259,7 +269,10 @@ OTTLA_INLINE absl::StatusOr<std::vector<SyncGroupRequest::Assignment>> Membershi
 OTTLA_INLINE absl::Status Membership::synced(absl::StatusOr<SyncGroupResponse> answer,
                                              SteadyTime now) {
   state_ = State::outside;  // should it fail here
-  OTTLA_TRY(answer.status());
+  if (!answer.ok()) {
+    retry_at_ = after(now, consumer_impl::coordinator_pause);
+    return std::move(answer).status();
+  }
   if (answer->error != ErrorCode::none) {
     return failed(answer->error, now);
   }
@@ -301,7 +314,6 @@ OTTLA_INLINE void Membership::lose_all() {
 }
 
 OTTLA_INLINE absl::Status Membership::failed(ErrorCode code, SteadyTime now) {
-  constexpr std::chrono::milliseconds pause{100};
   switch (code) {
     case ErrorCode::rebalance_in_progress:
       if (state_ == State::stable) {
@@ -322,7 +334,7 @@ OTTLA_INLINE absl::Status Membership::failed(ErrorCode code, SteadyTime now) {
     case ErrorCode::not_coordinator:
       if (state_ != State::stable) {
         state_ = State::outside;
-        retry_at_ = after(now, pause);
+        retry_at_ = after(now, consumer_impl::coordinator_pause);
       }
       return absl::OkStatus();
     default:
@@ -334,16 +346,28 @@ OTTLA_INLINE absl::Status Membership::failed(ErrorCode code, SteadyTime now) {
 
 OTTLA_INLINE void Membership::leave() {
   if (auto request = give_back("the consumer has unsubscribed")) {
-    connection_->call(*std::move(request),
-                      Reply<LeaveGroupResponse>([](const absl::StatusOr<LeaveGroupResponse>&) {}));
+    say(*connection_, *std::move(request));
   }
+}
+
+/// Nobody waits for the answer.
+OTTLA_INLINE void Membership::say(Connection& connection, LeaveGroupRequest request) {
+  connection.call(std::move(request),
+                  Reply<LeaveGroupResponse>([](const absl::StatusOr<LeaveGroupResponse>&) {}));
 }
 
 OTTLA_INLINE void Membership::close(SteadyTime deadline) {
   if (auto request = give_back("the consumer is closing")) {
     // A member that cannot say so is dropped when its session ends.
-    guarded([&] {
-      return ask_apart<LeaveGroupResponse>(*connection_, *std::move(request), deadline);
+    guarded([&]() -> absl::Status {
+      if (connection_->world().steady_now() >= deadline) {  // the disk may hang
+        return apart(connection_->world(), "ottla-leave", deadline,
+                     [connection = connection_, said = *std::move(request)](bool) mutable {
+                       say(*connection, std::move(said));
+                       return absl::OkStatus();
+                     });
+      }
+      return ask_apart<LeaveGroupResponse>(*connection_, *std::move(request), deadline).status();
     }).IgnoreError();
   }
 }

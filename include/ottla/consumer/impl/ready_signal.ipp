@@ -18,11 +18,40 @@ OTTLA_INLINE void ReadySignal::wake() noexcept {
   {
     Lock lock(mutex_);
     callback = callback_;
+    calls_ += callback ? 1 : 0;
   }
-  if (callback) {
+  if (!callback) {
+    return;
+  }
+  {
     CallbackScope scope;
     guarded([&] { (*callback)(); }).IgnoreError();
   }
+  Ref<Doorbell> idle;
+  {
+    Lock lock(mutex_);
+    if (--calls_ == 0) {
+      idle = std::exchange(idle_, {});
+    }
+  }
+  if (idle) {
+    idle->ring();
+  }
+}
+
+OTTLA_INLINE void ReadySignal::drop_callback(World& world, SteadyTime deadline) {
+  guarded([&] {
+    set_callback({});
+    const auto bell = make_ref<Doorbell>();
+    {
+      Lock lock(mutex_);
+      if (calls_ == 0 || CallbackScope::active()) {
+        return;
+      }
+      idle_ = bell;
+    }
+    world.await(*bell, deadline);
+  }).IgnoreError();
 }
 
 OTTLA_INLINE void ReadySignal::set_callback(std::function<void()> callback) {

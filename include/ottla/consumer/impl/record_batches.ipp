@@ -22,11 +22,14 @@ OTTLA_INLINE absl::Status find_damage(const PolledBatch& batch) {
   RecordCursor walk = batch.cursor;
   Offset at = batch.begin;
   for (std::int32_t left = batch.records; left > 0; --left) {
-    const RecordView* record = walk.next();
-    if (record == nullptr) {
+    const RecordView* record = nullptr;
+    const absl::Status walked = guarded([&] { record = walk.next(); });
+    if (record == nullptr) {  // or no memory to say why
       batch.source->damaged_at.store(at.value(), std::memory_order_release);
-      return damage(batch.source->partition, at, batch.header.next_offset(),
-                    walk.status().message());
+      return guarded([&] {
+        return damage(batch.source->partition, at, batch.header.next_offset(),
+                      (walked.ok() ? walk.status() : walked).message());
+      });
     }
     at = record->offset() + 1;
   }

@@ -5,10 +5,7 @@
 // it.
 #pragma once
 
-#include <algorithm>
-#include <vector>
-
-#include <absl/container/inlined_vector.h>
+#include <cstdint>
 
 #include <ottla/base/doorbell.hpp>
 #include <ottla/base/mutex.hpp>
@@ -22,33 +19,39 @@ class AwaitingThreads {
   struct Thread {
     Doorbell* bell;
     int nudging = 0;
+    std::uint64_t number = 0;
+    Thread* before = nullptr;
+    Thread* after = nullptr;
   };
 
-  void enter(Thread& thread) { threads_.push_back(&thread); }
+  void enter(Thread& thread) {
+    thread.number = ++entered_;
+    thread.before = last_;
+    (last_ == nullptr ? first_ : last_->after) = &thread;
+    last_ = &thread;
+  }
 
   void leave(Thread& thread, Lock& lock) {
     while (thread.nudging > 0) {
       nudged_.wait(lock);
     }
-    std::erase(threads_, &thread);
+    (thread.before == nullptr ? first_ : thread.before->after) = thread.after;
+    (thread.after == nullptr ? last_ : thread.after->before) = thread.before;
   }
 
-  /// Unlocks meanwhile.
+  /// Those that are there now. Unlocks meanwhile.
   void nudge_all(Lock& lock) OTTLA_NO_THREAD_SAFETY_ANALYSIS {
-    if (threads_.empty()) {
+    if (first_ == nullptr) {
       return;
     }
-    const absl::InlinedVector<Thread*, 8> nudging(threads_.begin(), threads_.end());
-    for (Thread* thread : nudging) {
-      ++thread->nudging;
-    }
-    lock.unlock();
-    for (Thread* thread : nudging) {
+    const std::uint64_t newest = entered_;
+    for (Thread* thread = first_; thread != nullptr && thread->number <= newest;) {
+      ++thread->nudging;  // it stays
+      lock.unlock();
       thread->bell->nudge();
-    }
-    lock.lock();
-    for (Thread* thread : nudging) {
+      lock.lock();
       --thread->nudging;
+      thread = thread->after;
     }
     lock.unlock();
     nudged_.notify_all();
@@ -56,7 +59,9 @@ class AwaitingThreads {
   }
 
  private:
-  std::vector<Thread*> threads_;
+  Thread* first_ = nullptr;  // in the order of their numbers
+  Thread* last_ = nullptr;
+  std::uint64_t entered_ = 0;
   Condition nudged_;
 };
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <deque>
 #include <list>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,7 +31,7 @@ class ExecutorState final : public Counted {
   void stop();
 
   void post(Task task);
-  TimerId post_at(SteadyTime when, Task task);
+  TimerId post_at(SteadyTime when, Task task, TaskLane lane);
   bool cancel(TimerId timer);
   absl::Status spawn(std::string_view name, Task body);
   bool await(Doorbell& bell, SteadyTime deadline);
@@ -52,14 +53,29 @@ class ExecutorState final : public Counted {
     Thread* thread;
   };
 
+  /// Its tasks, which run one after the other.
+  struct Lane {
+    TimerQueue timers;
+    bool running = false;
+  };
+  using Lanes = std::map<TaskLane, Lane>;
+  struct Work {
+    Task task;
+    TaskLane lane = no_lane;
+  };
+
   absl::Status start_thread(std::string_view name, Task body);
   static void* thread_main(void* start);
   void join_ended();
   bool drop_task();
   void work();
-  void run(Task task);
-  std::optional<Task> next_task() OTTLA_REQUIRES(mutex_);
-  void wait_for_work(Lock& lock) OTTLA_REQUIRES(mutex_);
+  void call(Task task, bool brief);
+  void run(Work work);
+  std::optional<Work> next_work() OTTLA_REQUIRES(mutex_);
+  std::optional<Work> due_in_a_lane(SteadyTime now) OTTLA_REQUIRES(mutex_);
+  Lanes::iterator first_free_lane() OTTLA_REQUIRES(mutex_);
+  SteadyTime next_due() OTTLA_REQUIRES(mutex_);
+  void wait_for_work(Lock& lock) OTTLA_NO_THREAD_SAFETY_ANALYSIS;  // unlocks meanwhile
   Condition* who_goes_on() OTTLA_REQUIRES(mutex_);
   void added_work(Lock& lock) OTTLA_NO_THREAD_SAFETY_ANALYSIS;  // unlocks meanwhile
   bool spin(const Doorbell& bell, SteadyTime deadline) const;
@@ -71,8 +87,11 @@ class ExecutorState final : public Counted {
   Mutex mutex_{Mutex::Kind::leaf};
   std::deque<Task> ready_ OTTLA_GUARDED_BY(mutex_);
   TimerQueue timers_ OTTLA_GUARDED_BY(mutex_);
-  bool timers_turn_ OTTLA_GUARDED_BY(mutex_) = false;  // so that neither starves the other
-  int idle_ OTTLA_GUARDED_BY(mutex_) = 0;              // threads that wait for work_
+  Lanes lanes_ OTTLA_GUARDED_BY(mutex_);  // that have tasks
+  int running_lanes_ OTTLA_GUARDED_BY(mutex_) = 0;
+  TimerId last_timer_ OTTLA_GUARDED_BY(mutex_) = no_timer;
+  int turn_ OTTLA_GUARDED_BY(mutex_) = 0;  // so that none starves the others
+  int idle_ OTTLA_GUARDED_BY(mutex_) = 0;  // threads that wait for work_
   Condition work_;
   bool timer_watched_ OTTLA_GUARDED_BY(mutex_) = false;  // one thread waits for timer_, until
   SteadyTime watched_until_ OTTLA_GUARDED_BY(mutex_) = never;

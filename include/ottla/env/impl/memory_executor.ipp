@@ -43,7 +43,7 @@ OTTLA_INLINE void MemoryExecutor::post(Task task) {
   }
 }
 
-OTTLA_INLINE TimerId MemoryExecutor::post_at(SteadyTime when, Task task) {
+OTTLA_INLINE TimerId MemoryExecutor::post_at(SteadyTime when, Task task, TaskLane) {
   Mutex::expect_none_held();
   Lock lock(mutex_);
   if (stopping()) {

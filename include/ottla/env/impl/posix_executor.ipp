@@ -10,20 +10,13 @@
 #include <unistd.h>
 
 #include <ottla/base/guard.hpp>
+#include <ottla/base/pause_processor.hpp>
 #include <ottla/env/impl/executor_state.hpp>
 #include <ottla/env/impl/system_error.hpp>
 #include <ottla/env/posix/executor.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 namespace env_impl {
-
-inline void pause_processor() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  asm volatile("yield");
-#endif
-}
 
 OTTLA_INLINE ExecutorState::ExecutorState(PosixExecutorOptions options)
     : options_(options), processors_(::sysconf(_SC_NPROCESSORS_ONLN)) {}
@@ -78,7 +71,7 @@ OTTLA_INLINE void* ExecutorState::thread_main(void* argument) {
   ExecutorState& state = *start->state;
   Thread& thread = *start->thread;
   ::pthread_setname_np(::pthread_self(), thread.name.substr(0, 15).c_str());
-  state.run(std::move(thread.body));
+  state.call(std::move(thread.body), false);
   {
     Lock lock(state.mutex_);
     thread.ended = true;
@@ -145,27 +138,45 @@ OTTLA_INLINE bool ExecutorState::drop_task() {
     dropped = std::move(ready_.front());
     ready_.pop_front();
   }
+  for (auto lane = lanes_.begin(); !dropped && lane != lanes_.end(); ++lane) {
+    dropped = lane->second.timers.take_due(never);
+  }
   lock.unlock();
   return dropped.has_value();
 }
 
-OTTLA_INLINE void ExecutorState::run(Task task) {
+OTTLA_INLINE void ExecutorState::call(Task task, bool brief) {
+  const BriefScope scope(brief);
   const absl::Status ran = guarded([&] { task(); });
   if (!ran.ok()) {
     thrown_.fetch_add(1, std::memory_order_relaxed);
   }
 }
 
+OTTLA_INLINE void ExecutorState::run(Work work) {
+  const TaskLane lane = work.lane;
+  call(std::move(work.task), lane == no_lane && options_.threads > 1);
+  if (lane != no_lane) {
+    Lock lock(mutex_);
+    const auto found = lanes_.find(lane);
+    found->second.running = false;
+    --running_lanes_;
+    if (found->second.timers.empty()) {
+      lanes_.erase(found);
+    }
+  }
+}
+
 OTTLA_INLINE void ExecutorState::work() {
   Lock lock(mutex_);
   while (!stopping()) {
-    if (std::optional<Task> task = next_task()) {
+    if (std::optional<Work> work = next_work()) {
       Condition* waiter = who_goes_on();
       lock.unlock();
       if (waiter != nullptr) {
         waiter->notify_one();
       }
-      run(*std::exchange(task, std::nullopt));
+      run(*std::exchange(work, std::nullopt));
       lock.lock();
     } else {
       wait_for_work(lock);
@@ -173,32 +184,77 @@ OTTLA_INLINE void ExecutorState::work() {
   }
 }
 
-OTTLA_INLINE std::optional<Task> ExecutorState::next_task() {
-  timers_turn_ = !timers_turn_;
-  for (int i = 0; i < 2; ++i) {
-    if (timers_turn_ == (i == 0)) {
-      if (!timers_.empty()) {
-        if (std::optional<Task> due = timers_.take_due(clock_.steady_now())) {
-          return due;
-        }
+OTTLA_INLINE std::optional<ExecutorState::Work> ExecutorState::next_work() {
+  for (int i = 0; i < 3; ++i) {
+    turn_ = (turn_ + 1) % 3;
+    if (turn_ == 0 && !timers_.empty()) {
+      if (std::optional<Task> due = timers_.take_due(clock_.steady_now())) {
+        return Work{.task = *std::move(due)};
       }
-    } else if (!ready_.empty()) {
-      Task task = std::move(ready_.front());
+    } else if (turn_ == 1 && !ready_.empty()) {
+      Work work{.task = std::move(ready_.front())};
       ready_.pop_front();
-      return task;
+      return work;
+    } else if (turn_ == 2 && !lanes_.empty()) {
+      if (std::optional<Work> due = due_in_a_lane(clock_.steady_now())) {
+        return due;
+      }
     }
   }
   return std::nullopt;
 }
 
+OTTLA_INLINE std::optional<ExecutorState::Work> ExecutorState::due_in_a_lane(SteadyTime now) {
+  const auto lane = first_free_lane();
+  if (lane == lanes_.end()) {
+    return std::nullopt;
+  }
+  std::optional<Task> due = lane->second.timers.take_due(now);
+  if (!due) {
+    return std::nullopt;
+  }
+  lane->second.running = true;
+  ++running_lanes_;
+  return Work{.task = *std::move(due), .lane = lane->first};
+}
+
+// Of those whose task may run now, that with the first one; the end where none may.
+OTTLA_INLINE ExecutorState::Lanes::iterator ExecutorState::first_free_lane() {
+  auto first = lanes_.end();
+  if (running_lanes_ >= options_.threads - 1) {
+    return first;
+  }
+  for (auto lane = lanes_.begin(); lane != lanes_.end(); ++lane) {
+    if (!lane->second.running && !lane->second.timers.empty() &&
+        (first == lanes_.end() || lane->second.timers.next() < first->second.timers.next())) {
+      first = lane;
+    }
+  }
+  return first;
+}
+
+// Of all that may run when its time comes.
+OTTLA_INLINE SteadyTime ExecutorState::next_due() {
+  const auto lane = first_free_lane();
+  return lane == lanes_.end() ? timers_.next()
+                              : std::min(timers_.next(), lane->second.timers.next());
+}
+
 OTTLA_INLINE void ExecutorState::wait_for_work(Lock& lock) {
-  if (timer_watched_ || timers_.empty()) {
+  const SteadyTime next = next_due();
+  if (timer_watched_ && next < watched_until_) {
+    // Of a lane that was not free when the watcher looked, which has to look again.
+    watched_until_ = next;
+    lock.unlock();
+    timer_.notify_one();
+    lock.lock();
+  } else if (timer_watched_ || next == never) {
     ++idle_;
     work_.wait(lock);
     --idle_;
   } else {
     timer_watched_ = true;
-    watched_until_ = timers_.next();
+    watched_until_ = next;
     timer_.wait_until(lock, watched_until_);
     timer_watched_ = false;
   }
@@ -206,11 +262,12 @@ OTTLA_INLINE void ExecutorState::wait_for_work(Lock& lock) {
 
 // Whom to wake, since there is more to do or to watch than those awake will see to.
 OTTLA_INLINE Condition* ExecutorState::who_goes_on() {
-  const bool unwatched = !timer_watched_ && !timers_.empty();
+  const SteadyTime next = next_due();
+  const bool unwatched = !timer_watched_ && next != never;
   if (idle_ > 0 && (!ready_.empty() || unwatched)) {
     return &work_;
   }
-  if (timer_watched_ && (!ready_.empty() || timers_.next() < watched_until_)) {
+  if (timer_watched_ && (!ready_.empty() || next < watched_until_)) {
     return &timer_;
   }
   return nullptr;
@@ -237,13 +294,15 @@ OTTLA_INLINE void ExecutorState::post(Task task) {
   }
 }
 
-OTTLA_INLINE TimerId ExecutorState::post_at(SteadyTime when, Task task) {
+OTTLA_INLINE TimerId ExecutorState::post_at(SteadyTime when, Task task, TaskLane lane) {
   Mutex::expect_none_held();
   Lock lock(mutex_);
   if (stopping()) {
     return no_timer;
   }
-  const TimerId timer = timers_.add(when, std::move(task));
+  const bool laned = lane != no_lane && options_.threads > 1;
+  TimerQueue& timers = laned ? lanes_[lane].timers : timers_;
+  const TimerId timer = timers.add(when, std::move(task), ++last_timer_);
   added_work(lock);
   return timer;
 }
@@ -253,6 +312,13 @@ OTTLA_INLINE bool ExecutorState::cancel(TimerId timer) {
   std::optional<Task> removed;  // destroyed after the lock
   Lock lock(mutex_);
   removed = timers_.remove(timer);
+  for (auto lane = lanes_.begin(); !removed && lane != lanes_.end(); ++lane) {
+    removed = lane->second.timers.remove(timer);
+    if (removed && lane->second.timers.empty() && !lane->second.running) {
+      lanes_.erase(lane);
+      break;
+    }
+  }
   lock.unlock();
   return removed.has_value();
 }
@@ -294,12 +360,12 @@ OTTLA_INLINE bool ExecutorState::await(Doorbell& bell, SteadyTime deadline) {
   Lock lock(mutex_);
   awaiting_.enter(thread);
   while (!bell.rung() && !stopping()) {
-    std::optional<Task> task = runs_tasks ? next_task() : std::nullopt;
-    const SteadyTime until = runs_tasks ? std::min(deadline, timers_.next()) : deadline;
+    std::optional<Work> work = runs_tasks ? next_work() : std::nullopt;
+    const SteadyTime until = runs_tasks ? std::min(deadline, next_due()) : deadline;
     lock.unlock();
-    const bool found = task.has_value();
+    const bool found = work.has_value();
     if (found) {
-      run(*std::exchange(task, std::nullopt));
+      run(*std::exchange(work, std::nullopt));
     }
     const bool late = clock_.steady_now() >= deadline;
     if (!found && !late) {
@@ -319,9 +385,9 @@ OTTLA_INLINE std::size_t ExecutorState::run_once(std::chrono::nanoseconds budget
   const SteadyTime end = after(clock_.steady_now(), budget);
   std::size_t count = 0;
   Lock lock(mutex_);
-  while (std::optional<Task> task = next_task()) {
+  while (std::optional<Work> work = next_work()) {
     lock.unlock();
-    run(*std::exchange(task, std::nullopt));
+    run(*std::exchange(work, std::nullopt));
     ++count;
     const bool late = clock_.steady_now() >= end;
     lock.lock();
@@ -365,12 +431,12 @@ OTTLA_INLINE void PosixExecutor::post(Task task) {
   }
 }
 
-OTTLA_INLINE TimerId PosixExecutor::post_at(SteadyTime when, Task task) {
+OTTLA_INLINE TimerId PosixExecutor::post_at(SteadyTime when, Task task, TaskLane lane) {
   if (!made_in_.here()) {
     return no_timer;
   }
   const Ref<env_impl::ExecutorState> alive = state_;
-  return alive->post_at(when, std::move(task));
+  return alive->post_at(when, std::move(task), lane);
 }
 
 OTTLA_INLINE bool PosixExecutor::cancel(TimerId timer) {

@@ -27,7 +27,7 @@ class MemoryExecutor {
   ~MemoryExecutor();
 
   void post(Task task);
-  TimerId post_at(SteadyTime when, Task task);
+  TimerId post_at(SteadyTime when, Task task, TaskLane lane = no_lane);
   bool cancel(TimerId timer);
   absl::Status spawn(std::string_view name, Task body);
   /// Until `never` with nothing to run, it sleeps: another thread has to ring or to post.

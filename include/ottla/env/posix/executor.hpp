@@ -2,6 +2,9 @@
 //
 // A small pool of threads for short tasks and timers, and a thread for each spawned body. One idle
 // thread sleeps until the next timer, the others until there is work: nothing wakes up for nothing.
+// With two threads or more one is never given a task of a lane, and tasks of one lane run one after
+// the other: what hangs with a device takes one thread. As many devices may hang as there are
+// threads but one; with a single thread everything does.
 // With `.threads = 0` no thread is ever started: tasks run inside `await` and `run_once`.
 #pragma once
 
@@ -37,7 +40,7 @@ class PosixExecutor {
   ~PosixExecutor();
 
   void post(Task task);
-  TimerId post_at(SteadyTime when, Task task);
+  TimerId post_at(SteadyTime when, Task task, TaskLane lane = no_lane);
   bool cancel(TimerId timer);
   absl::Status spawn(std::string_view name, Task body);
   bool await(Doorbell& bell, SteadyTime deadline);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <iterator>
 #include <type_traits>
 #include <utility>
 
@@ -17,7 +18,8 @@ namespace group_impl {
 /// Of a record's strings, some of which get a suffix.
 inline constexpr std::size_t longest_name = 32'000;
 /// Records of one decision that only tidies up.
-inline constexpr std::size_t expired_at_once = 1'000;
+inline constexpr std::size_t tidied_at_once = 1'000;
+inline constexpr std::size_t tidied_bytes = 64 * 1024;
 inline constexpr std::chrono::milliseconds retry_delay{500};
 
 /// The answer to a request that nothing can be done for.
@@ -56,17 +58,7 @@ struct Refusal {
 };
 
 /// To whoever brought an event that is no client's.
-inline void answer_done(const GroupCoordinator::Event& event, ErrorCode error,
-                        GroupDecision& decision) {
-  const RequestId request = std::visit(
-      [](const auto& its) {
-        if constexpr (requires { its.request.value(); }) {
-          return its.request;
-        } else {
-          return RequestId();
-        }
-      },
-      event);
+inline void answer_done(RequestId request, ErrorCode error, GroupDecision& decision) {
   if (request != RequestId()) {
     decision.answer(request, OffsetDeleteResponse{.error = error});
   }
@@ -88,14 +80,9 @@ OTTLA_INLINE GroupDecision GroupCoordinator::decide(const Event& event, Now now)
     decide_on(*due, now, decision);
   } else if (const auto* loaded = std::get_if<Loaded>(&event)) {
     decide_on(*loaded, now, decision);
-  } else if (const auto* deleted = std::get_if<PartitionsDeleted>(&event)) {
-    offsets_.remove_partitions(deleted->partitions, decision.records);
   } else {
-    for (const OffsetsRevised::One& one : std::get<OffsetsRevised>(event).offsets) {
-      offsets_.revise(one.group, one.partition, one.to, decision.records);
-    }
+    decide_on(std::get<OffsetsRevised>(event), decision);
   }
-  group_impl::answer_done(event, ErrorCode::none, decision);
   return decision;
 }
 
@@ -106,9 +93,16 @@ OTTLA_INLINE GroupDecision GroupCoordinator::decide_failed(const Event& event, E
     decision.arm(due->timer, after(now.steady, group_impl::retry_delay));
     return decision;
   }
+  if (const auto* loaded = std::get_if<Loaded>(&event)) {
+    RecordPortion all(decision.records);
+    end_members(now, all, decision);
+    decision.records.clear();
+    finish_load(*loaded, now, decision);
+    return decision;
+  }
   const auto* asked = std::get_if<Asked>(&event);
   if (asked == nullptr) {
-    group_impl::answer_done(event, why, decision);
+    group_impl::answer_done(std::get<OffsetsRevised>(event).request, why, decision);
     return decision;
   }
   const auto* sync = std::get_if<SyncGroupRequest>(&asked->request);
@@ -174,7 +168,13 @@ OTTLA_INLINE ErrorCode GroupCoordinator::check_join(const JoinGroupRequest& requ
       (request.instance_id && (request.instance_id->empty() || too_long(*request.instance_id)))) {
     return ErrorCode::invalid_request;
   }
-  return ErrorCode::none;
+  const auto most = static_cast<std::size_t>(std::max(config_.max_member_metadata, 0));
+  const bool fits =
+      std::all_of(request.protocols.begin(), request.protocols.end(),
+                  [&](const GroupProtocol& protocol) { return protocol.metadata.size() <= most; });
+  return fits && request.protocols.size() <= static_cast<std::size_t>(config_.max_protocols)
+             ? ErrorCode::none
+             : ErrorCode::policy_violation;
 }
 
 OTTLA_INLINE void GroupCoordinator::decide_on(const Asked& asked, const JoinGroupRequest& request,
@@ -247,6 +247,10 @@ OTTLA_INLINE void GroupCoordinator::decide_on(const Asked& asked, const LeaveGro
 OTTLA_INLINE void GroupCoordinator::decide_on(const TimerDue& due, Now now,
                                               Decision& decision) const {
   const GroupTimer& timer = due.timer;
+  if (timer.kind == GroupTimer::Kind::offsets && due.clock_stepped) {
+    decision.arm({}, after(now.steady, config_.offsets.retention_check_interval));
+    return;
+  }
   if (timer.kind == GroupTimer::Kind::offsets) {
     expire_offsets(now, decision);
     return;
@@ -266,19 +270,54 @@ OTTLA_INLINE void GroupCoordinator::decide_on(const TimerDue& due, Now now,
   std::move(draft).finish();
 }
 
-OTTLA_INLINE void GroupCoordinator::decide_on(const Loaded& loaded, Now now,
-                                              Decision& decision) const {
+/// Adds to `decision` what the portion takes; false: there is more.
+OTTLA_INLINE bool GroupCoordinator::end_members(Now now, RecordPortion& portion,
+                                                Decision& decision) const {
+  const auto take = [](auto& from, auto& into) {
+    std::move(from.begin(), from.end(), std::back_inserter(into));
+  };
   for (const auto& [id, group] : groups_) {
     if (group.members().empty()) {
       continue;
     }
+    Decision one;
+    group_impl::GroupDraft draft(group, config_, now, one);
+    draft.end_members();
+    std::move(draft).finish();
+    if (!one.records.empty() && !portion.add(std::move(one.records.front()))) {
+      return false;
+    }
+    take(one.soft_changes, decision.soft_changes);
+    take(one.answers, decision.answers);
+    take(one.timers, decision.timers);
+  }
+  return true;
+}
+
+OTTLA_INLINE void GroupCoordinator::decide_on(const Loaded& loaded, Now now,
+                                              Decision& decision) const {
+  RecordPortion portion = portion_of(decision);
+  if (loaded.members_gone && !end_members(now, portion, decision)) {
+    group_impl::answer_done(loaded.request, ErrorCode::coordinator_load_in_progress, decision);
+    return;
+  }
+  for (const auto& [id, group] : groups_) {
+    if (loaded.members_gone || group.members().empty()) {
+      continue;
+    }
     group_impl::GroupDraft draft(group, config_, now, decision);
-    draft.start_sessions(loaded.members_gone);
+    draft.start_sessions();
     if (group.members().size() > static_cast<std::size_t>(config_.max_size)) {
       draft.prepare_rebalance();
     }
     std::move(draft).finish();
   }
+  finish_load(loaded, now, decision);
+}
+
+OTTLA_INLINE void GroupCoordinator::finish_load(const Loaded& loaded, Now now,
+                                                Decision& decision) const {
+  group_impl::answer_done(loaded.request, ErrorCode::none, decision);
   decision.arm({}, after(now.steady, config_.offsets.retention_check_interval));
 }
 

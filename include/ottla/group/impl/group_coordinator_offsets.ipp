@@ -3,6 +3,7 @@
 // What the coordinator decides about offsets, and about groups that nobody needs any more.
 #pragma once
 
+#include <algorithm>
 #include <utility>
 
 #include <ottla/group/group_coordinator.hpp>
@@ -63,10 +64,17 @@ OTTLA_INLINE void GroupCoordinator::decide_on(const Asked& asked,
   decision.answer(asked.id, std::move(response));
 }
 
+OTTLA_INLINE RecordPortion GroupCoordinator::portion_of(Decision& decision) const {
+  const auto most = static_cast<std::size_t>(std::max(config_.max_batch_bytes, 0));
+  return RecordPortion(decision.records, std::min(most, group_impl::tidied_bytes),
+                       group_impl::tidied_at_once);
+}
+
 OTTLA_INLINE void GroupCoordinator::decide_on(const Asked& asked,
                                               const DeleteGroupsRequest& request, Now,
                                               Decision& decision) const {
   DeleteGroupsResponse response;
+  RecordPortion portion = portion_of(decision);
   for (const std::string& id : request.groups) {
     const ClassicGroup* group = find(id);
     ErrorCode error = ErrorCode::none;
@@ -76,18 +84,33 @@ OTTLA_INLINE void GroupCoordinator::decide_on(const Asked& asked,
       error = ErrorCode::group_id_not_found;
     } else if (group->state() != GroupState::empty) {
       error = ErrorCode::non_empty_group;
-    } else {
-      offsets_.remove_all(id, decision.records);
-      decision.write(encode_group_key(id), std::nullopt);
+    } else if (!offsets_.remove_all(id, portion) || !portion.add({.key = encode_group_key(id)})) {
+      continue;
     }
     response.groups.push_back({.group = id, .error = error});
   }
   decision.answer(asked.id, std::move(response));
 }
 
+OTTLA_INLINE void GroupCoordinator::decide_on(const OffsetsRevised& revised,
+                                              Decision& decision) const {
+  OffsetDeleteResponse done;
+  RecordPortion portion = portion_of(decision);
+  for (const OffsetsRevised::One& one : revised.offsets) {
+    if (!offsets_.revise(one.group, one.partition, one.to, portion)) {
+      break;
+    }
+    done.partitions.push_back({.partition = one.partition});
+  }
+  if (revised.request != RequestId()) {
+    decision.answer(revised.request, std::move(done));
+  }
+}
+
 /// A portion at a time; looks again at once when there may be more.
 OTTLA_INLINE void GroupCoordinator::expire_offsets(Now now, Decision& decision) const {
   SteadyTime next = after(now.steady, config_.offsets.retention_check_interval);
+  RecordPortion portion = portion_of(decision);
   for (const auto& [id, group] : groups_) {
     const bool empty = group.state() == GroupState::empty;
     const bool simple = !group.protocol_type().has_value();
@@ -102,11 +125,10 @@ OTTLA_INLINE void GroupCoordinator::expire_offsets(Now now, Decision& decision) 
     if (empty && !simple && group.state_time() != no_timestamp) {
       expiry.empty_since = group.state_time();
     }
-    expiry.most = group_impl::expired_at_once - decision.records.size();
-    if (offsets_.expire(id, expiry, decision.records) && empty && group.pending() == 0) {
-      decision.write(encode_group_key(id), std::nullopt);
+    if (offsets_.expire(id, expiry, portion) && empty && group.pending() == 0) {
+      portion.add({.key = encode_group_key(id)});
     }
-    if (decision.records.size() >= group_impl::expired_at_once) {
+    if (portion.full()) {
       next = now.steady;
       break;
     }

@@ -29,8 +29,10 @@ class GroupDraft {
   void session_over(const std::string& member_id);
   void join_time_over();
   void sync_time_over();
-  /// After a load: has every member's session run anew, or end at once.
-  void start_sessions(bool ended);
+  /// After a load: has every member's session run anew.
+  void start_sessions();
+  /// After a load: only who has come since is a member.
+  void end_members();
   void prepare_rebalance();
 
   /// Asks to write the group as it is now.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <string_view>
 
@@ -149,7 +150,9 @@ inline void GroupDraft::complete_join() {
 }
 
 inline void GroupDraft::begin_generation() {
-  ++group_.generation_;
+  // A log may hold any number; the first follows on the last.
+  group_.generation_ =
+      group_.generation_ == Generation(INT32_MAX) ? Generation(1) : group_.generation_ + 1;
   if (group_.members_.empty()) {
     group_.protocol_.reset();
     transition(GroupState::empty);
@@ -246,13 +249,32 @@ inline void GroupDraft::sync_time_over() {
   }
 }
 
-inline void GroupDraft::start_sessions(bool ended) {
+/// Since its group was loaded.
+inline bool has_come(const ClassicMember& member) {
+  return member.is_new || member.joining || member.syncing || member.sync_missing;
+}
+
+inline void GroupDraft::start_sessions() {
   for (const ClassicMember& member : group_.members_) {
-    if (member.is_new || member.joining || member.syncing) {
-      continue;  // has come since
+    if (!has_come(member)) {
+      restart_session(member);
     }
-    arm(GroupTimer::Kind::session,
-        ended ? std::chrono::milliseconds(0) : member.details->session_timeout, member.id());
+  }
+}
+
+inline void GroupDraft::end_members() {
+  Members& members = group_.members_;
+  const auto gone = std::erase_if(members, [](const auto& member) { return !has_come(member); });
+  if (gone == 0) {
+    return;
+  }
+  if (group_.leader_ && find(*group_.leader_) == members.end()) {
+    group_.leader_ = members.empty() ? std::nullopt : std::optional(members.front().id());
+  }
+  if (group_.state_ != GroupState::preparing_rebalance) {
+    prepare_rebalance();
+  } else if (all_joined()) {
+    complete_join();
   }
 }
 

@@ -79,6 +79,9 @@ Appended BasicLog<Fs>::append(std::span<const Bytes> batches, std::span<const Ba
   if (done.status.ok()) {
     done.status = note_epochs(batches, facts);
   }
+  if (done.status.ok()) {
+    done.status = note_gaps(facts);
+  }
   while (done.status.ok() && done.batches < facts.size()) {
     const auto written =
         append_to_active(batches.subspan(done.batches), facts.subspan(done.batches), now);
@@ -89,6 +92,28 @@ Appended BasicLog<Fs>::append(std::span<const Bytes> batches, std::span<const Ba
     epochs_saved_ = epochs_published_ = false;  // of batches that did not get there
   }
   return done;
+}
+
+/// Offsets that a leader left out (it was compacted), or that a cut within a batch took, are told
+/// from bits that turned by this note: it is on the device before the first batch that lies apart.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::note_gaps(std::span<const BatchFacts> facts) {
+  const Segment* last = list_->segments.empty() ? nullptr : active()->if_open();
+  Offset next = last != nullptr ? last->end().next_offset : end_;
+  for (const BatchFacts& batch : facts) {
+    if (batch.base_offset != next && manifest_.is_dense_at(batch.base_offset)) {
+      Manifest before = manifest_;
+      // Behind a cut there is this one; a leader that was compacted has more of them.
+      const Offset to = batch.base_offset == end_ ? batch.base_offset + 1 : Offset(INT64_MAX);
+      absl::Status noted = write_manifest(manifest_.add_sparse(next, to), Durability::durable);
+      if (!noted.ok()) {
+        manifest_ = std::move(before);
+      }
+      return noted;
+    }
+    next = batch.last_offset + 1;
+  }
+  return absl::OkStatus();
 }
 
 template <FileSystem Fs>
@@ -114,6 +139,8 @@ absl::StatusOr<std::size_t> BasicLog<Fs>::append_to_active(std::span<const Bytes
       !failed.ok()) {
     return segment->take_undone() ? sync_undone(*segment, failed) : failed;
   }
+  segment->set_modified(now);
+  appended_ = true;
   if (std::optional<std::uint32_t>& digest = active()->digest; digest) {
     for (const Bytes batch : batches.first(fit)) {
       digest = crc32c(batch.first(batch_header_size), *digest);
@@ -147,17 +174,25 @@ absl::Status BasicLog<Fs>::roll(Timestamp now) {
 }
 
 /// What is closed is complete in its files before a new segment is there: recovery after the death
-/// of the process looks at the last segment only.
+/// of the process looks at the last segment only. It would not see that indexes are damaged,
+/// either.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::seal(Segment& segment) {
+  OTTLA_TRY(segment.become_inactive());
+  return segment.indexes_damaged() ? remove_indexes(segment.base_offset()) : absl::OkStatus();
+}
+
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::roll_to(Offset base, Timestamp now) {
   OTTLA_ASSIGN(auto* segment, active()->segment());
   if (segment->size() == 0 && segment->base_offset() == base) {
     return absl::OkStatus();
   }
-  OTTLA_TRY(segment->become_inactive());
+  OTTLA_TRY(seal(*segment));
   const Offset ended = segment->end().next_offset;
   if (ended < base) {
-    OTTLA_TRY(write_manifest(manifest_.add_gap(ended, base), Durability::written));
+    // Without it recovery takes the next segment for one behind a torn tail.
+    OTTLA_TRY(write_manifest(manifest_.add_gap(ended, base), Durability::durable));
   }
   if (producers_.end() >= end_) {
     take_snapshot(base, Durability::written).IgnoreError();  // recovery does with an older one
@@ -188,6 +223,7 @@ absl::Status BasicLog<Fs>::add_segment(Offset base, Timestamp now) {
 
 template <FileSystem Fs>
 void BasicLog<Fs>::replace_list(std::vector<Ref<LogSegment>> segments) {
+  replaced_list_ = {};  // published since
   list_ = make_ref<SegmentList>();
   list_->segments = std::move(segments);
 }
@@ -294,15 +330,19 @@ absl::Status BasicLog<Fs>::write_manifest(const std::string& lines, Durability d
     OTTLA_TRY(file.write(end, {&piece, 1}, IoReason::checkpoint));
     if (durability == Durability::durable) {
       OTTLA_TRY(file.sync(IoReason::checkpoint));
+      OTTLA_TRY(manifest_named_ ? absl::OkStatus() : sync_directory(IoReason::checkpoint));
+      manifest_named_ = true;
     }
     OTTLA_TRY(file.close());
     manifest_end_ = end + static_cast<std::int64_t>(lines.size());
     return absl::OkStatus();
   }
   const std::string text = manifest_.whole_text();
+  durability = manifest_.has_to_last() ? Durability::durable : durability;
   ++changes_;
   OTTLA_TRY(
       replace_small_file(place_->files, path, as_bytes(text), durability, IoReason::checkpoint));
+  manifest_named_ = durability == Durability::durable;
   manifest_end_ = static_cast<std::int64_t>(text.size());
   manifest_limit_ = std::max(log_impl::long_manifest, 2 * manifest_end_);
   return absl::OkStatus();

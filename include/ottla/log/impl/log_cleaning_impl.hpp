@@ -154,6 +154,7 @@ absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::find_producers() {
   position_ = next.value();
   if (status.ok() || next >= view_.end()) {
     position_.reset();
+    within_ = {};
     if (++at_ == segments.size()) {
       for (const auto& [producer, begin] : open_) {
         if (begin < look_.range.end) {
@@ -205,7 +206,7 @@ absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::map_some() {
   std::int64_t read = 0;
   if (*position_ < segment->size()) {
     OTTLA_ASSIGN(const SharedBytes bytes,
-                 segment->read_batches(*position_, options_.io_bytes, buffers_->take()));
+                 segment->read_batches(*position_, options_.io_bytes, buffers_->take(), &within_));
     BatchCursor batches(bytes.bytes(), "a segment", CheckCrc::skip);
     while (const BatchView* batch = batches.next()) {
       OTTLA_ASSIGN(const bool taken, map_batch(*batch, from, *map_, transactions_, decompressor_));
@@ -221,6 +222,7 @@ absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::map_some() {
   if (*position_ >= segment->size()) {
     map_->advance(segments[++at_]->base() - 1);
     position_.reset();
+    within_ = {};
   }
   return read;
 }
@@ -240,6 +242,7 @@ void BasicLogCleaning<Fs>::end_map() {
   cleaner_.emplace(*rules_, transactions_, decompressor_, compressor_);
   at_ = 0;
   position_.reset();
+  within_ = {};
   phase_ = groups_.empty() ? Phase::done : Phase::open;
 }
 
@@ -254,7 +257,7 @@ absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::copy_some() {
   std::int64_t read = 0;
   if (position < segment->size()) {
     OTTLA_ASSIGN(const SharedBytes bytes,
-                 segment->read_batches(position, options_.io_bytes, buffers_->take()));
+                 segment->read_batches(position, options_.io_bytes, buffers_->take(), &within_));
     OTTLA_TRY(write(bytes.bytes()));
     read = static_cast<std::int64_t>(bytes.size());
     counts_.read_bytes += read;
@@ -262,6 +265,7 @@ absl::StatusOr<std::int64_t> BasicLogCleaning<Fs>::copy_some() {
   position_ = position + read;
   if (*position_ >= segment->size()) {
     position_.reset();
+    within_ = {};
     if (++at_ == group_begin_ + groups_[group_]) {
       OTTLA_TRY(end_copy());
     }

@@ -31,7 +31,8 @@ absl::Status BasicLog<Fs>::raise_start(Offset start, Offset high_watermark) {
 }
 
 template <FileSystem Fs>
-absl::StatusOr<Offset> BasicLog<Fs>::retention_start(Offset high_watermark, Timestamp now) {
+absl::StatusOr<Offset> BasicLog<Fs>::retention_start(Offset high_watermark, Timestamp now,
+                                                     bool by_age) {
   OTTLA_TRY(check_writable());
   std::vector<SegmentFacts> facts;
   facts.reserve(list_->segments.size());
@@ -45,7 +46,8 @@ absl::StatusOr<Offset> BasicLog<Fs>::retention_start(Offset high_watermark, Time
     OTTLA_ASSIGN(const auto* segment, active()->segment());
     facts.push_back({active()->base(), segment->size(), segment->largest_timestamp()});
   }
-  const std::size_t expired = expired_segments(facts, {start_, high_watermark, end_}, config_, now);
+  const std::size_t expired = expired_segments(facts, {start_, high_watermark, end_}, config_,
+                                               by_age ? std::optional(now) : std::nullopt);
   if (expired == 0) {
     return start_;
   }
@@ -167,10 +169,22 @@ absl::Status BasicLog<Fs>::delete_above(std::size_t kept, SteadyTime now) {
   return status;
 }
 
+/// What a cut that came to no end has taken away does not come back after a power cut.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::sync_cut() {
+  OTTLA_TRY(sync_directory(IoReason::truncate));
+  Segment* last = active() == nullptr ? nullptr : active()->if_open();
+  return last == nullptr ? absl::OkStatus() : health_->checked(last->sync(IoReason::truncate));
+}
+
 template <FileSystem Fs>
 absl::StatusOr<bool> BasicLog<Fs>::truncate_to(Offset end, SteadyTime now) {
   OTTLA_TRY(check_writable());
   if (end >= end_) {
+    OTTLA_TRY(undo_failed_write());
+    Segment* last = active() == nullptr ? nullptr : active()->if_open();
+    const bool undone = last != nullptr && last->take_undone();
+    OTTLA_TRY(undone || manifest_.cut_at() ? sync_cut() : absl::OkStatus());
     if (epochs_.truncate_from_end(end)) {
       epochs_published_ = false;
       OTTLA_TRY(save_epochs(Durability::written));
@@ -212,13 +226,27 @@ absl::StatusOr<bool> BasicLog<Fs>::truncate_to(Offset end, SteadyTime now) {
   return true;
 }
 
+/// Until it is written the next try has to write it; nor does the manifest get to know later what
+/// flushes have made known above it.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::note_cut(Offset end) {
+  std::erase_if(sealed_, [&](const SealedSegment& segment) {
+    return segment.base >= end || segment.last >= end;
+  });
+  synced_ = std::min(synced_, std::optional(end));
+  Manifest before = manifest_;
+  const absl::Status noted = write_manifest(manifest_.cut(end), Durability::durable);
+  if (!noted.ok()) {
+    manifest_ = std::move(before);
+  }
+  return noted;
+}
+
 /// Everything at or above `end` goes: the segments above the one at `index`, then its own end.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::cut_back(Offset end, std::size_t index, Segment& segment,
                                     SteadyTime now) {
-  if (manifest_.durable_end() > end) {
-    OTTLA_TRY(write_manifest(manifest_.cut(end), Durability::durable));
-  }
+  OTTLA_TRY(note_cut(end));
   OTTLA_TRY(drop_snapshots_above(end));
   OTTLA_TRY(delete_above(index + 1, now));
   ++cuts_;
@@ -234,9 +262,7 @@ template <FileSystem Fs>
 absl::Status BasicLog<Fs>::truncate_fully_and_start_at(Offset offset, Timestamp wall_now,
                                                        SteadyTime now) {
   OTTLA_TRY(check_writable());
-  if (manifest_.durable_end()) {
-    OTTLA_TRY(write_manifest(manifest_.cut(Offset(0)), Durability::durable));
-  }
+  OTTLA_TRY(note_cut(Offset(0)));
   ++cuts_;
   OTTLA_TRY(drop_snapshots_above(Offset(-1)));
   OTTLA_TRY(delete_above(0, now));
@@ -246,6 +272,17 @@ absl::Status BasicLog<Fs>::truncate_fully_and_start_at(Offset offset, Timestamp 
   epochs_published_ = false;
   OTTLA_TRY(save_epochs(Durability::written));
   return add_segment(offset, wall_now);
+}
+
+/// Who has them open goes on with them; the next opening makes them anew.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::remove_indexes(Offset base) {
+  for (const std::string_view suffix : {offset_index_suffix, time_index_suffix}) {
+    const absl::Status removed = place_->files.remove(
+        offset_file_path(place_->directory, base, suffix), IoReason::index_rebuild);
+    OTTLA_TRY(fault(removed) == Fault::not_found ? absl::OkStatus() : removed);
+  }
+  return absl::OkStatus();
 }
 
 template <FileSystem Fs>
@@ -259,14 +296,7 @@ absl::StatusOr<int> BasicLog<Fs>::repair_indexes() {
       continue;
     }
     const std::int64_t size = segment->size();
-    // Readers go on with the old files, which have no names any more.
-    for (const std::string_view suffix : {offset_index_suffix, time_index_suffix}) {
-      const std::string path = offset_file_path(place_->directory, entry->base(), suffix);
-      const absl::Status removed = place_->files.remove(path, IoReason::index_rebuild);
-      if (!removed.ok() && fault(removed) != Fault::not_found) {
-        return removed;
-      }
-    }
+    OTTLA_TRY(remove_indexes(entry->base()));
     OTTLA_ASSIGN(auto fresh,
                  log_impl::open_log_segment(*place_, entry->base(), segment_options(), opened_));
     OTTLA_ASSIGN(const SegmentRecovery recovered,
@@ -276,9 +306,12 @@ absl::StatusOr<int> BasicLog<Fs>::repair_indexes() {
           ErrorCode::corrupt_message, Fault::corrupt,
           absl::StrCat(entry->path(), " at byte ", recovered.valid_end, ": ", recovered.problem));
     }
-    const auto digest = entry->digest;
+    OTTLA_TRY(health_->checked(fresh.sync_indexes(IoReason::index_rebuild)));
+    const auto digest = entry->closed_digest();
+    const bool has_aborted = entry->has_aborted();
     entry = make_ref<LogSegment>(place_, segment_options(), std::move(fresh));
     entry->digest = digest;
+    entry->set_has_aborted(has_aborted);
     ++changes_;
     ++repaired;
     replace_list(segments);

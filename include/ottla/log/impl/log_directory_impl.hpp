@@ -69,8 +69,8 @@ void BasicLogDirectory<Fs>::note_deleted(const TopicPartition& partition) {
   const std::string name = partition.to_string();
   clean_ends_.erase(name);
   created_.erase(name);
-  for (Offsets& offsets : offsets_) {
-    offsets.erase(name);
+  for (std::size_t i = 0; i < offsets_.size(); ++i) {
+    changes_[i] += offsets_[i].erase(name);
   }
 }
 
@@ -85,7 +85,17 @@ std::optional<Offset> BasicLogDirectory<Fs>::offset(CheckpointKind kind,
 template <FileSystem Fs>
 void BasicLogDirectory<Fs>::set_offset(CheckpointKind kind, const TopicPartition& partition,
                                        Offset offset) {
-  offsets_[static_cast<std::size_t>(kind)].insert_or_assign(partition.to_string(), offset);
+  const auto index = static_cast<std::size_t>(kind);
+  const auto [entry, added] = offsets_[index].try_emplace(partition.to_string(), offset);
+  if (added || entry->second != offset) {
+    ++changes_[index];
+  }
+  entry->second = offset;
+}
+
+template <FileSystem Fs>
+std::uint64_t BasicLogDirectory<Fs>::changes(CheckpointKind kind) const {
+  return changes_[static_cast<std::size_t>(kind)];
 }
 
 template <FileSystem Fs>
@@ -163,10 +173,13 @@ absl::Status BasicLogDirectory<Fs>::make_partition(const NewPartition& partition
   const auto status = files_->status(path);
   if (status.ok()) {
     OTTLA_ASSIGN(const bool empty, provably_empty(path));
-    return empty ? replace_small_file(*files_, absl::StrCat(path, "/", av(partition_metadata_file)),
-                                      as_bytes(text), durability, why)
-                 : error(Fault::already_exists,
-                         absl::StrCat(path, " is there already; move it away first"));
+    if (!empty) {
+      return error(Fault::already_exists,
+                   absl::StrCat(path, " is there already; move it away first"));
+    }
+    OTTLA_TRY(empty_directory(path));
+    return replace_small_file(*files_, absl::StrCat(path, "/", av(partition_metadata_file)),
+                              as_bytes(text), durability, why);
   }
   if (fault(status.status()) != Fault::not_found) {
     return status.status();
@@ -185,6 +198,18 @@ absl::Status BasicLogDirectory<Fs>::make_partition(const NewPartition& partition
     OTTLA_TRY(file.close());
   }
   return files_->rename(beside, path, why);
+}
+
+/// Names without content are what a power cut left of a log: a new one does not begin with them.
+template <FileSystem Fs>
+absl::Status BasicLogDirectory<Fs>::empty_directory(const std::string& directory) {
+  constexpr IoReason why = IoReason::create_partition;
+  OTTLA_ASSIGN(const auto entries, files_->list(directory));
+  for (const DirectoryEntry& entry : entries) {
+    OTTLA_TRY(files_->remove(absl::StrCat(directory, "/", entry.name), why));
+  }
+  return entries.empty() ? absl::OkStatus()
+                         : health_->checked(files_->sync_directory(directory, why));
 }
 
 /// Nobody's: no partition.metadata that says whose it is, and no file with anything in it.

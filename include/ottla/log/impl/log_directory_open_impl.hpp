@@ -41,8 +41,10 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(list());
     decide();
     OTTLA_TRY(foreign_ ? remove_side_files() : absl::OkStatus());
+    const bool mended = settle_sums();
     OTTLA_TRY(remove_markers());
     OTTLA_TRY(remove_temporaries());
+    OTTLA_TRY(mended ? write_sums() : absl::OkStatus());
     OTTLA_TRY(write_properties());
     OTTLA_TRY(write_run_record());
     return directory_.make_reserve();
@@ -85,7 +87,8 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_ASSIGN(kafka_clean_, read(kafka_clean_stop_file));
     has_clean_ = clean.has_value();
     OTTLA_ASSIGN(const auto sums, read(file_sums_file));
-    used_ = has_run_ || directory_.files_->status(directory_.in(log_impl::reserve_file)).ok();
+    used_ = has_run_ || has_clean_ || sums ||
+            directory_.files_->status(directory_.in(log_impl::reserve_file)).ok();
     directory_.sums_ = FileSums::parse(sums.value_or("")).value_or(FileSums());
     return absl::OkStatus();
   }
@@ -93,12 +96,13 @@ class BasicLogDirectory<Fs>::Opener {
   absl::Status read_checkpoints() {
     for (std::size_t i = 0; i < checkpoint_files.size(); ++i) {
       OTTLA_ASSIGN(const auto text, read(checkpoint_files[i]));
-      const std::uint32_t crc = crc32c(as_bytes(text.value_or("")));
-      strange_files_ = strange_files_ || !directory_.sums_.may_be(checkpoint_files[i], crc);
+      crcs_[i] = crc32c(as_bytes(text.value_or("")));
+      strange_[i] = !directory_.sums_.may_be(checkpoint_files[i], crcs_[i]);
       const auto entries =
           parse_offset_checkpoint(text.value_or(""), directory_.in(checkpoint_files[i]));
       if (!entries.ok()) {
         report_.findings.emplace_back(sv(entries.status().message()));
+        malformed_[i] = true;
         continue;
       }
       for (const PartitionOffset& entry : *entries) {
@@ -168,7 +172,7 @@ class BasicLogDirectory<Fs>::Opener {
       stop = LastStop::clean;
     } else if (same_boot && !foreign) {
       // Files of the same boot that are not ours: Kafka was here, and died.
-      foreign = strange_files_;
+      foreign = std::count(strange_.begin(), strange_.end(), true) > 0;
       stop = foreign ? LastStop::system_crash : LastStop::process_crash;
     }
     if (ours) {
@@ -184,12 +188,42 @@ class BasicLogDirectory<Fs>::Opener {
     directory_.run_.era = same_era ? last_run_->era : options_.run;
     // Without a record a sync failed, or nothing is known; after a restart the pages are the
     // device's.
+    const bool is_empty = new_ && directory_.partitions_.empty() && directory_.deleted_.empty();
     directory_.run_.rewrite_tail =
-        has_run_ ? same_boot && last_run_->rewrite_tail : stop != LastStop::clean;
+        has_run_ ? same_boot && last_run_->rewrite_tail : stop != LastStop::clean && !is_empty;
     directory_.last_stop_ = report_.last_stop = stop;
     foreign_ = report_.foreign = foreign;
     directory_.ours_ = ours;
     directory_.foreign_ = foreign || !used_;
+  }
+
+  /// Checkpoint files that are not as they were written, though nobody else was here: after our own
+  /// stop they are damaged, and what they say is dropped. After the death of the machine they may
+  /// be newer than their sums. Either way they are known from now on: the next opening does not
+  /// take them for somebody else's.
+  bool settle_sums() {
+    bool mended = false;
+    for (std::size_t i = 0; !foreign_ && i < checkpoint_files.size(); ++i) {
+      if (!strange_[i]) {
+        continue;
+      }
+      mended = true;
+      directory_.sums_.replace(checkpoint_files[i], crcs_[i], crcs_[i]);
+      if (!malformed_[i]) {
+        report_.findings.push_back(absl::StrCat(directory_.in(checkpoint_files[i]),
+                                                ": not the file that was written here"));
+      }
+      if (directory_.ours_) {
+        directory_.offsets_[i].clear();
+      }
+    }
+    return mended;
+  }
+
+  absl::Status write_sums() {
+    const absl::Status written = directory_.replace(file_sums_file, directory_.sums_.format(),
+                                                    Durability::written, IoReason::open_directory);
+    return fault(written) == Fault::no_space ? absl::OkStatus() : written;
   }
 
   /// What ours say of files that others have changed since. For good: who opens the directory next
@@ -208,14 +242,15 @@ class BasicLogDirectory<Fs>::Opener {
     return absl::OkStatus();
   }
 
-  /// Both, before any other write of ours, and for good (W11).
+  /// Both, before any other write of ours, and for good (W11): also where a program died, or could
+  /// not go on, between removing them and that.
   absl::Status remove_markers() {
     const auto remove = [&](std::string_view name) {
       return directory_.files_->remove(directory_.in(name), IoReason::open_directory);
     };
     OTTLA_TRY(has_clean_ ? remove(clean_stop_file) : absl::OkStatus());
     OTTLA_TRY(kafka_clean_ ? remove(kafka_clean_stop_file) : absl::OkStatus());
-    if (has_clean_ || kafka_clean_) {
+    if (!new_ || has_clean_ || kafka_clean_) {
       OTTLA_TRY(directory_.files_->sync_directory(directory_.path_, IoReason::open_directory));
     }
     if (foreign_) {
@@ -259,7 +294,9 @@ class BasicLogDirectory<Fs>::Opener {
   bool has_run_ = false;
   bool used_ = false;  // by us, once
   bool has_clean_ = false;
-  bool strange_files_ = false;
+  std::array<std::uint32_t, checkpoint_files.size()> crcs_ = {};  // of the checkpoint files
+  std::array<bool, checkpoint_files.size()> malformed_ = {};
+  std::array<bool, checkpoint_files.size()> strange_ = {};  // those that were not written here
   bool foreign_ = false;
   bool new_ = false;
 };
@@ -291,6 +328,11 @@ absl::StatusOr<BasicLogDirectory<Fs>> BasicLogDirectory<Fs>::open(
     const auto text = read_small_file(files, absl::StrCat(options.path, "/", av(run_record_file)),
                                       log_impl::max_small_file);
     const auto run = parse_run_record(text.ok() ? std::string_view(*text) : "");
+    if (run && run->process == options.process) {
+      return error(Fault::locked,
+                   absl::StrCat(options.path, " is open in this process (", run->process,
+                                ") already; close that one first, or share it"));
+    }
     return error(Fault::locked,
                  absl::StrCat(options.path, " is in use",
                               run ? absl::StrCat(" by process ", run->process) : std::string(),

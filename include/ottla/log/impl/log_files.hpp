@@ -14,6 +14,7 @@
 #include <ottla/env/file_system.hpp>
 #include <ottla/log/impl/text_lines.hpp>
 #include <ottla/log/log_flush.hpp>
+#include <ottla/log/log_recovery.hpp>
 #include <ottla/log/manifest.hpp>
 #include <ottla/log/partition_metadata.hpp>
 #include <ottla/log/producer_snapshot.hpp>
@@ -71,6 +72,7 @@ struct LogFiles {
   std::vector<std::string> rewrites;
   std::vector<std::string> cuts;
   std::vector<std::string> temporaries;  // of small files that were about to be replaced
+  bool damaged = false;                  // an earlier opening said so
 
   explicit LogFiles(const std::vector<DirectoryEntry>& entries) {
     for (const DirectoryEntry& entry : entries) {
@@ -107,8 +109,10 @@ struct LogFiles {
       cuts.push_back(name);
     } else if (const auto small = without(name, temporary_suffix);
                small == epoch_checkpoint_file || small == manifest_file ||
-               small == partition_metadata_file) {
+               small == partition_metadata_file || small == damage_file) {
       temporaries.push_back(name);
+    } else if (name == damage_file) {
+      damaged = true;
     }
   }
 };

@@ -19,7 +19,8 @@ void BasicLog<Fs>::publish(std::optional<Offset> high_watermark) {
   }
   shared_.producers_end = producers_.end() < end_ ? producers_.end() : Offset(INT64_MAX);
   if (view.list_ != list_) {
-    view.list_ = list_;
+    // The old one may be the last that has files open.
+    replaced_list_ = std::exchange(view.list_, list_);
   }
   view.start_ = start_;
   view.end_ = end_;
@@ -113,11 +114,12 @@ void BasicLog<Fs>::flushed(const Flush& flush) {
 
 template <FileSystem Fs>
 absl::StatusOr<CleanEnd> BasicLog<Fs>::close() {
+  OTTLA_TRY(note_damage());
   OTTLA_TRY(check_writable());
   OTTLA_TRY(undo_failed_roll());
   if (active() != nullptr) {
     OTTLA_ASSIGN(auto* segment, active()->segment());
-    OTTLA_TRY(segment->become_inactive());
+    OTTLA_TRY(seal(*segment));
   }
   if (!epochs_saved_) {
     OTTLA_TRY(save_epochs(Durability::written));
@@ -129,12 +131,13 @@ absl::StatusOr<CleanEnd> BasicLog<Fs>::close() {
   publish();
   Flush flush = plan_flush(FlushScope::sealed);
   // All indexes: those of the active segment were written just now.
-  if (active() != nullptr && !flush.empty()) {
+  const bool untouched = !appended_ && changes_ == 0 && cuts_ == 0;
+  if (active() != nullptr && !untouched) {
     OTTLA_ASSIGN(auto* segment, active()->segment());
-    OTTLA_TRY(segment->sync_indexes(IoReason::clean_stop));
+    OTTLA_TRY(health_->checked(segment->sync_indexes(IoReason::clean_stop)));
     if (active()->has_aborted()) {
       OTTLA_ASSIGN(auto* aborted, active()->aborted());
-      OTTLA_TRY(aborted->sync(IoReason::clean_stop));
+      OTTLA_TRY(health_->checked(aborted->sync(IoReason::clean_stop)));
     }
   }
   OTTLA_TRY(flush.run());

@@ -35,6 +35,7 @@ class BasicLog<Fs>::Opener {
     check_presence();
     OTTLA_TRY(rewrite_tail());
     OTTLA_TRY(recover());
+    OTTLA_TRY(settle_damage());
     OTTLA_TRY(rebuild_indexes());
     OTTLA_TRY(settle_start());
     OTTLA_TRY(settle_epochs());
@@ -57,7 +58,8 @@ class BasicLog<Fs>::Opener {
   void damage(Offset base, std::int64_t position, Offset offset, std::string why) {
     const std::string file = offset_file_path(place_.directory, base, log_suffix);
     find(Kind::damage, file, position, 0, why);
-    damage_ = std::make_shared<Damage>(Damage{file, position, offset, std::move(why)});
+    damage_ = log_.shared_.view.damage_ =
+        std::make_shared<Damage>(Damage{file, position, offset, std::move(why)});
   }
 
   absl::Status list_files();
@@ -69,8 +71,10 @@ class BasicLog<Fs>::Opener {
   void check_presence();
   absl::Status rewrite_tail();
   absl::Status rewrite(Offset base);
-  absl::Status read_without_copy(Offset base, const absl::Status& why);
+  absl::Status rewrite_metadata();
+  absl::Status read_without_copy(const std::string& copy, const absl::Status& why);
   Offset indexed_end() const;
+  std::size_t first_unsealed(Offset end) const;
   absl::Status recover();
   absl::Status open_clean();
   absl::StatusOr<bool> is_clean_end(const Segment& segment) const;
@@ -78,6 +82,11 @@ class BasicLog<Fs>::Opener {
   absl::StatusOr<bool> judge(std::size_t index, Segment& segment, const SegmentRecovery& found);
   absl::Status cut(std::size_t index, Segment& segment, const SegmentRecovery& found);
   absl::Status check_epoch(const BatchHeader& header) const;
+  absl::Status check_offsets(const BatchHeader& header, std::optional<Offset> expected) const;
+  SegmentVisit visit_of(Offset base) const;
+  std::optional<Offset> known_end(std::size_t index) const;
+  absl::Status settle_damage();
+  bool has_indexes(Offset base) const;
   absl::Status rebuild_indexes();
   absl::Status settle_start();
   absl::Status settle_epochs();
@@ -98,7 +107,8 @@ class BasicLog<Fs>::Opener {
   std::vector<Offset> bases_;          // of the segments that make up the log
   std::vector<Ref<LogSegment>> list_;  // one for each, once recovery has passed
   LastStop stop_ = LastStop::clean;    // after what was found to be true of it
-  bool manifest_known_ = false;        // it says that this library was here
+  bool manifest_there_ = false;        // it says that this library was here
+  bool manifest_known_ = false;        // and it can be read
   bool epochs_known_ = false;
   bool epochs_refused_ = false;
   Offset durable_end_{0};
@@ -155,6 +165,7 @@ absl::Status BasicLog<Fs>::Opener::read_manifest() {
   OTTLA_TRY(text.status());
   auto manifest = Manifest::parse(*text);
   const Manifest::Owner owner = log_.manifest_.owner();
+  manifest_there_ = !manifest || manifest->owner() == owner;
   if (!manifest || manifest->owner() != owner) {
     find(Kind::manifest_dropped, path, 0, 0,
          manifest ? "it is another partition's" : "it cannot be read");
@@ -219,6 +230,18 @@ void BasicLog<Fs>::Opener::check_presence() {
     bases_.erase(std::lower_bound(bases_.begin(), bases_.end(), base), bases_.end());
     return;
   }
+  for (std::size_t i = 0; i + 1 < bases_.size(); ++i) {
+    const auto line = log_.manifest_.segments().find(bases_[i]);
+    const std::optional<Offset> end = known_end(i);
+    if (line == log_.manifest_.segments().end() || !end || *end <= opening_.log_start) {
+      continue;
+    }
+    if (const Offset closed_at = line->second.end(); closed_at < *end) {
+      damage(closed_at, 0, closed_at, "the file is missing");
+      bases_.resize(i + 1);
+      return;
+    }
+  }
   if (manifest_known_ && stop_ == LastStop::system_crash && !bases_.empty() &&
       bases_.front() > opening_.log_start && !report_.has(Kind::segments_missing)) {
     find(Kind::segments_missing, place_.directory, 0, 0,
@@ -239,20 +262,26 @@ absl::Status BasicLog<Fs>::Opener::rewrite_tail() {
   for (auto base = first == bases_.begin() ? first : first - 1; base != bases_.end(); ++base) {
     const absl::Status copied = rewrite(*base);
     if (fault(copied) == Fault::no_space) {
-      return read_without_copy(*base, copied);
+      const std::string copy = absl::StrCat(offset_file_path(place_.directory, *base, log_suffix),
+                                            av(log_impl::rewrite_suffix));
+      place_.files.remove(copy, IoReason::recover_rewrite).IgnoreError();
+      return read_without_copy(copy, copied);
     }
     OTTLA_TRY(copied);
   }
+  const absl::Status copied = rewrite_metadata();
+  if (fault(copied) == Fault::no_space) {
+    return read_without_copy(place_.path(partition_metadata_file), copied);
+  }
+  OTTLA_TRY(copied);
   return place_.files.sync_directory(place_.directory, IoReason::recover_rewrite);
 }
 
 /// What cannot be copied can be read: nothing is written behind it, and the next opening tries
 /// again.
 template <FileSystem Fs>
-absl::Status BasicLog<Fs>::Opener::read_without_copy(Offset base, const absl::Status& why) {
-  const std::string copy = absl::StrCat(offset_file_path(place_.directory, base, log_suffix),
-                                        av(log_impl::rewrite_suffix));
-  place_.files.remove(copy, IoReason::recover_rewrite).IgnoreError();
+absl::Status BasicLog<Fs>::Opener::read_without_copy(const std::string& copy,
+                                                     const absl::Status& why) {
   find(Kind::not_copied, copy, 0, 0, std::string(sv(why.message())));
   log_.health_->fail();
   return absl::OkStatus();
@@ -263,6 +292,7 @@ absl::Status BasicLog<Fs>::Opener::rewrite(Offset base) {
   constexpr IoReason why = IoReason::recover_rewrite;
   const std::string name = offset_file_name(base, log_suffix);
   const std::string copy_name = absl::StrCat(name, av(log_impl::rewrite_suffix));
+  std::erase(files_->rewrites, copy_name);  // one that was left over is none any more
   OTTLA_ASSIGN(const auto from, place_.files.open(place_.path(name), OpenMode::read, why));
   OTTLA_ASSIGN(auto to, place_.files.open(place_.path(copy_name), OpenMode::create, why));
   OTTLA_TRY(to.truncate(0, why));
@@ -270,18 +300,35 @@ absl::Status BasicLog<Fs>::Opener::rewrite(Offset base) {
   OTTLA_TRY(log_impl::copy_bytes(from, 0, size, to, why));
   OTTLA_TRY(to.sync(why));
   OTTLA_TRY(to.close());
-  std::erase(files_->rewrites, copy_name);  // one that was left over is none any more
   return place_.files.rename(place_.path(copy_name), place_.path(name), why);
 }
 
-/// Of closed segments whose index files are missing; the last one was recovered, or found whole.
+/// What says whose the log is can be made of nothing else.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::rewrite_metadata() {
+  const std::string path = place_.path(partition_metadata_file);
+  const auto text = read_small_file(place_.files, path, std::size_t{64} << 10);
+  if (fault(text.status()) == Fault::not_found) {
+    return absl::OkStatus();  // a log used alone has none
+  }
+  OTTLA_TRY(text.status());
+  std::erase(files_->temporaries, absl::StrCat(av(partition_metadata_file), ".tmp"));
+  return replace_small_file(place_.files, path, as_bytes(*text), Durability::durable,
+                            IoReason::recover_rewrite);
+}
+
+template <FileSystem Fs>
+bool BasicLog<Fs>::Opener::has_indexes(Offset base) const {
+  return log_impl::LogFiles::has(files_->offset_indexes, base) &&
+         log_impl::LogFiles::has(files_->time_indexes, base);
+}
+
+/// Of segments whose index files are missing, and that were not recovered.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::rebuild_indexes() {
   for (std::size_t i = 0; i < bases_.size(); ++i) {
     const Segment* opened = list_[i]->if_open();
-    const bool missing = !log_impl::LogFiles::has(files_->offset_indexes, bases_[i]) ||
-                         !log_impl::LogFiles::has(files_->time_indexes, bases_[i]);
-    if (!missing || (opened != nullptr && !opened->indexes_damaged())) {
+    if (has_indexes(bases_[i]) || (opened != nullptr && !opened->indexes_damaged())) {
       continue;
     }
     OTTLA_ASSIGN(auto segment, log_impl::open_log_segment(place_, bases_[i], log_.segment_options(),
@@ -292,6 +339,8 @@ absl::Status BasicLog<Fs>::Opener::rebuild_indexes() {
     find(Kind::index_rebuilt, list_[i]->path(), 0, found.valid_end, "an index was missing");
     if (found.clean()) {
       OTTLA_TRY(i + 1 < bases_.size() ? segment.become_inactive() : absl::OkStatus());
+      // Below the recovery point nobody makes them anew after a power cut.
+      OTTLA_TRY(log_.health_->checked(segment.sync_indexes(IoReason::index_rebuild)));
       add_opened(i, std::move(segment));
     }
     // Else reading there says what is wrong.
@@ -316,12 +365,14 @@ absl::Status BasicLog<Fs>::Opener::settle_start() {
     OTTLA_TRY(log_.roll_to(end_, opening_.now));
   }
   log_.end_ = end_;
-  return absl::OkStatus();
+  const bool was_cutting = stop_ == LastStop::process_crash && log_.manifest_.cut_at();
+  return was_cutting ? log_.sync_cut() : absl::OkStatus();
 }
 
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::settle_epochs() {
-  const bool has_batches = end_ > log_.start_ && !log_.list_->segments.empty();
+  const auto& segments = log_.list_->segments;
+  const bool has_batches = !segments.empty() && end_ > segments.front()->base();
   if (!epochs_known_ && has_batches) {
     if (!report_.has(Kind::epochs_rebuilt)) {
       find(Kind::epochs_rebuilt, place_.path(epoch_checkpoint_file), 0, 0, "it is missing");
@@ -329,6 +380,7 @@ absl::Status BasicLog<Fs>::Opener::settle_epochs() {
     OTTLA_TRY(rebuild_epochs());
     log_.epochs_saved_ = false;
   }
+  report_.latest_epoch = log_.epochs_.latest();
   if (log_.epochs_.truncate_from_end(end_)) {
     log_.epochs_saved_ = false;
   }
@@ -408,15 +460,18 @@ template <FileSystem Fs>
 void BasicLog<Fs>::Opener::settle_shared() {
   Shared& shared = log_.shared_;
   const bool clean = stop_ == LastStop::clean && damage_ == nullptr;
-  shared.view.damage_ = damage_;
   shared.recovery_point = clean ? end_ : std::min(durable_end_, end_);
-  const auto above =
-      std::upper_bound(bases_.begin(), bases_.end(), clean ? end_ : std::min(indexed_end(), end_));
-  shared.unsealed_from = above == bases_.begin() ? Offset(0) : *(above - 1);
+  const std::size_t unsealed = bases_.empty() ? 0
+                               : clean        ? bases_.size() - 1
+                                              : first_unsealed(std::min(indexed_end(), end_));
+  shared.unsealed_from = bases_.empty() ? Offset(0) : bases_[unsealed];
   shared.entry_synced = opening_.entry_synced || (clean && opening_.clean_end.has_value());
   if (opening_.era && !in_era()) {
     log_.manifest_.set_era(*opening_.era);
     log_.era_noted_ = false;
+  }
+  if (!manifest_known_ && end_ > Offset(0)) {
+    log_.manifest_.add_sparse(Offset(0), end_);  // nothing is known of what others wrote
   }
   log_.changes_ += clean ? 0 : 1;
   log_.epoch_changes_ += clean ? 0 : 1;

@@ -322,14 +322,15 @@ void BasicLog<Fs>::Opener::settle_producers() {
   }
   log_.snapshots_ = files_->snapshots;
   log_.wall_now_ = opening_.now;
-  log_.shared_.view.damage_ = damage_;  // then nothing is changed here
-  if (damage_ == nullptr) {
+  if (damage_ == nullptr) {  // else nothing is changed here
     remove_stray_snapshots();
   }
   int malformed = 0;
   const absl::Status reloaded = log_.reload_producers(&malformed);
   if (malformed > 0) {
-    find(Kind::snapshot_dropped, place_.directory, 0, 0, "a producer snapshot was malformed");
+    find(Kind::snapshot_dropped, place_.directory, 0, 0,
+         "a producer snapshot was malformed, as a kill leaves one; an earlier one and the records "
+         "say the same, so there is nothing to do");
   }
   if (reloaded.ok() && damage_ == nullptr) {
     if (stop_ != LastStop::clean && end_ > log_.start_) {

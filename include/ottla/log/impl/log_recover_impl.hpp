@@ -21,19 +21,42 @@ Offset BasicLog<Fs>::Opener::indexed_end() const {
   Offset end = opening_.recovery_point;
   const auto& sealed = log_.manifest_.segments();
   for (auto it = sealed.begin(); it != sealed.end() && it->first <= end; ++it) {
-    end = std::max(end, it->second.last + 1);
+    end = std::max(end, it->second.end());
   }
   return end;
 }
 
+/// Where the segment's offsets end by what is known of the next one. After the death of the machine
+/// the next one may be what the log does not have any more, and below the log's start any may miss.
+template <FileSystem Fs>
+std::optional<Offset> BasicLog<Fs>::Opener::known_end(std::size_t index) const {
+  const bool known = manifest_known_ && !opening_.foreign && stop_ != LastStop::system_crash &&
+                     index + 1 < bases_.size() && bases_[index + 1] > opening_.log_start;
+  return known ? log_.manifest_.end_before(bases_[index + 1]) : std::nullopt;
+}
+
+/// The first segment whose indexes may not be on the device, where `end` says up to where they are:
+/// that of the segment which ended there were written when it was closed, later. Not where
+/// others wrote: Kafka syncs them with its records.
+template <FileSystem Fs>
+std::size_t BasicLog<Fs>::Opener::first_unsealed(Offset end) const {
+  const auto above = std::upper_bound(bases_.begin(), bases_.end(), end);
+  auto index = static_cast<std::size_t>(above - bases_.begin());
+  index -= index > 0 ? 1 : 0;
+  const bool ours = manifest_known_ ? log_.manifest_.is_dense_at(end - 1) : manifest_there_;
+  const bool at_its_base = index > 0 && bases_[index] == end && ours;
+  return at_its_base && log_.manifest_.segments().count(bases_[index - 1]) == 0 ? index - 1 : index;
+}
+
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::recover() {
-  for (const Offset base : bases_) {
+  for (std::size_t i = 0; i < bases_.size(); ++i) {
     const auto& sealed = log_.manifest_.segments();
-    const auto line = sealed.find(base);
-    const bool closed = base != bases_.back() && line != sealed.end();
-    list_.push_back(make_ref<LogSegment>(log_.place_, base, log_.segment_options(),
-                                         closed ? std::optional(line->second.size) : std::nullopt));
+    const auto line = sealed.find(bases_[i]);
+    const bool closed = i + 1 < bases_.size() && line != sealed.end();
+    list_.push_back(make_ref<LogSegment>(log_.place_, bases_[i], log_.segment_options(),
+                                         closed ? std::optional(line->second) : std::nullopt,
+                                         known_end(i)));
     if (closed && line->second.largest != no_timestamp) {
       list_.back()->set_closed_facts(line->second.size, line->second.largest);
     }
@@ -43,7 +66,7 @@ absl::Status BasicLog<Fs>::Opener::recover() {
     end_ = opening_.log_start;
     const bool clean = stop_ == LastStop::clean && opening_.clean_end;
     const Offset known = clean ? std::max(durable_end_, opening_.clean_end->end) : durable_end_;
-    if (damage_ == nullptr && known > end_) {
+    if (damage_ == nullptr && (known > end_ || files_->damaged)) {
       damage(opening_.log_start, 0, end_, "the log has no files, and was not empty");
     }
     return absl::OkStatus();
@@ -51,6 +74,9 @@ absl::Status BasicLog<Fs>::Opener::recover() {
   if (damage_ != nullptr) {
     stop_ = LastStop::clean;  // the last segment left was closed
     return open_clean();
+  }
+  if (files_->damaged) {
+    stop_ = report_.last_stop = LastStop::system_crash;  // it is looked for again
   }
   OTTLA_TRY(check_last_transaction_index());
   if (stop_ == LastStop::clean) {
@@ -60,10 +86,10 @@ absl::Status BasicLog<Fs>::Opener::recover() {
     return recover_segment(bases_.size() - 1).status();
   }
   if (stop_ == LastStop::system_crash) {
-    const auto above =
-        std::upper_bound(bases_.begin(), bases_.end(), std::max(indexed_end(), opening_.log_start));
-    auto index = static_cast<std::size_t>(above - bases_.begin());
-    index -= index > 0 ? 1 : 0;
+    const auto above = std::upper_bound(bases_.begin(), bases_.end(), opening_.log_start);
+    const auto at_start =
+        static_cast<std::size_t>(std::max(bases_.begin() + 1, above) - 1 - bases_.begin());
+    std::size_t index = std::max(at_start, first_unsealed(indexed_end()));  // below it any may miss
     OTTLA_TRY(doubt_from(index));
     for (; index < bases_.size(); ++index) {
       OTTLA_ASSIGN(const bool go_on, recover_segment(index));
@@ -72,6 +98,35 @@ absl::Status BasicLog<Fs>::Opener::recover() {
       }
     }
   }
+  return absl::OkStatus();
+}
+
+/// Whatever stop comes next must not cut what this opening did not.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::settle_damage() {
+  constexpr IoReason why = IoReason::checkpoint;
+  if (damage_ == nullptr) {
+    OTTLA_TRY(files_->damaged ? place_.files.remove(place_.path(damage_file), why)
+                              : absl::OkStatus());
+    return files_->damaged ? log_.sync_directory(why) : absl::OkStatus();
+  }
+  log_.damage_noted_ = files_->damaged;
+  const absl::Status noted = log_.note_damage();
+  return fault(noted) == Fault::no_space ? absl::OkStatus() : noted;  // closing tries again
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::note_damage() {
+  if (damage() == nullptr || damage_noted_) {
+    return absl::OkStatus();
+  }
+  const std::string text = absl::StrCat(
+      damage()->file, " is damaged at byte ", damage()->position, ": ", damage()->why,
+      ".\nNothing is cut or appended here until an opening finds the log whole: restore the file "
+      "from a backup, or delete the topic.\n");
+  OTTLA_TRY(replace_small_file(place_->files, place_->path(damage_file), as_bytes(text),
+                               Durability::durable, IoReason::checkpoint));
+  damage_noted_ = true;
   return absl::OkStatus();
 }
 
@@ -93,13 +148,17 @@ absl::Status BasicLog<Fs>::Opener::open_clean() {
       return absl::OkStatus();
     }
   }
+  if (!has_indexes(bases_.back())) {
+    segment.distrust_indexes();
+  }
   const absl::Status found = segment.find_end();
   if (!found.ok() && fault(found) != Fault::corrupt) {
     return found;
   }
   if (!found.ok()) {
-    OTTLA_ASSIGN(const SegmentRecovery recovery,
-                 segment.recover({.trust_indexes = false, .durable_end = {}}));
+    OTTLA_ASSIGN(
+        const SegmentRecovery recovery,
+        segment.recover({.trust_indexes = false, .durable_end = {}}, visit_of(bases_.back())));
     report_.scanned_bytes += recovery.file_size;
     if (!recovery.clean() && damage_ == nullptr) {
       damage(bases_.back(), recovery.valid_end, recovery.next_offset,
@@ -144,31 +203,68 @@ absl::Status BasicLog<Fs>::Opener::check_epoch(const BatchHeader& header) const 
                                             ", which did not lead there"));
 }
 
+/// No checksum covers where a batch begins: whether it can begin there. `expected`: behind the
+/// batch before it in its segment.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::check_offsets(const BatchHeader& header,
+                                                 std::optional<Offset> expected) const {
+  const bool is_above_end = opening_.last_stop == LastStop::clean && opening_.clean_end &&
+                            header.next_offset() > opening_.clean_end->end;
+  const bool is_apart = manifest_known_ && !opening_.foreign && expected &&
+                        header.base_offset > *expected &&
+                        log_.manifest_.is_dense_at(header.base_offset);
+  if (!is_above_end && !is_apart) {
+    return absl::OkStatus();
+  }
+  return error(Fault::corrupt,
+               absl::StrCat("a batch with offsets ", header.base_offset.value(), " to ",
+                            header.last_offset().value(),
+                            is_above_end ? ", above the end of the log at its clean stop"
+                                         : ", apart from those before it"));
+}
+
+/// What recovery asks of the batches of a segment, one after the other.
+template <FileSystem Fs>
+SegmentVisit BasicLog<Fs>::Opener::visit_of(Offset base) const {
+  return [this, base, next = std::optional<Offset>()](
+             const BatchHeader& header, std::int64_t position) mutable -> absl::Status {
+    const std::optional<Offset> expected = position == 0 ? base : next;
+    next = header.next_offset();
+    OTTLA_TRY(check_offsets(header, expected));
+    return epochs_known_ && stop_ != LastStop::clean ? check_epoch(header) : absl::OkStatus();
+  };
+}
+
 /// Whether the segments behind it are to be recovered, too.
 template <FileSystem Fs>
 absl::StatusOr<bool> BasicLog<Fs>::Opener::recover_segment(std::size_t index) {
   OTTLA_ASSIGN(auto segment, log_impl::open_log_segment(place_, bases_[index],
                                                         log_.segment_options(), opening_.now));
-  SegmentVisit visit;
-  if (epochs_known_) {
-    visit = [this](const BatchHeader& header, std::int64_t) { return check_epoch(header); };
-  }
-  OTTLA_ASSIGN(
-      const SegmentRecovery found,
-      segment.recover(
-          {.trust_indexes = stop_ == LastStop::process_crash, .durable_end = durable_end_}, visit));
+  OTTLA_ASSIGN(const SegmentRecovery found,
+               segment.recover(
+                   {.trust_indexes = stop_ == LastStop::process_crash, .durable_end = durable_end_},
+                   visit_of(bases_[index])));
   report_.scanned_bytes += found.valid_end - found.scanned_from;
   end_ = found.next_offset;
   OTTLA_ASSIGN(const bool go_on, judge(index, segment, found));
   if (go_on && index + 1 < bases_.size()) {
-    OTTLA_TRY(segment.become_inactive());
+    absl::Status sealed = log_.seal(segment);
+    if (fault(sealed) == Fault::no_space) {
+      segment.distrust_indexes();
+      sealed = log_.remove_indexes(bases_[index]);
+    }
+    OTTLA_TRY(std::move(sealed));
+  }
+  if (end_ <= indexed_end()) {
+    // Nobody makes them anew after the next power cut.
+    OTTLA_TRY(log_.health_->checked(segment.sync_indexes(IoReason::index_rebuild)));
   }
   add_opened(index, std::move(segment));
   return go_on;
 }
 
 /// Torn tail or damage (reliability: what was durable, or is followed by what was written later,
-/// was whole once).
+/// was whole once, and what was damage stays it).
 template <FileSystem Fs>
 absl::StatusOr<bool> BasicLog<Fs>::Opener::judge(std::size_t index, Segment& segment,
                                                  const SegmentRecovery& found) {
@@ -177,7 +273,7 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::judge(std::size_t index, Segment& seg
   // nothing else is compacted here; Kafka, which leaves no manifest, does it elsewhere, too, and
   // what its topic is configured to be now does not tell what it was.
   const bool compacted = !last && ((log_.config_.compact && bases_[index + 1] <= durable_end_) ||
-                                   (opening_.foreign && !manifest_known_));
+                                   (!manifest_there_ && (opening_.foreign || files_->damaged)));
   const bool joined = last || compacted || bases_[index + 1] == found.next_offset ||
                       bases_[index + 1] <= opening_.log_start ||
                       log_.manifest_.has_gap(found.next_offset, bases_[index + 1]);
@@ -188,7 +284,7 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::judge(std::size_t index, Segment& seg
   std::string why = !found.clean() ? found.problem
                     : last         ? "it ends here, and was longer"
                                    : "it ends here, before the next one begins";
-  if (lost || (stop_ == LastStop::process_crash && found.batch_follows)) {
+  if (lost || files_->damaged || (stop_ == LastStop::process_crash && found.batch_follows)) {
     damage(bases_[index], found.valid_end, found.next_offset, std::move(why));
   } else {
     OTTLA_TRY(cut(index, segment, found));

@@ -113,7 +113,7 @@ absl::Status BasicLog<Fs>::replace_segments(const SealedSegment& cleaned, bool h
   OTTLA_TRY(
       swap_files(cleaned.base, std::span(suffixes).first(has_transactions ? 4 : 3), replaced));
   std::vector<Ref<LogSegment>> segments(list_->segments.begin(), from);
-  segments.push_back(make_ref<LogSegment>(place_, cleaned.base, segment_options(), cleaned.size));
+  segments.push_back(make_ref<LogSegment>(place_, cleaned.base, segment_options(), cleaned));
   segments.back()->digest = cleaned.digest;
   segments.back()->set_has_aborted(has_transactions);
   segments.back()->set_closed_facts(cleaned.size,
@@ -134,7 +134,7 @@ absl::Status BasicLog<Fs>::replace_segments(const SealedSegment& cleaned, bool h
     }
   }
   std::string lines = manifest_.add(cleaned);
-  const Offset cleaned_end = cleaned.last < cleaned.base ? cleaned.base : cleaned.last + 1;
+  const Offset cleaned_end = cleaned.end();
   if (cleaned_end < end) {
     lines += manifest_.add_gap(cleaned_end, end);
   }

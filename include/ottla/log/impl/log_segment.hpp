@@ -17,6 +17,7 @@
 #include <ottla/base/ref.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/index/transaction_index.hpp>
+#include <ottla/log/manifest.hpp>
 #include <ottla/log/retention.hpp>
 #include <ottla/segment/segment_files.hpp>
 
@@ -58,19 +59,26 @@ class LogSegment final : public Counted {
 
   enum class Gone : std::uint8_t { no, deleted, truncated, replaced };
 
-  /// Of files that are there. `size`: what the file must have, where that is known.
+  /// Of files that are there. `closed`: what the manifest says of it, where it does. `end`: where
+  /// its offsets must end, likewise.
   LogSegment(Ref<Place> place, Offset base, const SegmentOptions& options,
-             std::optional<std::int64_t> size = {})
-      : place_(std::move(place)), base_(base), options_(options), expected_size_(size) {}
+             const std::optional<SealedSegment>& closed = {}, std::optional<Offset> end = {})
+      : place_(std::move(place)), base_(base), options_(options) {
+    if (closed) {
+      expected_size_ = closed->size;
+      expected_digest_ = closed->digest;
+      end = closed->end();
+    }
+    expected_end_ = end;
+  }
   LogSegment(Ref<Place> place, const SegmentOptions& options, Segment segment)
       : place_(std::move(place)),
         base_(segment.base_offset()),
         options_(options),
         segment_(std::make_unique<Segment>(std::move(segment)).release()) {}
-  /// The rest of one that is retired, not pinned and open.
+  /// What a cut leaves of one that is retired, not pinned and open.
   LogSegment(LogSegment& other, const SegmentOptions& options)
       : LogSegment(other.place_, options, std::move(*other.if_open())) {
-    digest = other.digest;
     aborted_.store(other.aborted_.exchange(nullptr), std::memory_order_relaxed);
     has_aborted_.store(other.has_aborted_.load(), std::memory_order_relaxed);
   }
@@ -123,6 +131,10 @@ class LogSegment final : public Counted {
     return offset_file_path(place_->directory, base_, transaction_index_suffix);
   }
 
+  /// Of all its batch headers, where it is known. Before: it is closed.
+  std::optional<std::uint32_t> closed_digest() const {
+    return expected_digest_ ? expected_digest_ : digest;
+  }
   // The writer's, of a segment that this process has written from its start.
   std::optional<std::uint32_t> digest;
 
@@ -160,6 +172,12 @@ class LogSegment final : public Counted {
                                 *expected_size_));
     }
     OTTLA_TRY(opened.find_end());
+    const Offset end = opened.end().next_offset;
+    if (expected_end_ && end != *expected_end_) {
+      return error(ErrorCode::corrupt_message, Fault::corrupt,
+                   absl::StrCat(path(), " ends at offset ", end.value(), "; it was closed at ",
+                                expected_end_->value()));
+    }
     auto mine = std::make_unique<Segment>(std::move(opened));
     Segment* current = nullptr;
     if (segment_.compare_exchange_strong(current, mine.get(), std::memory_order_acq_rel)) {
@@ -171,7 +189,9 @@ class LogSegment final : public Counted {
   const Ref<Place> place_;
   const Offset base_;
   const SegmentOptions options_;
-  const std::optional<std::int64_t> expected_size_;
+  std::optional<std::int64_t> expected_size_;
+  std::optional<Offset> expected_end_;
+  std::optional<std::uint32_t> expected_digest_;
   std::optional<SegmentFacts> facts_;
   std::atomic<Segment*> segment_{nullptr};
   std::atomic<Aborted*> aborted_{nullptr};

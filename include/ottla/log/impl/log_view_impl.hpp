@@ -101,6 +101,7 @@ absl::StatusOr<bool> BasicLogView<Fs>::read_segment(const Segment& segment, std:
   // Behind it batches may reach the limit: the last segment may have more than this view knows.
   const std::int64_t whole_end = last ? end_position_ : segment.size();
   const std::int64_t sure_end = limit >= below ? whole_end : 0;
+  OffsetRange within{.below = last ? Offset(INT64_MAX) : below};
   std::int64_t position = place->position;
   std::size_t left = request.max_bytes;
   // Where one batch is larger than a piece, the next ones may be, too: each is read at once.
@@ -113,9 +114,8 @@ absl::StatusOr<bool> BasicLogView<Fs>::read_segment(const Segment& segment, std:
     if (into.pieces.empty()) {
       wanted = std::max(wanted, place->header.size());
     }
-    auto piece = segment.read_batches(position, wanted,
-                                      wanted > ReadBuffers::block_size ? Buffer() : buffers.take(),
-                                      last ? Offset(INT64_MAX) : below);
+    auto piece = segment.read_batches(
+        position, wanted, wanted > ReadBuffers::block_size ? Buffer() : buffers.take(), &within);
     if (!piece.ok() && into.pieces.empty()) {
       return piece.status();
     }

@@ -76,7 +76,7 @@ OTTLA_INLINE bool Manifest::apply(std::string_view line) {
   if (line.starts_with("segment ")) {
     const auto segment = log_impl::parse_segment_line(line);
     if (segment) {
-      segments_.insert_or_assign(segment->base, *segment);
+      add(*segment);
     }
     return segment.has_value();
   }
@@ -89,14 +89,25 @@ OTTLA_INLINE bool Manifest::apply(std::string_view line) {
     }
     return end && next;
   }
+  if (line.starts_with("sparse ")) {
+    const auto fields = log_impl::split<3>(line);
+    const auto from = log_impl::decimal(fields[1]);
+    const auto to = log_impl::decimal(fields[2]);
+    const bool ordered = from && to && *from <= *to;
+    if (ordered) {
+      add_sparse(Offset(*from), Offset(*to));
+    }
+    return ordered;
+  }
   if (line.starts_with("replaced ")) {
     const auto fields = log_impl::split<3>(line);
     const auto base = log_impl::decimal(fields[1]);
     const auto end = log_impl::decimal(fields[2]);
-    if (base && end) {
+    const bool ordered = base && end && *base <= *end;
+    if (ordered) {
       replace(Offset(*base), Offset(*end));
     }
-    return base && end;
+    return ordered;
   }
   const auto fields = log_impl::split<2>(line);
   if (fields[0] == "epochs") {
@@ -121,20 +132,32 @@ OTTLA_INLINE bool Manifest::apply(std::string_view line) {
 OTTLA_INLINE std::optional<Offset> Manifest::durable_end() const {
   std::optional<Offset> end = synced_;
   if (!segments_.empty()) {
-    const SealedSegment& last = segments_.rbegin()->second;
-    end = std::max(end, std::optional(std::max(last.base, last.last + 1)));
+    end = std::max(end, std::optional(segments_.rbegin()->second.end()));
   }
   return end;
 }
 
 OTTLA_INLINE std::string Manifest::add(const SealedSegment& segment) {
   segments_.insert_or_assign(segment.base, segment);
+  cut_ = Offset(-1);
   return log_impl::segment_line(segment);
 }
 
 OTTLA_INLINE std::string Manifest::add_gap(Offset end, Offset next) {
   gaps_.insert_or_assign(next, end);
   return log_impl::signed_line(absl::StrCat("gap ", end.value(), " ", next.value()));
+}
+
+OTTLA_INLINE std::string Manifest::add_sparse(Offset from, Offset to) {
+  const bool first = sparse_from_ == sparse_to_;
+  sparse_from_ = first ? from : std::min(from, sparse_from_);
+  sparse_to_ = first ? to : std::max(to, sparse_to_);
+  return sparse_line();
+}
+
+OTTLA_INLINE std::string Manifest::sparse_line() const {
+  return log_impl::signed_line(
+      absl::StrCat("sparse ", sparse_from_.value(), " ", sparse_to_.value()));
 }
 
 OTTLA_INLINE std::string Manifest::set_era(const Uuid& era) {
@@ -144,6 +167,7 @@ OTTLA_INLINE std::string Manifest::set_era(const Uuid& era) {
 
 OTTLA_INLINE std::string Manifest::set_synced(Offset end) {
   synced_ = end;
+  cut_ = Offset(-1);
   return log_impl::signed_line(absl::StrCat("synced ", end.value()));
 }
 
@@ -163,15 +187,19 @@ OTTLA_INLINE std::string Manifest::cut(Offset end) {
     return entry.second.base >= end || entry.second.last >= end;
   });
   std::erase_if(gaps_, [&](const auto& gap) { return gap.first >= end; });
+  sparse_to_ = std::max(sparse_from_, std::min(sparse_to_, end));
   if (synced_ > end) {
     synced_ = end;
   }
+  cut_ = end;
   return log_impl::signed_line(absl::StrCat("cut ", end.value()));
 }
 
 OTTLA_INLINE std::string Manifest::replace(Offset base, Offset end) {
   synced_ = std::max(durable_end(), std::optional(end));
+  cut_ = Offset(-1);
   segments_.erase(segments_.lower_bound(base), segments_.lower_bound(end));
+  add_sparse(base, end);
   return log_impl::signed_line(absl::StrCat("replaced ", base.value(), " ", end.value()));
 }
 
@@ -185,11 +213,17 @@ OTTLA_INLINE std::string Manifest::whole_text() const {
   for (const auto& [base, segment] : segments_) {
     text += log_impl::segment_line(segment);
   }
-  for (const auto& [next, end] : gaps_) {
-    text += log_impl::signed_line(absl::StrCat("gap ", end.value(), " ", next.value()));
-  }
   if (synced_) {
     text += log_impl::signed_line(absl::StrCat("synced ", synced_->value()));
+  }
+  if (cut_ >= Offset(0)) {  // before what has been written above it since
+    text += log_impl::signed_line(absl::StrCat("cut ", cut_.value()));
+  }
+  if (sparse_from_ < sparse_to_) {
+    text += sparse_line();
+  }
+  for (const auto& [next, end] : gaps_) {
+    text += log_impl::signed_line(absl::StrCat("gap ", end.value(), " ", next.value()));
   }
   if (era_) {
     text += log_impl::signed_line(absl::StrCat("era ", era_->to_hex()));

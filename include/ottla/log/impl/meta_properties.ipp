@@ -12,9 +12,26 @@
 
 namespace ottla::inline OTTLA_ABI {
 
+namespace log_impl {
+
+/// A value of a property file, as Java writes it.
+inline std::string escaped_property(std::string_view value) {
+  constexpr std::string_view marked = "\\\t\n\r\f=:#!";
+  constexpr std::string_view marks = "\\tnrf=:#!";
+  std::string text = value.starts_with(' ') ? "\\" : "";
+  for (const char c : value) {
+    const std::size_t at = marked.find(c);
+    text += at == std::string_view::npos ? std::string(1, c) : std::string{'\\', marks[at]};
+  }
+  return text;
+}
+
+}  // namespace log_impl
+
 OTTLA_INLINE std::string format_meta_properties(const MetaProperties& properties) {
-  std::string text = absl::StrCat("version=1\ncluster.id=", properties.cluster_id,
-                                  "\nnode.id=", properties.node_id.value(), "\n");
+  std::string text =
+      absl::StrCat("version=1\ncluster.id=", log_impl::escaped_property(properties.cluster_id),
+                   "\nnode.id=", properties.node_id.value(), "\n");
   if (!properties.directory_id.is_zero()) {
     absl::StrAppend(&text, "directory.id=", properties.directory_id.to_string(), "\n");
   }

@@ -7,7 +7,7 @@ namespace ottla::inline OTTLA_ABI {
 
 OTTLA_INLINE std::size_t expired_segments(std::span<const SegmentFacts> segments,
                                           const LogBounds& bounds, const LogConfig& config,
-                                          Timestamp now) {
+                                          std::optional<Timestamp> now) {
   const auto end_of = [&](std::size_t i) {
     return i + 1 < segments.size() ? segments[i + 1].base : bounds.end;
   };
@@ -30,10 +30,10 @@ OTTLA_INLINE std::size_t expired_segments(std::span<const SegmentFacts> segments
       excess -= segments[n++].size;
     }
   }
-  if (config.retention) {
+  if (config.retention && now) {
     const auto expired = [&](Timestamp largest) {
       std::int64_t age = 0;  // overflows for timestamps that are no times: not expired
-      return !__builtin_sub_overflow(now.value(), largest.value(), &age) &&
+      return !__builtin_sub_overflow(now->value(), largest.value(), &age) &&
              age > config.retention->count();
     };
     while (n < segments.size() && deletable(n) && expired(segments[n].largest)) {

@@ -332,7 +332,14 @@ OTTLA_INLINE absl::Status MetadataMachine::take(const PartitionChangeRecord& rec
 }
 
 OTTLA_INLINE void MetadataMachine::take(const RemoveTopicRecord& record) {
-  removed_.insert(record.topic);
+  std::list<TopicId> added{record.topic};
+  if (removed_.insert(record.topic).second) {
+    removed_in_order_.splice(removed_in_order_.end(), added);
+  }
+  if (removed_.size() > removed_topics) {
+    removed_.erase(removed_in_order_.front());
+    removed_in_order_.pop_front();
+  }
   const auto name = names_.find(record.topic);
   if (name == names_.end()) {
     return;
@@ -355,7 +362,7 @@ OTTLA_INLINE std::vector<MachineRecord> MetadataMachine::snapshot() const {
     metadata_impl::write<MetadataMachine>(
         all, ProducerIdsRecord{placement_.broker, -1, next_producer_id_});
   }
-  for (const TopicId& id : removed_) {
+  for (const TopicId& id : removed_in_order_) {
     metadata_impl::write<MetadataMachine>(all, RemoveTopicRecord{id});
   }
   for (const auto& [name, topic] : topics_) {

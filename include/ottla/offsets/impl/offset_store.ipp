@@ -77,6 +77,7 @@ OTTLA_INLINE OffsetFetchResponse OffsetStore::fetch(const OffsetFetchRequest& re
       answer.offset = found->offset;
       answer.leader_epoch = found->leader_epoch;
       answer.metadata = found->metadata;
+      answer.topic_id = found->topic_id;
     }
   };
   if (request.partitions) {
@@ -124,9 +125,7 @@ OTTLA_INLINE bool OffsetStore::remove(std::string_view group, const TopicPartiti
   return true;
 }
 
-OTTLA_INLINE bool OffsetStore::remove_all(std::string_view group,
-                                          std::vector<MachineRecord>& records,
-                                          std::size_t most) const {
+OTTLA_INLINE bool OffsetStore::remove_all(std::string_view group, RecordPortion& portion) const {
   std::set<TopicPartition> all;
   const auto add = [&](const ByGroup& groups) {
     if (const auto of_group = groups.find(group); of_group != groups.end()) {
@@ -141,46 +140,42 @@ OTTLA_INLINE bool OffsetStore::remove_all(std::string_view group,
       add(pending_.find(producer)->second);
     }
   }
-  for (const TopicPartition& partition : all) {
-    if (most-- == 0) {
-      return false;
-    }
-    records.push_back(offsets_impl::tombstone(group, partition));
-  }
-  return true;
+  return std::all_of(all.begin(), all.end(), [&](const TopicPartition& partition) {
+    return portion.add(offsets_impl::tombstone(group, partition));
+  });
 }
 
-OTTLA_INLINE void OffsetStore::remove_partitions(const std::vector<TopicPartition>& deleted,
-                                                 std::vector<MachineRecord>& records) const {
+OTTLA_INLINE bool OffsetStore::revise(std::string_view group, const TopicPartition& partition,
+                                      std::optional<Offset> to, RecordPortion& portion) const {
+  const CommittedOffset* found = find(group, partition);
+  if (!to) {
+    return (found == nullptr && !is_pending(group, partition)) ||
+           portion.add(offsets_impl::tombstone(group, partition));
+  }
+  if (found == nullptr || found->offset <= *to) {
+    return true;
+  }
+  CommittedOffset lower = *found;
+  lower.offset = *to;
+  lower.leader_epoch = no_leader_epoch;
+  return portion.add(
+      {.key = encode(OffsetKey{std::string(group), partition}), .value = encode(lower)});
+}
+
+OTTLA_INLINE std::vector<std::string> OffsetStore::groups_of(
+    const TopicPartition& partition) const {
   std::set<std::string_view> groups;
   for (const auto& [group, offsets] : offsets_) {
-    groups.insert(group);
-  }
-  for (const auto& [group, producers] : open_) {
-    groups.insert(group);
-  }
-  for (const std::string_view group : groups) {
-    for (const TopicPartition& partition : deleted) {
-      remove(group, partition, records);
+    if (offsets.contains(partition)) {
+      groups.insert(group);
     }
   }
-}
-
-OTTLA_INLINE void OffsetStore::revise(std::string_view group, const TopicPartition& partition,
-                                      std::optional<Offset> to,
-                                      std::vector<MachineRecord>& records) const {
-  if (!to) {
-    remove(group, partition, records);
-    return;
+  for (const auto& [group, producers] : open_) {
+    if (is_pending(group, partition)) {
+      groups.insert(group);
+    }
   }
-  const CommittedOffset* found = find(group, partition);
-  if (found != nullptr && found->offset > *to) {
-    CommittedOffset lower = *found;
-    lower.offset = *to;
-    lower.leader_epoch = no_leader_epoch;
-    records.push_back(
-        {.key = encode(OffsetKey{std::string(group), partition}), .value = encode(lower)});
-  }
+  return {groups.begin(), groups.end()};
 }
 
 OTTLA_INLINE std::vector<OffsetStore::Entry> OffsetStore::all() const {
@@ -194,14 +189,13 @@ OTTLA_INLINE std::vector<OffsetStore::Entry> OffsetStore::all() const {
 }
 
 OTTLA_INLINE bool OffsetStore::expire(std::string_view group, const OffsetExpiry& expiry,
-                                      std::vector<MachineRecord>& records) const {
+                                      RecordPortion& portion) const {
   const auto of_group = offsets_.find(group);
   if (of_group == offsets_.end()) {
     return !has_open_transaction(group);
   }
   const Timestamp latest = expiry.now - std::chrono::milliseconds(config_.retention).count();
   bool all = true;
-  std::size_t left = expiry.most;
   for (const auto& [partition, stored] : of_group->second) {
     const CommittedOffset& value = stored.value;
     const Timestamp since = expiry.empty_since.value_or(value.commit_time);
@@ -209,12 +203,7 @@ OTTLA_INLINE bool OffsetStore::expire(std::string_view group, const OffsetExpiry
         value.expire_time != no_timestamp ? value.expire_time <= expiry.now : since <= latest;
     const bool stays = (expiry.is_subscribed && expiry.is_subscribed(partition.topic)) ||
                        is_pending(group, partition);
-    if (!due || stays || left == 0) {
-      all = false;
-      continue;
-    }
-    --left;
-    records.push_back(offsets_impl::tombstone(group, partition));
+    all = due && !stays && portion.add(offsets_impl::tombstone(group, partition)) && all;
   }
   return all && !has_open_transaction(group);
 }

@@ -20,10 +20,14 @@ OTTLA_INLINE std::int64_t PartitionQueue::estimated_compressed_size() const {
                                    ratio_.estimated_size(size - batch_header_size));
 }
 
+/// However small it may become compressed, readers take no more.
 OTTLA_INLINE bool PartitionQueue::has_room_exactly(const RecordFields& record,
                                                    Timestamp timestamp) const {
-  const std::size_t grows = open_->builder.size_with(record, timestamp) - open_->builder.size();
-  return estimated_size() + static_cast<std::int64_t>(grows) <= open_limit_;
+  const std::size_t size = open_->builder.size_with(record, timestamp);
+  const std::size_t grows = size - open_->builder.size();
+  return estimated_size() + static_cast<std::int64_t>(grows) <= open_limit_ &&
+         (options_.fields.compression == CompressionType::none ||
+          size - batch_header_size <= DecompressionLimits().max_bytes);
 }
 
 OTTLA_INLINE void PartitionQueue::close() noexcept {

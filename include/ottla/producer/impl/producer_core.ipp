@@ -45,6 +45,16 @@ inline BatchingOptions batching_options(const ProducerConfig& config) {
   return options;
 }
 
+/// Bytes of its batch. However small it becomes compressed, readers decompress no more than their
+/// limit.
+inline std::size_t largest_record(const ProducerConfig& config) {
+  const auto configured = static_cast<std::size_t>(
+      std::min<std::int64_t>(config.max_request_size, config.buffer_memory));
+  return config.compression == CompressionType::none
+             ? configured
+             : std::min(configured, batch_header_size + DecompressionLimits().max_bytes);
+}
+
 inline absl::Status would_deadlock(std::string_view call) {
   return error(Fault::would_deadlock,
                absl::StrCat(av(call),
@@ -63,8 +73,7 @@ OTTLA_INLINE ProducerCore::ProducerCore(Ref<Connection> connection, ProducerConf
           make_ref<BufferPool>(sizeof(InFlight), producer_impl::most_kept_bytes / 16)),
       sendable_(config_.linger.count() == 0 ? PartitionQueue::Take::open_too
                                             : PartitionQueue::Take::closed),
-      largest_record_(static_cast<std::size_t>(
-          std::min<std::int64_t>(config_.max_request_size, config_.buffer_memory))),
+      largest_record_(producer_impl::largest_record(config_)),
       id_(world_.next_random()),
       budget_(config_.buffer_memory) {}
 
@@ -164,8 +173,7 @@ OTTLA_INLINE absl::Status ProducerCore::learn(ProducerTopic& topic, std::uint64_
                  absl::StrCat("topic '", topic.name(),
                               "' cannot be written to now: ", av(name(code)), "; try again"));
   }
-  topic.update(found->id, static_cast<std::int32_t>(found->partitions.size()), batching_, budget_,
-               outcomes_);
+  topic.update(found->id, found->partitions, batching_, budget_, outcomes_);
   topic.set_metadata_version(version);
   return absl::OkStatus();
 }
@@ -215,7 +223,8 @@ OTTLA_INLINE absl::StatusOr<ProducerLane*> ProducerCore::choose_lane(
   sticky = chosen < 0 && !partition;
   if (sticky) {
     const std::uint64_t random = topic.sticky().known() ? 0 : world_.next_random();
-    chosen = topic.sticky().current(now->partitions, random).value();
+    const auto drawn = static_cast<std::int32_t>(now->drawn.size());
+    return now->drawn[static_cast<std::size_t>(topic.sticky().current(drawn, random).value())];
   }
   if (chosen < 0 || chosen >= now->partitions) [[unlikely]] {
     return error(ErrorCode::unknown_topic_or_partition, Fault::invalid_argument,
@@ -229,6 +238,13 @@ OTTLA_INLINE absl::Status ProducerCore::check_size(const RecordFields& record) c
   const std::size_t size = batch_size_upper_bound(record);
   if (size <= largest_record_) {
     return absl::OkStatus();
+  }
+  const auto configured = std::min<std::int64_t>(config_.max_request_size, config_.buffer_memory);
+  if (static_cast<std::int64_t>(size) <= configured) {
+    return error(ErrorCode::message_too_large, Fault::limit_reached,
+                 absl::StrCat("a record of ", size, " bytes cannot be compressed: no more than ",
+                              DecompressionLimits().max_bytes,
+                              " are decompressed again; send it with compression.type=none"));
   }
   return error(ErrorCode::message_too_large, Fault::limit_reached,
                absl::StrCat("a record of ", size, " bytes is larger than max.request.size (",
@@ -283,7 +299,7 @@ OTTLA_INLINE absl::StatusOr<Receipt> ProducerCore::append(ProducerTopic& topic,
     }
   }
   if (appended->move_on) {
-    topic.sticky().move_on(lane->partition, topic.snapshot().partitions, world_.next_random());
+    topic.move_on(*lane, world_.next_random());
   }
   const bool sends = appended->closed || sendable_ == PartitionQueue::Take::open_too;
   if (appended->opened || sends) {

@@ -21,6 +21,9 @@ namespace producer_impl {
 
 /// Another thread may hand a batch over after this one had everything written: look again.
 inline constexpr std::chrono::milliseconds look_again{10};
+/// A callback must not wait: one that began before close is soon over. One that waits all the same
+/// keeps close so much longer at most.
+inline constexpr std::chrono::seconds callback_grace{1};
 
 inline absl::StatusOr<RecordMetadata> metadata_of(const BatchOutcome& outcome) {
   OTTLA_TRY(outcome.status);
@@ -57,6 +60,7 @@ OTTLA_INLINE absl::StatusOr<RecordMetadata> ProducerCore::wait(Receipt receipt,
           return producer_impl::metadata_of(waiter->outcome);
         }
         if (now >= deadline) {
+          outcomes_.leave(*waiter);
           return error(ErrorCode::request_timed_out, Fault::timed_out,
                        "the record is not acknowledged yet; wait again", Outcome::unknown);
         }
@@ -78,7 +82,7 @@ OTTLA_INLINE void ProducerCore::bring(std::uint64_t batch, SteadyTime deadline) 
   if (PartitionQueue* const queue = outcomes_.queue_of(batch); queue != nullptr) {
     auto& lane = static_cast<ProducerLane&>(*queue);
     lane.close_if_open(batch);
-    drain(lane);
+    drain(lane, deadline);
     write_out(lane, deadline);
   }
 }
@@ -92,10 +96,10 @@ OTTLA_INLINE absl::Status ProducerCore::flush(SteadyTime deadline) {
   });
 }
 
-OTTLA_INLINE void ProducerCore::send_everything() {
+OTTLA_INLINE void ProducerCore::send_everything(SteadyTime deadline) {
   for_each_lane([&](ProducerLane& lane) {
     lane.close_open();
-    drain(lane);
+    drain(lane, deadline);
   });
 }
 
@@ -113,7 +117,7 @@ OTTLA_INLINE void ProducerCore::write_out(ProducerLane& lane, SteadyTime deadlin
 
 OTTLA_INLINE absl::Status ProducerCore::flush_everything(SteadyTime deadline) {
   const std::uint64_t end = outcomes_.next();
-  send_everything();
+  send_everything(deadline);
   const auto bell = make_ref<Doorbell>();
   bool done = outcomes_.done_below(end, bell);
   while (!done) {
@@ -121,6 +125,7 @@ OTTLA_INLINE absl::Status ProducerCore::flush_everything(SteadyTime deadline) {
     const SteadyTime now = world_.steady_now();
     done = world_.await(*bell, std::min(deadline, after(now, producer_impl::look_again)));
     if (!done && now >= deadline) {
+      outcomes_.leave(*bell);
       return error(ErrorCode::request_timed_out, Fault::timed_out,
                    absl::StrCat("batches that are not acknowledged yet: ", outcomes_.pending(),
                                 "; flush again, or give close more time"),
@@ -146,9 +151,20 @@ OTTLA_INLINE absl::Status ProducerCore::close(SteadyTime deadline) {
   absl::Status flushed = guarded([&] {
     return outcomes_.pending() == 0 ? flush(false) : apart(world_, "ottla-flush", deadline, flush);
   });
+  if (fault(flushed) == Fault::timed_out) {
+    flushed = guarded([&] { return outcomes_.pending() == 0 ? flush(false) : left_behind(); });
+  }
   end(deadline, false);
-  tell_closed();
+  tell_closed(flushed);
   return flushed;
+}
+
+OTTLA_INLINE absl::Status ProducerCore::left_behind() const {
+  return error(ErrorCode::request_timed_out, Fault::timed_out,
+               absl::StrCat("closed with batches that were not acknowledged: ", outcomes_.pending(),
+                            "; their receipts and on_delivery tell which records, and whether they "
+                            "may have been written; give close more time"),
+               Outcome::unknown);
 }
 
 OTTLA_INLINE absl::Status ProducerCore::await_closed(SteadyTime deadline) {
@@ -156,23 +172,26 @@ OTTLA_INLINE absl::Status ProducerCore::await_closed(SteadyTime deadline) {
   {
     Lock lock(mutex_);
     if (close_done_) {
-      return absl::OkStatus();
+      return close_status_;
     }
     closers_.push_back(done);
   }
-  return world_.await(*done, deadline)
-             ? absl::OkStatus()
-             : error(ErrorCode::request_timed_out, Fault::timed_out,
-                     "another thread closes this producer and is not done yet; close again, or "
-                     "allow more time",
-                     Outcome::unknown);
+  if (!world_.await(*done, deadline)) {
+    return error(ErrorCode::request_timed_out, Fault::timed_out,
+                 "another thread closes this producer and is not done yet; close again, or allow "
+                 "more time",
+                 Outcome::unknown);
+  }
+  Lock lock(mutex_);
+  return close_status_;
 }
 
-OTTLA_INLINE void ProducerCore::tell_closed() noexcept {
+OTTLA_INLINE void ProducerCore::tell_closed(const absl::Status& how) noexcept {
   std::list<Ref<Doorbell>> closers;
   {
     Lock lock(mutex_);
     close_done_ = true;
+    close_status_ = how;
     closers.swap(closers_);
   }
   for (const Ref<Doorbell>& each : closers) {
@@ -185,7 +204,7 @@ OTTLA_INLINE void ProducerCore::abandon(SteadyTime deadline) noexcept {
     close(deadline).IgnoreError();
   } else if (process_.here() && !closed_.exchange(true)) {
     end(deadline, true);
-    tell_closed();
+    tell_closed(absl::OkStatus());
   }
 }
 
@@ -206,7 +225,9 @@ OTTLA_INLINE void ProducerCore::end(SteadyTime deadline, bool in_callback) noexc
                         Outcome::unknown));
   muted_.store(true);
   Doorbell nobody;
-  while (!in_callback && callbacks_running_.load() != 0 && world_.steady_now() < deadline) {
+  const SteadyTime latest =
+      std::max(deadline, after(world_.steady_now(), producer_impl::callback_grace));
+  while (!in_callback && callbacks_running_.load() != 0 && world_.steady_now() < latest) {
     guarded([&] {
       world_.await(nobody, after(world_.steady_now(), std::chrono::microseconds(50)));
     }).IgnoreError();

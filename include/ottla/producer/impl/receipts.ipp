@@ -190,6 +190,31 @@ OTTLA_INLINE bool BatchOutcomes::done_below(std::uint64_t number, const Ref<Door
   return false;
 }
 
+OTTLA_INLINE void BatchOutcomes::leave(const OutcomeWaiter& waiter) noexcept {
+  Waiters left;  // goes behind the lock
+  Lock lock(mutex_);
+  const auto one = std::find_if(waiting_.begin(), waiting_.end(),
+                                [&](const auto& each) { return each.get() == &waiter; });
+  if (one != waiting_.end()) {
+    left.splice(left.end(), waiting_, one);
+  }
+}
+
+OTTLA_INLINE void BatchOutcomes::leave(const Doorbell& bell) noexcept {
+  Flushing left;
+  Lock lock(mutex_);
+  const auto one = std::find_if(flushing_.begin(), flushing_.end(),
+                                [&](const auto& each) { return each.second.get() == &bell; });
+  if (one != flushing_.end()) {
+    left.splice(left.end(), flushing_, one);
+  }
+}
+
+OTTLA_INLINE std::size_t BatchOutcomes::waiters() const {
+  Lock lock(mutex_);
+  return waiting_.size() + flushing_.size();
+}
+
 OTTLA_INLINE std::size_t BatchOutcomes::pending() const {
   Lock lock(mutex_);
   return pending_;

@@ -17,9 +17,9 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-OTTLA_INLINE void ProducerCore::drain(ProducerLane& lane) noexcept {
+OTTLA_INLINE void ProducerCore::drain(ProducerLane& lane, SteadyTime deadline) noexcept {
   for (auto batch = lane.take(sendable_); batch; batch = lane.take_next(sendable_)) {
-    const absl::Status handed = guarded([&] { hand_over(lane, *batch); });
+    const absl::Status handed = guarded([&] { hand_over(lane, *batch, deadline); });
     if (!handed.ok()) {
       finish(lane, *batch, handed);
     }
@@ -57,9 +57,22 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
 }
 
 /// Throws only while `batch` is still the caller's.
-OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch) {
+OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch,
+                                          SteadyTime deadline) {
   if (producer_id_ != no_producer_id && !number(lane, batch)) {
-    send_again_at(after(world_.steady_now(), config_.retry_backoff), lane, batch);
+    const SteadyTime when = after(world_.steady_now(), config_.retry_backoff);
+    if (when < after(batch.opened, config_.delivery_timeout)) {
+      send_again_at(when, lane, batch);
+    } else {
+      finish(
+          lane, batch,
+          error(ErrorCode::request_timed_out, Fault::timed_out,
+                lane.asking.load(std::memory_order_relaxed)
+                    ? "not sent within delivery.timeout.ms: records before it failed, and the "
+                      "broker gave no new producer id; send again"
+                    : "not sent within delivery.timeout.ms: records before it failed, and others "
+                      "are not acknowledged yet; send again"));
+    }
     return;
   }
   absl::StatusOr<SealedBatch> sealed = seal(lane, batch);
@@ -69,11 +82,16 @@ OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch
   }
   ++batch.attempts;
   const TopicId topic = lane.topic.snapshot().id;
+  // A refusal for want of room comes again; not where it would be the end.
+  const bool is_last = config_.acks == Acks::none || batch.attempts > config_.retries;
+  const SteadyTime room_by =
+      is_last ? never : std::min(deadline, after(batch.opened, config_.max_block));
   if (config_.acks == Acks::none) {
     connection_->produce({.topic_id = topic,
                           .partition = lane.partition,
                           .acks = config_.acks,
                           .durability = config_.durability,
+                          .deadline = room_by,
                           .batch = *std::move(sealed),
                           .reply = nullptr});
     finish(lane, batch, ProduceResponse{});
@@ -92,6 +110,7 @@ OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch
                           .partition = lane.partition,
                           .acks = config_.acks,
                           .durability = config_.durability,
+                          .deadline = room_by,
                           .batch = *std::move(sealed),
                           .reply = in_flight});
   });
@@ -141,12 +160,12 @@ OTTLA_INLINE bool ProducerCore::is_out_of_order(const absl::Status& status,
 }
 
 OTTLA_INLINE bool ProducerCore::number(ProducerLane& lane, ClosedBatch& batch) {
-  if (lane.renumber.load() && lane.epoch.value() < INT16_MAX) {  // else the broker will not have it
-    if (lane.in_flight.load() > 0 || lane.settling.load() > 0 || !lane.comes_first(batch)) {
+  if (lane.renumber.load()) {
+    if (lane.in_flight.load() > 0 || lane.settling.load() > 0 || !lane.comes_first(batch) ||
+        !begin_epoch(lane)) {
       return false;
     }
     lane.renumber.store(false);
-    ++lane.epoch;
     lane.next_sequence = 0;
   }
   if (batch.base_sequence != no_sequence && batch.epoch == lane.epoch) {
@@ -155,15 +174,51 @@ OTTLA_INLINE bool ProducerCore::number(ProducerLane& lane, ClosedBatch& batch) {
   batch.epoch = lane.epoch;
   batch.base_sequence = lane.next_sequence;
   lane.next_sequence = increment_sequence(lane.next_sequence, batch.records);
-  batch.builder.set_producer(producer_id_, batch.epoch, batch.base_sequence);
+  batch.builder.set_producer(id_of(lane), batch.epoch, batch.base_sequence);
   if (!batch.sealed.empty()) {
     namespace at = batch_position;
     std::byte* const bytes = batch.sealed.mutable_bytes().data();
+    store_big_endian(bytes + at::producer_id, id_of(lane).value());
     store_big_endian(bytes + at::producer_epoch, batch.epoch.value());
     store_big_endian(bytes + at::base_sequence, batch.base_sequence);
     stamp_checksum(batch.sealed.mutable_bytes());
   }
   return true;
+}
+
+OTTLA_INLINE bool ProducerCore::begin_epoch(ProducerLane& lane) {
+  if (lane.epoch.value() < INT16_MAX) {
+    ++lane.epoch;
+    return true;
+  }
+  if (!lane.asking.exchange(true)) {
+    ask_for_id(lane);
+  }
+  const ProducerId given = lane.given.exchange(no_producer_id);
+  if (given == no_producer_id) {
+    return false;
+  }
+  lane.producer_id = given;
+  lane.epoch = ProducerEpoch(0);
+  lane.asking.store(false);
+  return true;
+}
+
+OTTLA_INLINE void ProducerCore::ask_for_id(ProducerLane& lane) {
+  const absl::Status asked = guarded([&] {
+    connection_->call(InitProducerIdRequest{},
+                      [self = Ref<ProducerCore>(this),
+                       &lane](const absl::StatusOr<InitProducerIdResponse>& answer) {
+                        if (answer.ok() && answer->error == ErrorCode::none) {
+                          lane.given.store(answer->producer_id);
+                        } else {
+                          lane.asking.store(false);  // asked again with the next attempt
+                        }
+                      });
+  });
+  if (!asked.ok()) {
+    lane.asking.store(false);
+  }
 }
 
 /// A full disk is told at once: nothing here would make it better. So is a partition that the topic
@@ -245,7 +300,7 @@ OTTLA_INLINE absl::Status ProducerCore::split(ProducerLane& lane, ClosedBatch& b
       piece.epoch = batch.epoch;
       piece.base_sequence =
           increment_sequence(batch.base_sequence, piece.first_index - batch.first_index);
-      piece.builder.set_producer(producer_id_, piece.epoch, piece.base_sequence);
+      piece.builder.set_producer(id_of(lane), piece.epoch, piece.base_sequence);
     }
   }
   outcomes_.split(batch.number, static_cast<std::int32_t>(pieces.size()));

@@ -73,7 +73,8 @@ OTTLA_INLINE absl::Status batch_error(BatchVerdict verdict, std::string_view whe
     case BatchVerdict::old_format:
       break;
   }
-  return error(ErrorCode::unsupported_for_message_format,
+  // One flipped bit of a batch says the same.
+  return error(ErrorCode::unsupported_for_message_format, Fault::corrupt,
                absl::StrCat("record batch at byte ", position, " of ", av(where),
                             ": message format 0 or 1, which Kafka stopped writing in 3.0; only "
                             "format 2 is read here: convert the topic with Kafka first"));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Zstandard frames (RFC 8878). Written: one, with its content size. Read: any number of them,
-// without dictionary. A frame is decompressed straight into the output, so that its window, up to
-// 128 MiB at the levels above 19, costs no memory beyond the limit.
+// without dictionary; none of those that zstd wrote before the RFC, though its library may read
+// them. A frame is decompressed straight into the output, so that its window, up to 128 MiB at the
+// levels above 19, costs no memory beyond the limit.
 #pragma once
 
 #include <ottla/record/impl/codec.hpp>
@@ -29,6 +30,7 @@ class ZstdCodec {
   absl::StatusOr<std::size_t> compress(Bytes records, int level, Buffer& out);
 
  private:
+  static bool is_standard(Bytes blob);
   static std::size_t content_bound(Bytes frame);
   static absl::Status damaged(std::size_t result) {
     return malformed(CompressionType::zstd, ZSTD_getErrorName(result));
@@ -40,8 +42,18 @@ class ZstdCodec {
   ZSTD_CCtx* writer_ = nullptr;
 };
 
-/// The most that the frame can stand for, by its block headers. Before: zstd found the end of the
-/// frame.
+/// Whether it begins as a frame of the RFC, or as one to skip.
+OTTLA_INLINE bool ZstdCodec::is_standard(Bytes blob) {
+  if (blob.size() < sizeof(std::uint32_t)) {
+    return false;
+  }
+  const auto magic = load_little_endian<std::uint32_t>(blob.data());
+  return magic == ZSTD_MAGICNUMBER ||
+         (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
+}
+
+/// The most that the frame can stand for, by its block headers, which may say nothing at all.
+/// Before: zstd found the end of the frame.
 OTTLA_INLINE std::size_t ZstdCodec::content_bound(Bytes frame) {
   constexpr std::size_t max_block = 128 * 1024;
   const auto descriptor = static_cast<unsigned>(frame[4]);
@@ -73,7 +85,7 @@ OTTLA_INLINE absl::Status ZstdCodec::read_frame(Bytes frame, CappedOutput& out) 
   if (content != ZSTD_CONTENTSIZE_UNKNOWN && content > out.limit() - out.size()) {
     return out.too_large();
   }
-  const MutableBytes room = out.room(content_bound(frame));
+  const MutableBytes room = out.room(std::max<std::size_t>(content_bound(frame), 1));
   if (room.empty()) {
     return no_memory(out.limit());
   }
@@ -119,6 +131,9 @@ OTTLA_INLINE absl::Status ZstdCodec::decompress(Bytes blob, CappedOutput& out) {
     return no_memory(blob.size());
   }
   while (!blob.empty()) {
+    if (!is_standard(blob)) {
+      return malformed(CompressionType::zstd, "no frame begins here");
+    }
     const std::size_t size = ZSTD_findFrameCompressedSize(blob.data(), blob.size());
     absl::Status status = ZSTD_isError(size) ? damaged(size) : read_frame(blob.first(size), out);
     if (fault(status) == Fault::corrupt) {

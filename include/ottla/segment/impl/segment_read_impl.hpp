@@ -33,10 +33,18 @@ bool BasicSegment<FileT>::plausible(const BatchHeader& header, Offset before) co
          header.base_offset - base_offset_ <= std::int64_t{INT32_MAX} - header.last_offset_delta;
 }
 
-/// At the first batch whose last offset is `target` or above, or at the end. An index entry is
-/// believed only where the log confirms it.
+/// Above all offsets, where it is known.
 template <File FileT>
-auto BasicSegment<FileT>::scan_to(Offset target, MutableBytes window) const
+Offset BasicSegment<FileT>::offset_limit() const {
+  const SegmentEnd end = this->end();
+  return end.size > 0 && end.next_offset == base_offset_ ? Offset(INT64_MAX) : end.next_offset;
+}
+
+/// At the first batch whose last offset is `target` or above, or at the end. An index entry is
+/// believed only where the log confirms it: a batch that ends at its offset.
+template <File FileT>
+auto BasicSegment<FileT>::scan_to(Offset target, MutableBytes window,
+                                  std::optional<std::int64_t>& before) const
     -> absl::StatusOr<Scan> {
   const auto entry = offset_index_.lookup(target);
   if (!entry.ok() && fault(entry.status()) != Fault::corrupt) {
@@ -49,17 +57,25 @@ auto BasicSegment<FileT>::scan_to(Offset target, MutableBytes window) const
     OTTLA_ASSIGN(const bool found, scan.next());
     if (found && plausible(scan.header(), base_offset_ - 1) &&
         scan.header().last_offset() <= entry->offset) {
-      OTTLA_TRY(skip_below(target, scan));
-      return scan;
+      const absl::Status reached = skip_below(entry->offset, scan, before);
+      if (!reached.ok() && fault(reached) != Fault::corrupt) {
+        return reached;
+      }
+      if (reached.ok() && scan.header().last_offset() == entry->offset) {
+        OTTLA_TRY(skip_below(target, scan, before));
+        return scan;
+      }
     }
   }
   if (!entry.ok() || entry->position > 0) {
     damage_index();
   }
+  before.reset();
   Scan scan(log_, 0, end, window);
   OTTLA_ASSIGN(const bool found, scan.next());
-  if (found && plausible(scan.header(), base_offset_ - 1)) {
-    OTTLA_TRY(skip_below(target, scan));
+  if (found && plausible(scan.header(), base_offset_ - 1) &&
+      scan.header().last_offset() < offset_limit()) {
+    OTTLA_TRY(skip_below(target, scan, before));
   } else if (!scan.at_end()) {
     return damaged(scan);
   }
@@ -67,16 +83,19 @@ auto BasicSegment<FileT>::scan_to(Offset target, MutableBytes window) const
 }
 
 /// Moves on from a plausible batch to the first whose last offset is `target` or above, or to the
-/// end.
+/// end. `before`: where the batch before that one is, of those that were passed.
 template <File FileT>
-absl::Status BasicSegment<FileT>::skip_below(Offset target, Scan& scan) const {
+absl::Status BasicSegment<FileT>::skip_below(Offset target, Scan& scan,
+                                             std::optional<std::int64_t>& before) const {
+  const Offset limit = offset_limit();
   while (scan.header().last_offset() < target) {
-    const Offset before = scan.header().last_offset();
+    const Offset last = scan.header().last_offset();
+    before = scan.position();
     OTTLA_ASSIGN(const bool found, scan.next());
     if (scan.at_end()) {
       return absl::OkStatus();
     }
-    if (!found || !plausible(scan.header(), before)) {
+    if (!found || !plausible(scan.header(), last) || scan.header().last_offset() >= limit) {
       return damaged(scan);
     }
   }
@@ -86,19 +105,30 @@ absl::Status BasicSegment<FileT>::skip_below(Offset target, Scan& scan) const {
 template <File FileT>
 absl::StatusOr<std::optional<BatchPlace>> BasicSegment<FileT>::find(Offset target) const {
   std::byte window[segment_impl::header_window];
-  OTTLA_ASSIGN(const Scan scan, scan_to(target, window));
-  return scan.at_end() ? std::nullopt : std::optional(BatchPlace{scan.position(), scan.header()});
+  std::optional<std::int64_t> before;
+  OTTLA_ASSIGN(const Scan scan, scan_to(target, window, before));
+  if (scan.at_end()) {
+    return std::nullopt;
+  }
+  if (before && scan.header().base_offset > target) {
+    // Compaction leaves such a gap; so does a batch whose last offset is not what it was.
+    OTTLA_TRY(read_batches(*before, batch_header_size).status());
+  }
+  return BatchPlace{scan.position(), scan.header()};
 }
 
 template <File FileT>
 absl::Status BasicSegment<FileT>::each_batch(Offset from, const Visit& visit) const {
   std::byte window[segment_impl::header_window];
-  OTTLA_ASSIGN(Scan scan, scan_to(from, window));
+  std::optional<std::int64_t> passed;
+  OTTLA_ASSIGN(Scan scan, scan_to(from, window, passed));
+  const Offset limit = offset_limit();
   while (!scan.at_end()) {
     OTTLA_TRY(visit(scan.header(), scan.position()));
     const Offset before = scan.header().last_offset();
     OTTLA_ASSIGN(const bool found, scan.next());
-    if (!scan.at_end() && (!found || !plausible(scan.header(), before))) {
+    if (!scan.at_end() &&
+        (!found || !plausible(scan.header(), before) || scan.header().last_offset() >= limit)) {
       return damaged(scan);
     }
   }
@@ -144,10 +174,11 @@ void BasicSegment<FileT>::mark_verified(std::int64_t position, std::int64_t end)
   }
 }
 
+/// With a whole batch at the front; empty at the end.
 template <File FileT>
-absl::StatusOr<SharedBytes> BasicSegment<FileT>::read_batches(std::int64_t position,
-                                                              std::size_t max_bytes, Buffer into,
-                                                              Offset below) const {
+absl::StatusOr<SharedBytes> BasicSegment<FileT>::read_whole(std::int64_t position,
+                                                            std::size_t max_bytes,
+                                                            Buffer into) const {
   OTTLA_ASSIGN(SharedBytes bytes,
                read(position, std::max(max_bytes, batch_header_size), std::move(into)));
   if (bytes.empty()) {
@@ -158,30 +189,118 @@ absl::StatusOr<SharedBytes> BasicSegment<FileT>::read_batches(std::int64_t posit
   if (first.verdict != BatchVerdict::whole) {
     return batch_error(first.verdict, name(), static_cast<std::uint64_t>(position));
   }
-  if (first.size > bytes.size()) {
-    OTTLA_ASSIGN(bytes, read(position, first.size));
+  return first.size > bytes.size() ? read(position, first.size) : std::move(bytes);
+}
+
+template <File FileT>
+absl::StatusOr<SharedBytes> BasicSegment<FileT>::read_batches(std::int64_t position,
+                                                              std::size_t max_bytes, Buffer into,
+                                                              OffsetRange* within) const {
+  OTTLA_ASSIGN(SharedBytes bytes, read_whole(position, max_bytes, std::move(into)));
+  if (bytes.empty()) {
+    return bytes;
   }
+  OffsetRange any;
+  OffsetRange& range = within != nullptr ? *within : any;
+  // Checksums once a process; offsets, which they do not cover, each time: somebody else may have
+  // written there since.
   const bool known = verified(position, static_cast<std::int64_t>(bytes.size()));
-  BatchCursor batches(bytes.bytes(), "a segment", known ? CheckCrc::skip : CheckCrc::verify);
-  std::size_t good = 0;
-  Offset before = base_offset_ - 1;
-  const BatchView* batch = batches.next();
-  for (; batch != nullptr && plausible(batch->header(), before) &&
-         batch->header().last_offset() < below;
-       batch = batches.next()) {
-    before = batch->header().last_offset();
-    good = batches.position();
-  }
-  if (good == 0 && batch != nullptr) {
-    return misplaced(position, batch->header());
-  }
-  if (good == 0) {
-    return annotate(batches.status(), absl::StrCat(name(), " from byte ", position));
-  }
-  if (!known) {
-    mark_verified(position, position + static_cast<std::int64_t>(good));
-  }
+  OTTLA_ASSIGN(const std::size_t good, check_batches(position, bytes.bytes(), range,
+                                                     known ? CheckCrc::skip : CheckCrc::verify));
+  mark_verified(position, position + static_cast<std::int64_t>(good));
   return bytes.slice(0, good);
+}
+
+template <File FileT>
+absl::StatusOr<SharedBytes> BasicSegment<FileT>::check_again(std::int64_t position,
+                                                             std::size_t max_bytes, Buffer into,
+                                                             OffsetRange* within) const {
+  OTTLA_ASSIGN(const SharedBytes bytes, read_whole(position, max_bytes, std::move(into)));
+  if (bytes.empty()) {
+    return bytes;
+  }
+  OffsetRange any;
+  OTTLA_ASSIGN(
+      const std::size_t good,
+      check_batches(position, bytes.bytes(), within != nullptr ? *within : any, CheckCrc::verify));
+  return bytes.slice(0, good);
+}
+
+/// How many of the bytes at `position` are batches that pass: their checksums, and what those do
+/// not cover, their offsets, beside the neighbours. Of two that contradict each other the first one
+/// is believed only where it continues the one before it, or begins as the file's name says.
+template <File FileT>
+absl::StatusOr<std::size_t> BasicSegment<FileT>::check_batches(std::int64_t position, Bytes bytes,
+                                                               OffsetRange& within,
+                                                               CheckCrc check) const {
+  const Offset limit = std::min(within.below, offset_limit());
+  BatchCursor batches(bytes, "a segment", check);
+  std::size_t good = 0;
+  std::size_t last_size = 0;          // of the batch that ends at `good`
+  Offset before_last = within.above;  // the last offset before it; -1: not known
+  Offset last = within.above;         // of it
+  bool continues = false;             // it, the one before it
+  std::optional<Offset> next;         // where the one behind it begins
+  while (const BatchView* batch = batches.next()) {
+    const BatchHeader& header = batch->header();
+    next = header.base_offset;
+    if (header.last_offset() >= limit || header.base_offset <= last) {
+      break;
+    }
+    continues = last >= Offset(0) ? header.base_offset == last + 1
+                                  : position == 0 && header.base_offset == base_offset_;
+    before_last = std::exchange(last, header.last_offset());
+    last_size = header.size();
+    good = batches.position();
+    next.reset();
+  }
+  if (!next) {
+    OTTLA_ASSIGN(next, offset_at(position, bytes, good));
+  }
+  if (good > 0 && next && *next <= last && !continues) {
+    good -= last_size;
+    last = before_last;
+  }
+  if (good > 0) {
+    within.above = last;
+    return good;
+  }
+  return batches.ok() ? misplaced(position, BatchHeader::parse(bytes))
+                      : unreadable(position, bytes, batches.status());
+}
+
+/// What is said of the batch that `bytes` begin with. A whole one tells which offset follows it.
+template <File FileT>
+absl::Status BasicSegment<FileT>::unreadable(std::int64_t position, Bytes bytes,
+                                             const absl::Status& why) const {
+  std::string text = absl::StrCat(name(), " at byte ", position, ": ", why.message());
+  if (scan_batch(bytes, bytes.size()).verdict == BatchVerdict::whole) {
+    const BatchHeader header = BatchHeader::parse(bytes);
+    if (plausible(header, base_offset_ - 1)) {
+      absl::StrAppend(&text, "; seek to ", header.next_offset().value(), " to go on behind it");
+    }
+  }
+  return error(error_code(why), fault(why), text, outcome(why));
+}
+
+/// Where the batch begins that lies behind the first `good` of the bytes at `position`; nothing
+/// where there is no whole one.
+template <File FileT>
+absl::StatusOr<std::optional<Offset>> BasicSegment<FileT>::offset_at(std::int64_t position,
+                                                                     Bytes bytes,
+                                                                     std::size_t good) const {
+  const std::int64_t at = position + static_cast<std::int64_t>(good);
+  const std::int64_t left = size() - at;
+  std::byte own[batch_scan_size];
+  Bytes head = bytes.subspan(good);
+  if (head.size() < batch_scan_size && left >= std::int64_t{batch_scan_size}) {
+    OTTLA_ASSIGN(const std::size_t read, log_.read(at, own));
+    head = Bytes(own, read);
+  }
+  const bool whole =
+      scan_batch(head, static_cast<std::uint64_t>(std::max<std::int64_t>(left, 0))).verdict ==
+      BatchVerdict::whole;
+  return whole ? std::optional(Offset(load_big_endian<std::int64_t>(head.data()))) : std::nullopt;
 }
 
 template <File FileT>

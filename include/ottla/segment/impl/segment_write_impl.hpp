@@ -21,7 +21,8 @@ BasicSegment<FileT>::BasicSegment(FileT log, BasicOffsetIndex<FileT> offset_inde
       base_offset_(base_offset),
       index_interval_bytes_(options.index_interval_bytes),
       reserved_(options.reserve_bytes > 0),
-      times_(times) {}
+      created_(times.created),
+      modified_(times.modified) {}
 
 template <File FileT>
 BasicSegment<FileT>::BasicSegment(BasicSegment&& other) noexcept
@@ -33,7 +34,8 @@ BasicSegment<FileT>::BasicSegment(BasicSegment&& other) noexcept
       reserved_(other.reserved_),
       tail_(other.tail_),
       undone_(other.undone_),
-      times_(other.times_),
+      created_(other.created_),
+      modified_(other.modified_.load(std::memory_order_relaxed)),
       first_batch_timestamp_(other.first_batch_timestamp_),
       since_last_entry_(other.since_last_entry_),
       end_(other.end_),
@@ -102,6 +104,7 @@ absl::Status BasicSegment<FileT>::ready_to_write() {
                           size(), " cannot be cut off"));
   }
   tail_ = Tail::clean;
+  undone_ = true;
   return absl::OkStatus();
 }
 
@@ -250,7 +253,7 @@ absl::StatusOr<std::size_t> BasicSegment<FileT>::fitting(std::span<const BatchFa
     const BatchFacts& batch = batches[fit];
     const std::int64_t waited = first >= Timestamp(0)
                                     ? segment_impl::elapsed(first, batch.max_timestamp)
-                                    : segment_impl::elapsed(times_.created, limits.now);
+                                    : segment_impl::elapsed(created_, limits.now);
     const bool full = offset_entries >= offset_index_.max_entries() ||
                       time_entries + 1 >= time_index_.max_entries();
     if (batch.last_offset - base_offset_ > INT32_MAX ||

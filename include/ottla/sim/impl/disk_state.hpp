@@ -55,7 +55,8 @@ class DiskState final : public Counted {
   bool down() const;
   std::uint64_t restart();
   DurableStateCount for_each_durable_state(std::uint64_t limit,
-                                           const std::function<void(Ref<DiskState>)>& visit) const;
+                                           const std::function<void(Ref<DiskState>)>& visit,
+                                           std::optional<std::uint64_t> sample) const;
   std::uint64_t calls() const;
   void fail_at(std::uint64_t call, SimFault fault, Repeat repeat);
   void heal();

@@ -185,7 +185,8 @@ OTTLA_INLINE std::uint64_t DiskState::restart() {
 }
 
 OTTLA_INLINE DurableStateCount DiskState::for_each_durable_state(
-    std::uint64_t limit, const std::function<void(Ref<DiskState>)>& visit) const {
+    std::uint64_t limit, const std::function<void(Ref<DiskState>)>& visit,
+    std::optional<std::uint64_t> sample) const {
   SimDiskOptions options;
   options.crash = options_.crash;
   options.device = options_.device;
@@ -200,10 +201,11 @@ OTTLA_INLINE DurableStateCount DiskState::for_each_durable_state(
     boot = boot_ + 1;
   }
   DurableStates states(image, options_.crash, seed, limit);
-  return states.for_each([&](DiskImage left) {
+  const auto visit_image = [&](DiskImage left) {
     options.seed = mixed(options.seed + seed);
     visit(make_ref<DiskState>(options, std::move(left), boot));
-  });
+  };
+  return states.for_each(visit_image, sample.value_or(limit));
 }
 
 OTTLA_INLINE std::uint64_t DiskState::incarnation() const {

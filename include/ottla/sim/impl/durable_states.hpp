@@ -61,8 +61,8 @@ class DurableStates {
   DurableStates(const DiskImage& image, const CrashModel& model, std::uint64_t seed,
                 std::uint64_t limit);
 
-  /// All states where they are not more than `limit`, else `limit` drawn ones.
-  DurableStateCount for_each(const std::function<void(DiskImage)>& visit);
+  /// All states where they are not more than `limit`, else `sample` drawn ones.
+  DurableStateCount for_each(const std::function<void(DiskImage)>& visit, std::uint64_t sample);
   DiskImage draw(SeededRandom& random);
 
  private:

@@ -151,8 +151,8 @@ OTTLA_INLINE void DurableStates::visit_all(const Names& names,
   }
 }
 
-OTTLA_INLINE DurableStateCount
-DurableStates::for_each(const std::function<void(DiskImage)>& visit) {
+OTTLA_INLINE DurableStateCount DurableStates::for_each(const std::function<void(DiskImage)>& visit,
+                                                       std::uint64_t sample) {
   std::vector<Names> all;
   DurableStateCount count;
   count.all = enumerate_names(all);
@@ -171,7 +171,7 @@ DurableStates::for_each(const std::function<void(DiskImage)>& visit) {
     return count;
   }
   SeededRandom random(seed_);
-  for (; count.visited < limit_; ++count.visited) {
+  for (; count.visited < sample; ++count.visited) {
     visit(draw(random));
   }
   return count;

@@ -22,12 +22,14 @@ OTTLA_INLINE void SimDisk::crash_at(std::uint64_t call, CrashKind kind) {
 }
 OTTLA_INLINE bool SimDisk::down() const { return state_->down(); }
 OTTLA_INLINE SimFileSystem SimDisk::restart() { return SimFileSystem(state_, state_->restart()); }
-OTTLA_INLINE DurableStateCount SimDisk::for_each_durable_state(
-    std::uint64_t limit, const std::function<void(SimDisk&)>& visit) const {
-  return state_->for_each_durable_state(limit, [&](Ref<sim_impl::DiskState> left) {
+OTTLA_INLINE DurableStateCount
+SimDisk::for_each_durable_state(std::uint64_t limit, const std::function<void(SimDisk&)>& visit,
+                                std::optional<std::uint64_t> sample) const {
+  const auto visit_disk = [&](Ref<sim_impl::DiskState> left) {
     SimDisk disk(std::move(left));
     visit(disk);
-  });
+  };
+  return state_->for_each_durable_state(limit, visit_disk, sample);
 }
 
 OTTLA_INLINE std::uint64_t SimDisk::calls() const { return state_->calls(); }

@@ -131,7 +131,7 @@ OTTLA_INLINE void SimExecutor::post(Task task) {
   }
 }
 
-OTTLA_INLINE TimerId SimExecutor::post_at(SteadyTime when, Task task) {
+OTTLA_INLINE TimerId SimExecutor::post_at(SteadyTime when, Task task, TaskLane) {
   Mutex::expect_none_held();
   world_.preempt();
   if (stopping_) {

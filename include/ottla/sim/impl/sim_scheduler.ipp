@@ -99,7 +99,6 @@ OTTLA_INLINE absl::Status SimScheduler::run() {
   while (Actor* next = choose()) {
     LockScheduler* const outer = std::exchange(LockScheduler::current(), this);
     running_ = next;
-    ++switches_;
     sim_impl::Fiber::change(home_->fiber, next->fiber, false);
     LockScheduler::current() = outer;
     bury();
@@ -225,7 +224,6 @@ OTTLA_INLINE void SimScheduler::reschedule() {
   if (next == &from) {
     return;
   }
-  ++switches_;
   running_ = next;
   sim_impl::Fiber::change(from.fiber, next == nullptr ? home_->fiber : next->fiber, false);
 }

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checkpoint files that are not what was written, and whom that tells of.
+#include <string>
+
+#include "directory_fixture.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace ottla;
+using namespace log_test;
+
+namespace {
+
+const TopicPartition orders{"orders", PartitionId(0)};
+const std::string checkpoint = "recovery-point-offset-checkpoint";
+
+struct Root {
+  MemoryFileSystem memory{{.wall_now = [] { return Timestamp(t0); }}};
+  AnyFileSystem files{memory};
+  DirectoryReport report;
+  int runs = 0;
+
+  LogDirectory open() {
+    report = {};
+    return must(open_directory(files, ++runs, report));
+  }
+  /// With a recovery point of 3.
+  LogDirectory make() {
+    LogDirectory directory = open();
+    directory.set_offset(CheckpointKind::recovery_point, orders, Offset(3));
+    must(directory.write_checkpoint(CheckpointKind::recovery_point,
+                                    directory.offsets(CheckpointKind::recovery_point),
+                                    Durability::durable));
+    return directory;
+  }
+  std::string content(const std::string& name) {
+    return must(read_small_file(memory, "/d/" + name, 1000));
+  }
+  void put(const std::string& name, std::string_view text) {
+    must(replace_small_file(memory, "/d/" + name, as_bytes(text), Durability::written,
+                            IoReason::other));
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "A checkpoint that is not the one that was written is not believed after our clean stop") {
+  Root root;
+  {
+    LogDirectory directory = root.make();
+    must(directory.close({}));
+  }
+  REQUIRE(root.content(checkpoint) == "0\n1\norders 0 3\n");
+  root.put(checkpoint, "0\n1\norders 0 7\n");
+  const LogDirectory directory = root.open();
+  CHECK(root.report.last_stop == LastStop::clean);
+  CHECK_FALSE(root.report.foreign);
+  CHECK_FALSE(directory.offset(CheckpointKind::recovery_point, orders).has_value());
+  REQUIRE(root.report.findings.size() == 1);
+  CHECK(root.report.findings[0].find("not the file that was written here") != std::string::npos);
+}
+
+TEST_CASE(
+    "A checkpoint that a power cut left beside older sums tells of nobody at later openings") {
+  Root root;
+  (void)root.make();
+  RunRecord run = *parse_run_record(root.content(".ottla_run"));
+  run.volume.boot_id += "-before";
+  root.put(".ottla_run", format_run_record(run));
+  root.put(checkpoint, "0\n1\norders 0 4\n");
+  {
+    const LogDirectory directory = root.open();
+    CHECK(root.report.last_stop == LastStop::system_crash);
+    CHECK(directory.offset(CheckpointKind::recovery_point, orders) == Offset(4));
+    CHECK(root.report.findings.size() == 1);
+  }
+  const LogDirectory directory = root.open();
+  CHECK(root.report.last_stop == LastStop::process_crash);
+  CHECK_FALSE(root.report.foreign);
+  CHECK(root.report.findings.empty());
+  CHECK(directory.offset(CheckpointKind::recovery_point, orders) == Offset(4));
+}
