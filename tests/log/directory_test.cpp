@@ -315,6 +315,9 @@ TEST_CASE("Without markers the boot and the device tell which crash it was") {
   CHECK(after([](Root& root) {
           root.put("recovery-point-offset-checkpoint", "0\n1\norders 0 4\n");
         }) == std::pair(LastStop::system_crash, true));
+  // Nobody writes one that cannot be read: it is damaged, and what we know of the rest still holds.
+  CHECK(after([](Root& root) { root.put("log-start-offset-checkpoint", "0\n7\n"); }) ==
+        std::pair(LastStop::process_crash, false));
 }
 
 TEST_CASE("A checkpoint that cannot be read counts as empty, and is reported") {

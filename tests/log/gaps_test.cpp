@@ -3,7 +3,7 @@
 // No checksum covers the offset of a batch: gaps that are meant are told from bits that turned.
 #include <string>
 
-#include "log_fixture.hpp"
+#include "killed.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
@@ -86,6 +86,20 @@ TEST_CASE("Gaps in what somebody else wrote are believed, after our own crash, t
     Log log = disk.open_after(stop);
     CHECK_FALSE(disk.report.has(Kind::cut));
     CHECK(offsets(log.view()) == std::vector<std::int64_t>{0, 1, 5, 9, 10});
+  }
+}
+
+TEST_CASE("Gaps between segments that somebody else wrote are believed, after our own crash, too") {
+  for (const LastStop stop : crashes) {
+    Killed disk;
+    disk.cut(file(4), 2 * disk.batch_size);  // compacted: it ends before the next one begins
+    must(disk.memory.remove(disk.path(manifest_file), IoReason::other));
+    { const Log log = disk.open({.last_stop = LastStop::system_crash, .foreign = true}); }
+    for (int again = 0; again < 2; ++again) {
+      const Log log = disk.open_after(stop);
+      CHECK(disk.report.findings.empty());
+      CHECK(offsets(log.view()) == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 8, 9, 10, 11});
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 // the lock is released. In memory only; not thread-safe, the partition's lock guards it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -86,7 +87,7 @@ class ReplyQueue {
   };
   Line& line(Durability durability) { return lines_[durability == Durability::durable ? 1 : 0]; }
 
-  Line lines_[2];
+  std::array<Line, 2> lines_;
 };
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -171,8 +171,11 @@ class BasicLogDirectory<Fs>::Opener {
     if (kafka_clean_) {
       stop = LastStop::clean;
     } else if (same_boot && !foreign) {
-      // Files of the same boot that are not ours: Kafka was here, and died.
-      foreign = std::count(strange_.begin(), strange_.end(), true) > 0;
+      // Files of the same boot that are not ours: Kafka was here, and died. It leaves none that
+      // cannot be read.
+      for (std::size_t i = 0; i < strange_.size(); ++i) {
+        foreign = foreign || (strange_[i] && !malformed_[i]);
+      }
       stop = foreign ? LastStop::system_crash : LastStop::process_crash;
     }
     if (ours) {

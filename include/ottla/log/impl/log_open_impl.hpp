@@ -44,7 +44,7 @@ class BasicLog<Fs>::Opener {
       OTTLA_TRY(remove_leftovers());
     }
     settle_shared();
-    return absl::OkStatus();
+    return note_gaps();
   }
 
  private:
@@ -97,6 +97,7 @@ class BasicLog<Fs>::Opener {
   absl::Status rebuild_epochs();
   absl::Status remove_leftovers();
   void settle_shared();
+  absl::Status note_gaps();
   void add_opened(std::size_t index, Segment segment);
 
   BasicLog& log_;
@@ -111,6 +112,7 @@ class BasicLog<Fs>::Opener {
   bool manifest_known_ = false;        // and it can be read
   bool epochs_known_ = false;
   bool epochs_refused_ = false;
+  bool gaps_found_ = false;  // between segments that others wrote
   Offset durable_end_{0};
   Offset end_{0};
   std::shared_ptr<const Damage> damage_;
@@ -478,6 +480,17 @@ void BasicLog<Fs>::Opener::settle_shared() {
   log_.opened_ = opening_.now;
   log_.jitter_ = log_.draw_jitter();
   log_.publish();
+}
+
+/// The next opening does not know that somebody else was here, and would take them for torn tails.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::note_gaps() {
+  if (!gaps_found_) {
+    return absl::OkStatus();
+  }
+  const absl::Status noted = log_.write_manifest("", Durability::durable);
+  log_.era_noted_ = log_.era_noted_ || noted.ok();
+  return fault(noted) == Fault::no_space ? absl::OkStatus() : noted;  // it is written later
 }
 
 }  // namespace ottla::inline OTTLA_ABI

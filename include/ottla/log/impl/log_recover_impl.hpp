@@ -274,11 +274,16 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::judge(std::size_t index, Segment& seg
   // what its topic is configured to be now does not tell what it was.
   const bool compacted = !last && ((log_.config_.compact && bases_[index + 1] <= durable_end_) ||
                                    (!manifest_there_ && (opening_.foreign || files_->damaged)));
-  const bool joined = last || compacted || bases_[index + 1] == found.next_offset ||
-                      bases_[index + 1] <= opening_.log_start ||
-                      log_.manifest_.has_gap(found.next_offset, bases_[index + 1]);
+  const bool adjoins = last || bases_[index + 1] == found.next_offset ||
+                       bases_[index + 1] <= opening_.log_start ||
+                       log_.manifest_.has_gap(found.next_offset, bases_[index + 1]);
+  const bool joined = adjoins || compacted;
   const bool lost = found.next_offset < durable_end_ && durable_end_ > opening_.log_start;
   if (found.clean() && joined && !(last && lost)) {
+    if (!adjoins && !manifest_there_) {
+      log_.manifest_.add_gap(found.next_offset, bases_[index + 1]);
+      gaps_found_ = true;
+    }
     return true;
   }
   std::string why = !found.clean() ? found.problem
