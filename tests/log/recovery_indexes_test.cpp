@@ -45,6 +45,21 @@ TEST_CASE("Missing indexes of the last segment are made anew after a clean stop,
   CHECK(largest->offset == Offset(11));
 }
 
+TEST_CASE("A closed segment that is not as it was is damage, also where its indexes are missing") {
+  for (const std::int64_t left : {0, 2}) {
+    Killed disk(0);
+    disk.cut(file(4), left * disk.batch_size);
+    must(disk.memory.remove(disk.path(file(4, offset_index_suffix)), IoReason::other));
+    for (int again = 0; again < 2; ++again) {
+      const Log log = disk.open_after(LastStop::process_crash);
+      const auto buffers = make_ref<ReadBuffers>();
+      const LogView view = log.view();
+      CHECK(fault(view.read({Offset(4), view.end(), 1}, *buffers).status()) == Fault::corrupt);
+      CHECK(offsets(view, 8) == range(8, 12));
+    }
+  }
+}
+
 TEST_CASE("A segment whose indexes could not be made anew is closed without them") {
   Killed disk(0);
   disk.hook = [&](IoCall& call) {

@@ -339,7 +339,7 @@ absl::Status BasicLog<Fs>::Opener::rebuild_indexes() {
                  segment.recover({.trust_indexes = false, .durable_end = durable_end_}));
     report_.scanned_bytes += found.valid_end;
     find(Kind::index_rebuilt, list_[i]->path(), 0, found.valid_end, "an index was missing");
-    if (found.clean()) {
+    if (found.clean() && list_[i]->check_closed(segment).ok()) {
       OTTLA_TRY(i + 1 < bases_.size() ? segment.become_inactive() : absl::OkStatus());
       // Below the recovery point nobody makes them anew after a power cut.
       OTTLA_TRY(log_.health_->checked(segment.sync_indexes(IoReason::index_rebuild)));

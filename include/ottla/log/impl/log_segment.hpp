@@ -98,6 +98,11 @@ class LogSegment final : public Counted {
     return segment != nullptr ? absl::StatusOr<Segment*>(segment) : open();
   }
   Segment* if_open() const { return segment_.load(std::memory_order_acquire); }
+  /// `corrupt` where `opened`, whose end is known, is not as it was closed.
+  absl::Status check_closed(const Segment& opened) const {
+    OTTLA_TRY(check_size(opened));
+    return check_end(opened);
+  }
 
   /// False when it is gone. Every true `pin` is followed by an `unpin`.
   bool pin() {
@@ -151,6 +156,21 @@ class LogSegment final : public Counted {
   }
 
  private:
+  absl::Status check_size(const Segment& opened) const {
+    return !expected_size_ || opened.size() == *expected_size_
+               ? absl::OkStatus()
+               : error(ErrorCode::corrupt_message, Fault::corrupt,
+                       absl::StrCat(path(), " has ", opened.size(), " bytes; it was closed with ",
+                                    *expected_size_));
+  }
+  absl::Status check_end(const Segment& opened) const {
+    const Offset end = opened.end().next_offset;
+    return !expected_end_ || end == *expected_end_
+               ? absl::OkStatus()
+               : error(ErrorCode::corrupt_message, Fault::corrupt,
+                       absl::StrCat(path(), " ends at offset ", end.value(), "; it was closed at ",
+                                    expected_end_->value()));
+  }
   absl::StatusOr<Aborted*> open_aborted() {
     const OpenMode mode = has_aborted() ? OpenMode::read_write : OpenMode::create;
     OTTLA_ASSIGN(auto file, place_->files.open(aborted_path(), mode, IoReason::index_append));
@@ -166,18 +186,9 @@ class LogSegment final : public Counted {
   }
   absl::StatusOr<Segment*> open() {
     OTTLA_ASSIGN(auto opened, open_log_segment(*place_, base_, options_, no_timestamp));
-    if (expected_size_ && opened.size() != *expected_size_) {
-      return error(ErrorCode::corrupt_message, Fault::corrupt,
-                   absl::StrCat(path(), " has ", opened.size(), " bytes; it was closed with ",
-                                *expected_size_));
-    }
+    OTTLA_TRY(check_size(opened));
     OTTLA_TRY(opened.find_end());
-    const Offset end = opened.end().next_offset;
-    if (expected_end_ && end != *expected_end_) {
-      return error(ErrorCode::corrupt_message, Fault::corrupt,
-                   absl::StrCat(path(), " ends at offset ", end.value(), "; it was closed at ",
-                                expected_end_->value()));
-    }
+    OTTLA_TRY(check_end(opened));
     auto mine = std::make_unique<Segment>(std::move(opened));
     Segment* current = nullptr;
     if (segment_.compare_exchange_strong(current, mine.get(), std::memory_order_acq_rel)) {
