@@ -4,6 +4,7 @@
 // the files of tests/log/reference_directory.hpp: UINT8 what and how large, UINT8 which file, and
 // what it takes. The directory opens or answers an error that says why; it never serves a record
 // that was not there; and opened again it is what it was.
+#include <algorithm>
 #include <array>
 
 #include "fuzz.hpp"
@@ -74,6 +75,19 @@ struct Edits {
   }
 };
 
+bool recovery_point_is_there(const FileSet& files, const Reference& reference,
+                             std::size_t partition) {
+  const auto file = files.find("/d/recovery-point-offset-checkpoint");
+  const auto entries =
+      parse_offset_checkpoint(file == files.end() ? std::string_view() : file->second, "");
+  if (!entries.ok()) {
+    return false;
+  }
+  const PartitionOffset written = {reference_partitions[partition],
+                                   Offset(reference.durable_end[partition])};
+  return std::find(entries->begin(), entries->end(), written) != entries->end();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -93,11 +107,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 opened.status.ToString() + " / " + again.status.ToString());
   const std::string still_wrong = wrong_record(reference, again);
   fuzz::require(still_wrong.empty(), "a record that was never there:", still_wrong);
-  // Where somebody else was here and left no checkpoint that can be read, nothing is known of what
-  // is durable: after another crash what does not fit is cut, and told.
-  const bool nothing_known = opened.report.foreign && !opened.report.findings.empty();
   for (std::size_t i = 0; i < 2; ++i) {
-    if (nothing_known && again.partitions[i].report.has(RecoveryReport::Kind::cut)) {
+    // What somebody else left is looked at when a crash follows, and what does not fit is told: cut
+    // where they left no recovery point, since nothing is known of what is durable then.
+    if (opened.report.foreign && (again.partitions[i].is_damaged ||
+                                  (!recovery_point_is_there(files, reference, i) &&
+                                   again.partitions[i].report.has(RecoveryReport::Kind::cut)))) {
       continue;
     }
     // After a clean stop damage is met by who reads there; the next opening may look for it.

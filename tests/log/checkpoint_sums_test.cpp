@@ -53,12 +53,18 @@ TEST_CASE(
   }
   REQUIRE(root.content(checkpoint) == "0\n1\norders 0 3\n");
   root.put(checkpoint, "0\n1\norders 0 7\n");
-  const LogDirectory directory = root.open();
-  CHECK(root.report.last_stop == LastStop::clean);
+  {
+    const LogDirectory directory = root.open();
+    CHECK(root.report.last_stop == LastStop::clean);
+    CHECK_FALSE(root.report.foreign);
+    CHECK_FALSE(directory.offset(CheckpointKind::recovery_point, orders).has_value());
+    REQUIRE(root.report.findings.size() == 1);
+    CHECK(root.report.findings[0].find("not the file that was written here") != std::string::npos);
+  }
+  const LogDirectory again = root.open();
+  CHECK(root.report.last_stop == LastStop::process_crash);
   CHECK_FALSE(root.report.foreign);
-  CHECK_FALSE(directory.offset(CheckpointKind::recovery_point, orders).has_value());
-  REQUIRE(root.report.findings.size() == 1);
-  CHECK(root.report.findings[0].find("not the file that was written here") != std::string::npos);
+  CHECK_FALSE(again.offset(CheckpointKind::recovery_point, orders).has_value());
 }
 
 TEST_CASE(

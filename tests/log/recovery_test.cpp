@@ -193,6 +193,25 @@ TEST_CASE("A segment that ends before the next one begins ends the log, where it
   CHECK(other.open_after(LastStop::system_crash, 7).damage() != nullptr);
 }
 
+TEST_CASE("Before a file that is missing nothing is served that is not as it was closed") {
+  Killed disk;
+  {
+    Log log = disk.open_after(LastStop::process_crash);
+    auto flush = log.plan_flush(FlushScope::sealed);
+    must(flush.run());
+    log.flushed(flush);
+    must(log.close());
+  }
+  must(disk.memory.remove(disk.path(file(4)), IoReason::other));
+  disk.cut(file(0), 2 * disk.batch_size);
+  const Log log = disk.open_after(LastStop::clean);
+  REQUIRE(log.damage() != nullptr);
+  CHECK(log.end() == Offset(4));
+  const auto buffers = make_ref<ReadBuffers>();
+  const auto read = log.view().read({Offset(0), log.end(), 1}, *buffers);
+  CHECK(fault(read.status()) == Fault::corrupt);
+}
+
 TEST_CASE("A gap that a follower was told to leave is no hole") {
   Disk disk;
   {

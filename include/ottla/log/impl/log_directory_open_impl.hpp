@@ -41,7 +41,7 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(list());
     decide();
     OTTLA_TRY(foreign_ ? remove_side_files() : absl::OkStatus());
-    const bool mended = settle_sums();
+    OTTLA_ASSIGN(const bool mended, settle_sums());
     OTTLA_TRY(remove_markers());
     OTTLA_TRY(remove_temporaries());
     OTTLA_TRY(mended ? write_sums() : absl::OkStatus());
@@ -201,24 +201,29 @@ class BasicLogDirectory<Fs>::Opener {
   }
 
   /// Checkpoint files that are not as they were written, though nobody else was here: after our own
-  /// stop they are damaged, and what they say is dropped. After the death of the machine they may
-  /// be newer than their sums. Either way they are known from now on: the next opening does not
-  /// take them for somebody else's.
-  bool settle_sums() {
+  /// stop they are damaged, and what they say is dropped, for good. After the death of the machine
+  /// they may be newer than their sums. Either way they are known from now on: the next opening
+  /// does not take them for somebody else's.
+  absl::StatusOr<bool> settle_sums() {
     bool mended = false;
     for (std::size_t i = 0; !foreign_ && i < checkpoint_files.size(); ++i) {
       if (!strange_[i]) {
         continue;
       }
       mended = true;
-      directory_.sums_.replace(checkpoint_files[i], crcs_[i], crcs_[i]);
+      const bool dropped = directory_.ours_ && !malformed_[i];
       if (!malformed_[i]) {
         report_.findings.push_back(absl::StrCat(directory_.in(checkpoint_files[i]),
                                                 ": not the file that was written here"));
       }
-      if (directory_.ours_) {
+      if (dropped) {
         directory_.offsets_[i].clear();
+        const absl::Status removed =
+            directory_.files_->remove(directory_.in(checkpoint_files[i]), IoReason::open_directory);
+        OTTLA_TRY(fault(removed) == Fault::not_found ? absl::OkStatus() : removed);
       }
+      const std::uint32_t crc = dropped ? crc32c(Bytes()) : crcs_[i];
+      directory_.sums_.replace(checkpoint_files[i], crc, crc);
     }
     return mended;
   }

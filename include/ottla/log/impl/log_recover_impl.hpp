@@ -27,11 +27,13 @@ Offset BasicLog<Fs>::Opener::indexed_end() const {
 }
 
 /// Where the segment's offsets end by what is known of the next one. After the death of the machine
-/// the next one may be what the log does not have any more, and below the log's start any may miss.
+/// one above the durable point may be what the log does not have any more, and below the log's
+/// start any may miss.
 template <FileSystem Fs>
 std::optional<Offset> BasicLog<Fs>::Opener::known_end(std::size_t index) const {
-  const bool known = manifest_known_ && !opening_.foreign && stop_ != LastStop::system_crash &&
-                     index + 1 < bases_.size() && bases_[index + 1] > opening_.log_start;
+  const bool known = manifest_known_ && !opening_.foreign && index + 1 < bases_.size() &&
+                     bases_[index + 1] > opening_.log_start &&
+                     (stop_ != LastStop::system_crash || bases_[index + 1] <= durable_end_);
   return known ? log_.manifest_.end_before(bases_[index + 1]) : std::nullopt;
 }
 
@@ -53,7 +55,7 @@ absl::Status BasicLog<Fs>::Opener::recover() {
   for (std::size_t i = 0; i < bases_.size(); ++i) {
     const auto& sealed = log_.manifest_.segments();
     const auto line = sealed.find(bases_[i]);
-    const bool closed = i + 1 < bases_.size() && line != sealed.end();
+    const bool closed = line != sealed.end() && (i + 1 < bases_.size() || damage_ != nullptr);
     list_.push_back(make_ref<LogSegment>(log_.place_, bases_[i], log_.segment_options(),
                                          closed ? std::optional(line->second) : std::nullopt,
                                          known_end(i)));
@@ -164,6 +166,10 @@ absl::Status BasicLog<Fs>::Opener::open_clean() {
       damage(bases_.back(), recovery.valid_end, recovery.next_offset,
              std::string(recovery.problem));
     }
+  }
+  if (damage_ != nullptr && !list_.back()->check_closed(segment).ok()) {
+    end_ = damage_->offset;  // reading there says what is wrong
+    return absl::OkStatus();
   }
   end_ = segment.end().next_offset;
   add_opened(bases_.size() - 1, std::move(segment));
