@@ -49,22 +49,36 @@ TEST_CASE(
   Root root;
   {
     LogDirectory directory = root.make();
+    directory.set_offset(CheckpointKind::log_start, orders, Offset(2));
+    must(directory.write_checkpoint(CheckpointKind::log_start,
+                                    directory.offsets(CheckpointKind::log_start),
+                                    Durability::durable));
     must(directory.close({}));
   }
-  REQUIRE(root.content(checkpoint) == "0\n1\norders 0 3\n");
-  root.put(checkpoint, "0\n1\norders 0 7\n");
-  {
+  root.put("log-start-offset-checkpoint", "0\n1\norders 0 7\n");
+  for (const LastStop stop : {LastStop::clean, LastStop::process_crash}) {
     const LogDirectory directory = root.open();
-    CHECK(root.report.last_stop == LastStop::clean);
+    CHECK(root.report.last_stop == stop);
     CHECK_FALSE(root.report.foreign);
-    CHECK_FALSE(directory.offset(CheckpointKind::recovery_point, orders).has_value());
-    REQUIRE(root.report.findings.size() == 1);
-    CHECK(root.report.findings[0].find("not the file that was written here") != std::string::npos);
+    CHECK_FALSE(directory.offset(CheckpointKind::log_start, orders).has_value());
+    CHECK(root.report.findings.size() == (stop == LastStop::clean ? 1 : 0));
+    CHECK(root.content("log-start-offset-checkpoint") == "0\n0\n");
   }
-  const LogDirectory again = root.open();
-  CHECK(root.report.last_stop == LastStop::process_crash);
-  CHECK_FALSE(root.report.foreign);
-  CHECK_FALSE(again.offset(CheckpointKind::recovery_point, orders).has_value());
+}
+
+TEST_CASE("A clean stop of ours tells all recovery points, also at the openings that follow") {
+  for (const std::string text : {"", "0\n1\norders 0 7\n", "0\n1\nord"}) {
+    Root root;
+    must(root.make().close({{"orders-0", {.end = Offset(9)}}}));
+    root.put(checkpoint, text);
+    for (const LastStop stop : {LastStop::clean, LastStop::process_crash}) {
+      const LogDirectory directory = root.open();
+      CHECK(root.report.last_stop == stop);
+      CHECK_FALSE(root.report.foreign);
+      CHECK(directory.offset(CheckpointKind::recovery_point, orders) == Offset(9));
+      CHECK(root.report.findings.size() == (stop == LastStop::clean && !text.empty() ? 1 : 0));
+    }
+  }
 }
 
 TEST_CASE(

@@ -323,12 +323,11 @@ TEST_CASE("Without markers the boot and the device tell which crash it was") {
 TEST_CASE("A checkpoint that cannot be read counts as empty, and is reported") {
   Root root;
   root.make_and_close();
-  root.put("recovery-point-offset-checkpoint", "0\n7\n");
+  root.put("log-start-offset-checkpoint", "0\n7\n");
   const LogDirectory directory = root.open();
-  CHECK_FALSE(directory.offset(CheckpointKind::recovery_point, orders).has_value());
+  CHECK_FALSE(directory.offset(CheckpointKind::log_start, orders).has_value());
   REQUIRE(root.report.findings.size() == 1);
-  CHECK(root.report.findings[0].find("recovery-point-offset-checkpoint, line") !=
-        std::string::npos);
+  CHECK(root.report.findings[0].find("log-start-offset-checkpoint, line") != std::string::npos);
 }
 
 TEST_CASE(

@@ -41,7 +41,7 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(list());
     decide();
     OTTLA_TRY(foreign_ ? remove_side_files() : absl::OkStatus());
-    OTTLA_ASSIGN(const bool mended, settle_sums());
+    OTTLA_ASSIGN(const bool mended, settle_checkpoints());
     OTTLA_TRY(remove_markers());
     OTTLA_TRY(remove_temporaries());
     OTTLA_TRY(mended ? write_sums() : absl::OkStatus());
@@ -201,31 +201,55 @@ class BasicLogDirectory<Fs>::Opener {
   }
 
   /// Checkpoint files that are not as they were written, though nobody else was here: after our own
-  /// stop they are damaged, and what they say is dropped, for good. After the death of the machine
-  /// they may be newer than their sums. Either way they are known from now on: the next opening
-  /// does not take them for somebody else's.
-  absl::StatusOr<bool> settle_sums() {
+  /// stop they are damaged, and made anew. After the death of the machine they may be newer than
+  /// their sums. Either way they are known from now on: the next opening does not take them for
+  /// somebody else's.
+  absl::StatusOr<bool> settle_checkpoints() {
     bool mended = false;
     for (std::size_t i = 0; !foreign_ && i < checkpoint_files.size(); ++i) {
-      if (!strange_[i]) {
+      const bool lags = directory_.ours_ && checkpoint_kinds[i] == CheckpointKind::recovery_point &&
+                        !has_clean_ends(directory_.offsets_[i]);
+      if (!strange_[i] && !lags && !(malformed_[i] && directory_.ours_)) {
         continue;
       }
       mended = true;
-      const bool dropped = directory_.ours_ && !malformed_[i];
-      if (!malformed_[i]) {
+      if (strange_[i] && !malformed_[i]) {
         report_.findings.push_back(absl::StrCat(directory_.in(checkpoint_files[i]),
                                                 ": not the file that was written here"));
       }
-      if (dropped) {
-        directory_.offsets_[i].clear();
-        const absl::Status removed =
-            directory_.files_->remove(directory_.in(checkpoint_files[i]), IoReason::open_directory);
-        OTTLA_TRY(fault(removed) == Fault::not_found ? absl::OkStatus() : removed);
+      if (directory_.ours_) {
+        OTTLA_TRY(make_anew(i));
       }
-      const std::uint32_t crc = dropped ? crc32c(Bytes()) : crcs_[i];
-      directory_.sums_.replace(checkpoint_files[i], crc, crc);
+      directory_.sums_.replace(checkpoint_files[i], crcs_[i], crcs_[i]);
     }
     return mended;
+  }
+
+  /// All that our own clean stop closed is on the device.
+  bool has_clean_ends(const Offsets& recovery_points) const {
+    return std::all_of(clean_->partitions.begin(), clean_->partitions.end(), [&](const auto& it) {
+      const auto found = recovery_points.find(it.directory);
+      return (found != recovery_points.end() ? found->second : Offset(0)) == it.end.end;
+    });
+  }
+
+  /// After our own clean stop. Its markers are still there: whoever dies here does it again.
+  absl::Status make_anew(std::size_t i) {
+    Offsets& offsets = directory_.offsets_[i];
+    if (strange_[i]) {
+      offsets.clear();
+    }
+    if (checkpoint_kinds[i] == CheckpointKind::recovery_point) {
+      for (const CleanStop::Partition& partition : clean_->partitions) {
+        if (TopicPartition::parse(partition.directory)) {
+          offsets.insert_or_assign(partition.directory, partition.end.end);
+        }
+      }
+    }
+    const std::string text = format_offset_checkpoint(directory_.offsets(checkpoint_kinds[i]));
+    crcs_[i] = crc32c(as_bytes(text));
+    return directory_.replace(checkpoint_files[i], text, Durability::written,
+                              IoReason::open_directory);
   }
 
   absl::Status write_sums() {
