@@ -75,23 +75,11 @@ struct Edits {
   }
 };
 
-bool recovery_point_is_there(const FileSet& files, const Reference& reference,
-                             std::size_t partition) {
-  const auto file = files.find("/d/recovery-point-offset-checkpoint");
-  const auto entries =
-      parse_offset_checkpoint(file == files.end() ? std::string_view() : file->second, "");
-  if (!entries.ok()) {
-    return false;
-  }
-  const PartitionOffset written = {reference_partitions[partition],
-                                   Offset(reference.durable_end[partition])};
-  return std::find(entries->begin(), entries->end(), written) != entries->end();
-}
-
 /// The manifest is there: without it nothing tells whether a file, or the offset of a batch, which
 /// no checksum covers, is the one that was written.
-bool is_placed(const Opened& opened, std::size_t partition) {
+bool is_placed(const FileSet& files, const Opened& opened, std::size_t partition) {
   return !opened.report.foreign &&
+         files.contains("/d/" + reference_partitions[partition].to_string() + "/ottla_manifest") &&
          !opened.partitions[partition].report.has(RecoveryReport::Kind::manifest_dropped);
 }
 
@@ -127,18 +115,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   DamagedDisk disk(files);
   const Opened opened = disk.open(reference, false);
-  const std::array<bool, 2> placed = {is_placed(opened, 0), is_placed(opened, 1)};
+  const std::array<bool, 2> placed = {is_placed(files, opened, 0), is_placed(files, opened, 1)};
   require_written(reference, opened, placed);
   const Opened again = disk.open(reference, false);
   fuzz::require(opened.status.ok() == again.status.ok(), "it opens differently the second time",
                 opened.status.ToString() + " / " + again.status.ToString());
   require_written(reference, again, placed);
   for (std::size_t i = 0; i < 2; ++i) {
-    // Without a manifest more is looked at after a crash, and what does not fit is told: cut where
-    // there is no recovery point either, since nothing is known of what is durable then.
-    const bool told = again.partitions[i].is_damaged ||
-                      (!recovery_point_is_there(files, reference, i) &&
-                       again.partitions[i].report.has(RecoveryReport::Kind::cut));
+    // Without a manifest more is looked at after a crash, and what does not fit is told.
+    const bool told =
+        again.partitions[i].is_damaged || again.partitions[i].report.has(RecoveryReport::Kind::cut);
     if (!placed[i] && told) {
       continue;
     }

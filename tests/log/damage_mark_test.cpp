@@ -122,6 +122,19 @@ TEST_CASE(
   CHECK(disk.report.findings.empty());
 }
 
+TEST_CASE("A lost segment of a log that lost its manifest, too, is damage at each opening") {
+  Damaged disk;
+  disk.put(file(8), disk.whole);
+  must(disk.memory.remove(disk.path(manifest_file), IoReason::other));
+  must(disk.memory.remove(disk.path(file(4)), IoReason::other));
+  for (int again = 0; again < 3; ++again) {
+    const Log log = disk.open_after(LastStop::system_crash, 5);
+    REQUIRE(log.damage() != nullptr);
+    CHECK(log.end() == Offset(4));
+    CHECK(disk.has(file(8)));
+  }
+}
+
 TEST_CASE("A damaged log that lost all its files is no new one") {
   Damaged disk;
   { const Log log = disk.open_after(LastStop::process_crash); }

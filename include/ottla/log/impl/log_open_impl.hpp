@@ -482,10 +482,12 @@ void BasicLog<Fs>::Opener::settle_shared() {
   log_.publish();
 }
 
-/// The next opening does not know that somebody else was here, and would take them for torn tails.
+/// The next opening does not know what this one was told: that somebody else was here, whose gaps
+/// are no torn tails, or that nobody was, and a gap is a lost segment.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::note_gaps() {
-  if (!gaps_found_) {
+  const bool nobody_was = damage_ != nullptr && !opening_.foreign && !files_->damaged;
+  if (!gaps_found_ && (manifest_there_ || !nobody_was)) {
     return absl::OkStatus();
   }
   const absl::Status noted = log_.write_manifest("", Durability::durable);

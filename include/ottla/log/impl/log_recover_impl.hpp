@@ -280,6 +280,14 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::judge(std::size_t index, Segment& seg
   // what its topic is configured to be now does not tell what it was.
   const bool compacted = !last && ((log_.config_.compact && bases_[index + 1] <= durable_end_) ||
                                    (!manifest_there_ && (opening_.foreign || files_->damaged)));
+  const auto line = log_.manifest_.segments().find(bases_[index]);
+  if (line != log_.manifest_.segments().end() && found.valid_end > line->second.size) {
+    damage(bases_[index], 0, bases_[index], "it is longer than it was when it was closed");
+    end_ = bases_[index];
+    bases_.resize(index + 1);
+    list_.resize(index + 1);
+    return false;
+  }
   const bool adjoins = last || bases_[index + 1] == found.next_offset ||
                        bases_[index + 1] <= opening_.log_start ||
                        log_.manifest_.has_gap(found.next_offset, bases_[index + 1]);
