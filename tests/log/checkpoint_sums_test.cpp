@@ -16,7 +16,8 @@ const std::string checkpoint = "recovery-point-offset-checkpoint";
 
 struct Root {
   MemoryFileSystem memory{{.wall_now = [] { return Timestamp(t0); }}};
-  AnyFileSystem files{memory};
+  IoHook hook = [](IoCall&) { return absl::OkStatus(); };
+  AnyFileSystem files{FaultFileSystem(memory, [this](IoCall& call) { return hook(call); })};
   DirectoryReport report;
   int runs = 0;
 
@@ -78,6 +79,59 @@ TEST_CASE("A clean stop of ours tells all recovery points, also at the openings 
       CHECK(directory.offset(CheckpointKind::recovery_point, orders) == Offset(9));
       CHECK(root.report.findings.size() == (stop == LastStop::clean && !text.empty() ? 1 : 0));
     }
+  }
+}
+
+TEST_CASE("Recovery points that are made anew are there whatever call of the opening fails") {
+  const std::string kept = "0\n1\nmail 0 5\n";  // it lags
+  for (const std::string& text : {kept, std::string("0\n1\norders 0 7\n"), std::string("0\n1\n")}) {
+    for (int k = 0, calls = k; calls >= k; ++k) {
+      INFO("call " << k << " with " << text);
+      Root root;
+      {
+        LogDirectory directory = root.open();
+        const LogDirectory::NewPartition one = {orders, id(1), id(51)};
+        must(directory.create_partitions({&one, 1}, Durability::written));
+        directory.set_offset(CheckpointKind::recovery_point, {"mail", PartitionId(0)}, Offset(5));
+        must(directory.write_checkpoint(CheckpointKind::recovery_point,
+                                        directory.offsets(CheckpointKind::recovery_point),
+                                        Durability::durable));
+        must(directory.close({{"orders-0", {.end = Offset(9)}}}));
+      }
+      root.put(checkpoint, text);
+      root.put("orders-0/ottla_manifest", "ours");
+      calls = 0;
+      root.hook = [&](IoCall& call) {
+        return !call.done && calls++ >= k ? error(Fault::io, "input/output error")
+                                          : absl::OkStatus();
+      };
+      root.report = {};
+      (void)open_directory(root.files, ++root.runs, root.report);
+      root.hook = [](IoCall&) { return absl::OkStatus(); };
+      for (int again = 0; again < 2; ++again) {
+        const LogDirectory directory = root.open();
+        CHECK_FALSE(root.report.foreign);
+        CHECK(root.memory.status("/d/orders-0/ottla_manifest").ok());
+        CHECK(directory.offset(CheckpointKind::recovery_point, orders) == Offset(9));
+        CHECK(directory.offset(CheckpointKind::recovery_point, {"mail", PartitionId(0)}) ==
+              (text == kept ? std::optional(Offset(5)) : std::nullopt));
+      }
+    }
+  }
+}
+
+TEST_CASE("On a full disk a directory opens whatever became of its checkpoints") {
+  for (const std::string text : {"", "0\n1\norders 0 7\n", "0\n1\nord"}) {
+    Root root;
+    must(root.make().close({{"orders-0", {.end = Offset(9)}}}));
+    root.put(checkpoint, text);
+    must(root.memory.remove("/d/.ottla_reserve", IoReason::other));
+    root.hook = [](IoCall& call) {
+      return call.operation == IoOperation::write ? error(Fault::no_space, "no space is left")
+                                                  : absl::OkStatus();
+    };
+    const LogDirectory directory = root.open();
+    CHECK(directory.offset(CheckpointKind::recovery_point, orders) == Offset(9));
   }
 }
 

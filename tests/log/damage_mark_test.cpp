@@ -122,6 +122,28 @@ TEST_CASE(
   CHECK(disk.report.findings.empty());
 }
 
+TEST_CASE("Damage in what somebody else wrote that could not be noted is looked for again") {
+  Damaged disk;
+  disk.flip(file(4), static_cast<std::size_t>(disk.batch_size) + 8);  // its size
+  must(disk.memory.remove(disk.path(manifest_file), IoReason::other));
+  disk.hook = [](IoCall& call) {
+    return call.path.find(damage_file) != std::string_view::npos
+               ? error(Fault::no_space, "no space is left")
+               : absl::OkStatus();
+  };
+  LogOpening opening = {.last_stop = LastStop::system_crash,
+                        .era = Uuid{{std::byte{7}}},
+                        .recovery_point = Offset(7),
+                        .foreign = true};
+  for (int again = 0; again < 2; ++again) {
+    const Log log = disk.open(opening);
+    REQUIRE(log.damage() != nullptr);
+    CHECK(log.end() == Offset(5));
+    opening.last_stop = LastStop::process_crash;
+    opening.foreign = false;
+  }
+}
+
 TEST_CASE("A lost segment of a log that lost its manifest, too, is damage at each opening") {
   Damaged disk;
   disk.put(file(8), disk.whole);

@@ -90,15 +90,65 @@ TEST_CASE("Gaps in what somebody else wrote are believed, after our own crash, t
 }
 
 TEST_CASE("Gaps between segments that somebody else wrote are believed, after our own crash, too") {
-  for (const LastStop stop : crashes) {
+  for (const LastStop first : {LastStop::clean, LastStop::system_crash}) {
     Killed disk;
     disk.cut(file(4), 2 * disk.batch_size);  // compacted: it ends before the next one begins
     must(disk.memory.remove(disk.path(manifest_file), IoReason::other));
-    { const Log log = disk.open({.last_stop = LastStop::system_crash, .foreign = true}); }
-    for (int again = 0; again < 2; ++again) {
-      const Log log = disk.open_after(stop);
+    const std::vector<std::int64_t> all = {0, 1, 2, 3, 4, 5, 8, 9, 10, 11};
+    { const Log log = disk.open({.last_stop = first, .foreign = true}); }
+    for (const LastStop stop : {LastStop::process_crash, LastStop::system_crash}) {
+      Log log = disk.open_after(stop);
       CHECK(disk.report.findings.empty());
-      CHECK(offsets(log.view()) == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 8, 9, 10, 11});
+      CHECK(offsets(log.view()) == all);
+    }
+    {
+      Log log = disk.open_after(LastStop::system_crash);
+      must(append(log, make_batches(12, 5)).status);
+    }
+    disk.cut(file(12), 2 * disk.batch_size);  // ours: it is lost
+    const Log log = disk.open_after(LastStop::system_crash);
+    CHECK(disk.report.has(Kind::cut));
+    CHECK(log.end() == Offset(14));
+  }
+}
+
+TEST_CASE("Gaps behind damage are believed once an opening finds the log whole") {
+  Disk disk;
+  {
+    Log log = disk.open();
+    must(append(log, with_gaps()).status);
+  }
+  must(disk.memory.remove(disk.path(manifest_file), IoReason::other));
+  disk.flip(file(0), static_cast<std::size_t>(make_batch(0).facts.size) + 8);  // its size
+  const LogOpening foreign = {
+      .last_stop = LastStop::system_crash, .recovery_point = Offset(10), .foreign = true};
+  CHECK(disk.open(foreign).damage() != nullptr);
+  disk.flip(file(0), static_cast<std::size_t>(make_batch(0).facts.size) + 8);  // its size
+  for (int again = 0; again < 2; ++again) {
+    const Log log = disk.open_after(LastStop::system_crash, 10);
+    CHECK(log.damage() == nullptr);
+    CHECK(offsets(log.view()) == std::vector<std::int64_t>{0, 1, 5, 9});
+  }
+}
+
+TEST_CASE("A gap, and the segment before it, are known by what is there after a cut") {
+  constexpr std::int64_t far = std::int64_t{1} << 40;
+  for (const std::int64_t end : {std::int64_t{3}, far}) {
+    Disk disk;
+    {
+      Log log = disk.open();
+      must(append(log, make_batches(0, 3)).status);
+      must(append(log, {make_batch(far)}).status);  // which rolls
+      auto flush = log.plan_flush(FlushScope::sealed);
+      must(flush.run());
+      log.flushed(flush);
+      must(log.truncate_to(Offset(end), SteadyTime()).status());
+      must(append(log, make_batches(end, 2)).status);
+    }
+    for (const LastStop stop : {LastStop::process_crash, LastStop::system_crash}) {
+      const Log log = disk.open_after(stop);
+      CHECK(log.damage() == nullptr);
+      CHECK(offsets(log.view()) == std::vector<std::int64_t>{0, 1, 2, end, end + 1});
     }
   }
 }

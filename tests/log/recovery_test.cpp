@@ -204,12 +204,17 @@ TEST_CASE("Before a file that is missing nothing is served that is not as it was
   }
   must(disk.memory.remove(disk.path(file(4)), IoReason::other));
   disk.cut(file(0), 2 * disk.batch_size);
-  const Log log = disk.open_after(LastStop::clean);
-  REQUIRE(log.damage() != nullptr);
-  CHECK(log.end() == Offset(4));
-  const auto buffers = make_ref<ReadBuffers>();
-  const auto read = log.view().read({Offset(0), log.end(), 1}, *buffers);
-  CHECK(fault(read.status()) == Fault::corrupt);
+  for (const bool without_epochs : {false, true}) {
+    if (without_epochs) {
+      must(disk.memory.remove(disk.path(epoch_checkpoint_file), IoReason::other));
+    }
+    const Log log = disk.open_after(LastStop::clean);
+    REQUIRE(log.damage() != nullptr);
+    CHECK(log.end() == Offset(4));
+    const auto buffers = make_ref<ReadBuffers>();
+    const auto read = log.view().read({Offset(0), log.end(), 1}, *buffers);
+    CHECK(fault(read.status()) == Fault::corrupt);
+  }
 }
 
 TEST_CASE("A gap that a follower was told to leave is no hole") {

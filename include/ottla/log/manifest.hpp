@@ -14,6 +14,8 @@
 //                                      and nothing was lost; written, and synced, before the next
 //   sparse <from> <to>                 between these offsets there may be gaps within a segment;
 //                                      written, and synced, before the first one
+//   others <offset>                    below it somebody else may have written: there may be gaps
+//                                      anywhere, also between segments
 //   epochs <crc>                       written before leader-epoch-checkpoint gets that CRC-32C
 //   era <id>                           the log was recovered in this era (run_record.hpp), or found
 //                                      whole; written with the first append of the era
@@ -86,7 +88,11 @@ class Manifest {
   }
   /// Whether the batch that begins at `offset` follows the one before it in its segment without a
   /// gap: neither a leader left it out nor compaction, and nobody else wrote it.
-  bool is_dense_at(Offset offset) const { return offset < sparse_from_ || offset >= sparse_to_; }
+  bool is_dense_at(Offset offset) const {
+    return !is_of_others(offset) && (offset < sparse_from_ || offset >= sparse_to_);
+  }
+  /// Somebody else may have written it.
+  bool is_of_others(Offset offset) const { return offset < others_; }
   /// The greatest offset below which all is known to be on the device.
   std::optional<Offset> durable_end() const;
   /// Whether leader-epoch-checkpoint may have that CRC-32C; true where nothing is known of it.
@@ -100,7 +106,9 @@ class Manifest {
   }
   std::optional<Uuid> era() const { return era_; }
   /// Without what it says recovery would take a whole log for a torn one.
-  bool has_to_last() const { return !gaps_.empty() || sparse_from_ < sparse_to_; }
+  bool has_to_last() const {
+    return !gaps_.empty() || sparse_from_ < sparse_to_ || others_ > Offset(0);
+  }
 
   // Each changes this, and answers the line to append to the file.
   std::string add(const SealedSegment& segment);
@@ -114,6 +122,7 @@ class Manifest {
   /// Together with what was said before, as one range.
   std::string add_sparse(Offset from, Offset to);
   std::string set_era(const Uuid& era);
+  std::string set_others(Offset end);
   /// Forgets segments below `start`, at the next `whole_text`.
   void drop_below(Offset start);
 
@@ -122,6 +131,7 @@ class Manifest {
 
  private:
   bool apply(std::string_view line);
+  bool apply(std::string_view what, Offset offset);
   std::string add_epochs(std::uint32_t crc);
   std::string sparse_line() const;
 
@@ -130,6 +140,7 @@ class Manifest {
   std::map<Offset, Offset> gaps_;  // by where they end
   Offset sparse_from_{0};
   Offset sparse_to_{0};  // `sparse_from_`: nowhere
+  Offset others_{0};
   std::optional<Offset> synced_;
   Offset cut_{-1};
   std::array<std::optional<std::uint32_t>, 2> epochs_;  // the last two

@@ -41,10 +41,9 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(list());
     decide();
     OTTLA_TRY(foreign_ ? remove_side_files() : absl::OkStatus());
-    OTTLA_ASSIGN(const bool mended, settle_checkpoints());
+    OTTLA_TRY(settle_checkpoints());
     OTTLA_TRY(remove_markers());
     OTTLA_TRY(remove_temporaries());
-    OTTLA_TRY(mended ? write_sums() : absl::OkStatus());
     OTTLA_TRY(write_properties());
     OTTLA_TRY(write_run_record());
     return directory_.make_reserve();
@@ -165,10 +164,12 @@ class BasicLogDirectory<Fs>::Opener {
     // Without a record: the sync of the markers failed, which all logs came through.
     const bool same_run = !has_run_ || (last_run_ && clean_ && clean_->run == last_run_->run);
     const bool ours = kafka_clean_ == kafka_clean_stop_text && clean_ && same_run;
-    bool foreign = !ours && (has_clean_ || (kafka_clean_ && used_));
     const bool same_boot = last_run_ && last_run_->volume == directory_.run_.volume;
+    // Ours is removed first: who died before the other one was gone.
+    const bool opened = same_boot && !has_clean_ && kafka_clean_ == kafka_clean_stop_text;
+    bool foreign = !ours && !opened && (has_clean_ || (kafka_clean_ && used_));
     LastStop stop = LastStop::system_crash;
-    if (kafka_clean_) {
+    if (kafka_clean_ && !opened) {
       stop = LastStop::clean;
     } else if (same_boot && !foreign) {
       // Files of the same boot that are not ours: Kafka was here, and died. It leaves none that
@@ -176,7 +177,7 @@ class BasicLogDirectory<Fs>::Opener {
       for (std::size_t i = 0; i < strange_.size(); ++i) {
         foreign = foreign || (strange_[i] && !malformed_[i]);
       }
-      stop = foreign ? LastStop::system_crash : LastStop::process_crash;
+      stop = foreign || opened ? LastStop::system_crash : LastStop::process_crash;
     }
     if (ours) {
       for (const CleanStop::Partition& partition : clean_->partitions) {
@@ -204,58 +205,80 @@ class BasicLogDirectory<Fs>::Opener {
   /// stop they are damaged, and made anew. After the death of the machine they may be newer than
   /// their sums. Either way they are known from now on: the next opening does not take them for
   /// somebody else's.
-  absl::StatusOr<bool> settle_checkpoints() {
+  absl::Status settle_checkpoints() {
     bool mended = false;
     for (std::size_t i = 0; !foreign_ && i < checkpoint_files.size(); ++i) {
-      const bool lags = directory_.ours_ && checkpoint_kinds[i] == CheckpointKind::recovery_point &&
-                        !has_clean_ends(directory_.offsets_[i]);
-      if (!strange_[i] && !lags && !(malformed_[i] && directory_.ours_)) {
-        continue;
-      }
-      mended = true;
       if (strange_[i] && !malformed_[i]) {
         report_.findings.push_back(absl::StrCat(directory_.in(checkpoint_files[i]),
                                                 ": not the file that was written here"));
       }
       if (directory_.ours_) {
         OTTLA_TRY(make_anew(i));
+      } else if (strange_[i]) {
+        mended = true;
+        directory_.sums_.replace(checkpoint_files[i], crcs_[i], crcs_[i]);
       }
-      directory_.sums_.replace(checkpoint_files[i], crcs_[i], crcs_[i]);
     }
-    return mended;
+    const absl::Status known = mended ? write_sums(Durability::written) : absl::OkStatus();
+    return fault(known) == Fault::no_space ? absl::OkStatus() : known;
   }
 
-  /// All that our own clean stop closed is on the device.
-  bool has_clean_ends(const Offsets& recovery_points) const {
-    return std::all_of(clean_->partitions.begin(), clean_->partitions.end(), [&](const auto& it) {
-      const auto found = recovery_points.find(it.directory);
-      return (found != recovery_points.end() ? found->second : Offset(0)) == it.end.end;
-    });
-  }
-
-  /// After our own clean stop. Its markers are still there: whoever dies here does it again.
+  /// After our own clean stop, which tells all recovery points; what cannot be believed is dropped.
+  /// The markers are still there, and nothing that they say changes: whoever dies before they are
+  /// gone does it again, who dies later finds the file that the sums tell of.
   absl::Status make_anew(std::size_t i) {
+    const bool believed = !strange_[i] && !malformed_[i];
     Offsets& offsets = directory_.offsets_[i];
-    if (strange_[i]) {
+    if (!believed) {
       offsets.clear();
     }
-    if (checkpoint_kinds[i] == CheckpointKind::recovery_point) {
-      for (const CleanStop::Partition& partition : clean_->partitions) {
-        if (TopicPartition::parse(partition.directory)) {
-          offsets.insert_or_assign(partition.directory, partition.end.end);
-        }
-      }
+    const bool lags = checkpoint_kinds[i] == CheckpointKind::recovery_point && take_clean_ends();
+    if (believed && !lags) {
+      return absl::OkStatus();
     }
     const std::string text = format_offset_checkpoint(directory_.offsets(checkpoint_kinds[i]));
-    crcs_[i] = crc32c(as_bytes(text));
-    return directory_.replace(checkpoint_files[i], text, Durability::written,
+    const std::uint32_t crc = believed ? crcs_[i] : crc32c(Bytes());
+    FileSums before = directory_.sums_;
+    directory_.sums_.replace(checkpoint_files[i], crc, crc32c(as_bytes(text)));
+    const absl::Status known = write_sums(Durability::durable);
+    if (fault(known) == Fault::no_space) {
+      directory_.sums_ = std::move(before);  // and the file as it is
+      return absl::OkStatus();
+    }
+    OTTLA_TRY(known);
+    const absl::Status written = directory_.replace(checkpoint_files[i], text, Durability::durable,
+                                                    IoReason::open_directory);
+    if (fault(written) == Fault::no_space) {
+      return believed ? absl::OkStatus() : remove(checkpoint_files[i]);
+    }
+    return written;
+  }
+
+  /// Whether a recovery point was another one.
+  bool take_clean_ends() {
+    bool changed = false;
+    Offsets& offsets =
+        directory_.offsets_[static_cast<std::size_t>(CheckpointKind::recovery_point)];
+    for (const CleanStop::Partition& partition : clean_->partitions) {
+      if (TopicPartition::parse(partition.directory)) {
+        Offset& offset = offsets[partition.directory];
+        changed = changed || offset != partition.end.end;
+        offset = partition.end.end;
+      }
+    }
+    return changed;
+  }
+
+  absl::Status write_sums(Durability durability) {
+    return directory_.replace(file_sums_file, directory_.sums_.format(), durability,
                               IoReason::open_directory);
   }
 
-  absl::Status write_sums() {
-    const absl::Status written = directory_.replace(file_sums_file, directory_.sums_.format(),
-                                                    Durability::written, IoReason::open_directory);
-    return fault(written) == Fault::no_space ? absl::OkStatus() : written;
+  /// One that is not there is removed.
+  absl::Status remove(std::string_view name) {
+    const absl::Status removed =
+        directory_.files_->remove(directory_.in(name), IoReason::open_directory);
+    return fault(removed) == Fault::not_found ? absl::OkStatus() : removed;
   }
 
   /// What ours say of files that others have changed since. For good: who opens the directory next
@@ -274,27 +297,20 @@ class BasicLogDirectory<Fs>::Opener {
     return absl::OkStatus();
   }
 
-  /// Both, before any other write of ours, and for good (W11): also where a program died, or could
-  /// not go on, between removing them and that.
+  /// Both, before any write that what they say may not hold after, and for good (W11): also where a
+  /// program died, or could not go on, between removing them and that.
   absl::Status remove_markers() {
-    const auto remove = [&](std::string_view name) {
-      return directory_.files_->remove(directory_.in(name), IoReason::open_directory);
-    };
     OTTLA_TRY(has_clean_ ? remove(clean_stop_file) : absl::OkStatus());
     OTTLA_TRY(kafka_clean_ ? remove(kafka_clean_stop_file) : absl::OkStatus());
     if (!new_ || has_clean_ || kafka_clean_) {
       OTTLA_TRY(directory_.files_->sync_directory(directory_.path_, IoReason::open_directory));
     }
-    if (foreign_) {
-      const absl::Status removed = remove(file_sums_file);
-      return fault(removed) == Fault::not_found ? absl::OkStatus() : removed;
-    }
-    return absl::OkStatus();
+    return foreign_ ? remove(file_sums_file) : absl::OkStatus();
   }
 
   absl::Status remove_temporaries() {
     for (const std::string& name : temporaries_) {
-      OTTLA_TRY(directory_.files_->remove(directory_.in(name), IoReason::open_directory));
+      OTTLA_TRY(remove(name));
     }
     return absl::OkStatus();
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -44,7 +45,7 @@ class BasicLog<Fs>::Opener {
       OTTLA_TRY(remove_leftovers());
     }
     settle_shared();
-    return note_gaps();
+    return note_foreign();
   }
 
  private:
@@ -97,7 +98,7 @@ class BasicLog<Fs>::Opener {
   absl::Status rebuild_epochs();
   absl::Status remove_leftovers();
   void settle_shared();
-  absl::Status note_gaps();
+  absl::Status note_foreign();
   void add_opened(std::size_t index, Segment segment);
 
   BasicLog& log_;
@@ -112,7 +113,6 @@ class BasicLog<Fs>::Opener {
   bool manifest_known_ = false;        // and it can be read
   bool epochs_known_ = false;
   bool epochs_refused_ = false;
-  bool gaps_found_ = false;  // between segments that others wrote
   Offset durable_end_{0};
   Offset end_{0};
   std::shared_ptr<const Damage> damage_;
@@ -397,8 +397,9 @@ template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::rebuild_epochs() {
   const auto& segments = log_.list_->segments;
   const auto walk = [&](LogSegment& entry, const SegmentVisit& visit) -> absl::Status {
-    OTTLA_ASSIGN(const auto* segment, entry.segment());
-    const absl::Status walked = segment->each_batch(entry.base(), visit);
+    const auto segment = entry.segment();
+    const absl::Status walked =
+        segment.ok() ? (*segment)->each_batch(entry.base(), visit) : segment.status();
     // Damage is for those who read there.
     return absl::IsCancelled(walked) || fault(walked) == Fault::corrupt ? absl::OkStatus() : walked;
   };
@@ -472,27 +473,20 @@ void BasicLog<Fs>::Opener::settle_shared() {
     log_.manifest_.set_era(*opening_.era);
     log_.era_noted_ = false;
   }
-  if (!manifest_known_ && end_ > Offset(0)) {
-    log_.manifest_.add_sparse(Offset(0), end_);  // nothing is known of what others wrote
+  // Behind damage it is not known how far: until an opening finds the log whole.
+  constexpr Offset anywhere{std::numeric_limits<std::int64_t>::max()};
+  if (!manifest_there_ && opening_.foreign) {
+    log_.manifest_.set_others(damage_ == nullptr ? end_ : anywhere);
+  } else if (damage_ == nullptr && log_.manifest_.is_of_others(end_)) {
+    log_.manifest_.set_others(end_);
+  } else if (!manifest_known_ && end_ > Offset(0)) {
+    log_.manifest_.add_sparse(Offset(0), end_);  // nothing is known of what was written
   }
   log_.changes_ += clean ? 0 : 1;
   log_.epoch_changes_ += clean ? 0 : 1;
   log_.opened_ = opening_.now;
   log_.jitter_ = log_.draw_jitter();
   log_.publish();
-}
-
-/// The next opening does not know what this one was told: that somebody else was here, whose gaps
-/// are no torn tails, or that nobody was, and a gap is a lost segment.
-template <FileSystem Fs>
-absl::Status BasicLog<Fs>::Opener::note_gaps() {
-  const bool nobody_was = damage_ != nullptr && !opening_.foreign && !files_->damaged;
-  if (!gaps_found_ && (manifest_there_ || !nobody_was)) {
-    return absl::OkStatus();
-  }
-  const absl::Status noted = log_.write_manifest("", Durability::durable);
-  log_.era_noted_ = log_.era_noted_ || noted.ok();
-  return fault(noted) == Fault::no_space ? absl::OkStatus() : noted;  // it is written later
 }
 
 }  // namespace ottla::inline OTTLA_ABI

@@ -117,6 +117,18 @@ absl::Status BasicLog<Fs>::Opener::settle_damage() {
   return fault(noted) == Fault::no_space ? absl::OkStatus() : noted;  // closing tries again
 }
 
+/// The next opening is not told that somebody else was here, whose gaps are no torn tails.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::note_foreign() {
+  const bool damage_noted = damage_ == nullptr || log_.damage_noted_;
+  if (!opening_.foreign || manifest_there_ || bases_.empty() || !damage_noted) {
+    return absl::OkStatus();
+  }
+  const absl::Status noted = log_.write_manifest("", Durability::durable);
+  log_.era_noted_ = log_.era_noted_ || noted.ok();
+  return fault(noted) == Fault::no_space ? absl::OkStatus() : noted;  // it is written later
+}
+
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::note_damage() {
   if (damage() == nullptr || damage_noted_) {
@@ -276,28 +288,17 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::judge(std::size_t index, Segment& seg
                                                  const SegmentRecovery& found) {
   const bool last = index + 1 == bases_.size();
   // A compacted log may have nothing left at the end of a segment: below the durable point, since
-  // nothing else is compacted here; Kafka, which leaves no manifest, does it elsewhere, too, and
-  // what its topic is configured to be now does not tell what it was.
-  const bool compacted = !last && ((log_.config_.compact && bases_[index + 1] <= durable_end_) ||
-                                   (!manifest_there_ && (opening_.foreign || files_->damaged)));
-  const auto line = log_.manifest_.segments().find(bases_[index]);
-  if (line != log_.manifest_.segments().end() && found.valid_end > line->second.size) {
-    damage(bases_[index], 0, bases_[index], "it is longer than it was when it was closed");
-    end_ = bases_[index];
-    bases_.resize(index + 1);
-    list_.resize(index + 1);
-    return false;
-  }
-  const bool adjoins = last || bases_[index + 1] == found.next_offset ||
-                       bases_[index + 1] <= opening_.log_start ||
-                       log_.manifest_.has_gap(found.next_offset, bases_[index + 1]);
-  const bool joined = adjoins || compacted;
+  // nothing else is compacted here; somebody else does it elsewhere, too, and what their topic is
+  // configured to be now does not tell what it was.
+  const bool compacted =
+      !last &&
+      ((log_.config_.compact && bases_[index + 1] <= durable_end_) ||
+       (manifest_there_ ? log_.manifest_.is_of_others(bases_[index + 1] - 1) : opening_.foreign));
+  const bool joined = last || compacted || bases_[index + 1] == found.next_offset ||
+                      bases_[index + 1] <= opening_.log_start ||
+                      log_.manifest_.has_gap(found.next_offset, bases_[index + 1]);
   const bool lost = found.next_offset < durable_end_ && durable_end_ > opening_.log_start;
   if (found.clean() && joined && !(last && lost)) {
-    if (!adjoins && !manifest_there_) {
-      log_.manifest_.add_gap(found.next_offset, bases_[index + 1]);
-      gaps_found_ = true;
-    }
     return true;
   }
   std::string why = !found.clean() ? found.problem

@@ -122,10 +122,19 @@ OTTLA_INLINE bool Manifest::apply(std::string_view line) {
     return era_.has_value();
   }
   const auto offset = log_impl::decimal(fields[1]);
-  if (!offset || (fields[0] != "synced" && fields[0] != "cut")) {
+  return offset && apply(fields[0], Offset(*offset));
+}
+
+OTTLA_INLINE bool Manifest::apply(std::string_view what, Offset offset) {
+  if (what == "synced") {
+    set_synced(offset);
+  } else if (what == "cut") {
+    cut(offset);
+  } else if (what == "others") {
+    set_others(offset);
+  } else {
     return false;
   }
-  fields[0] == "synced" ? set_synced(Offset(*offset)) : cut(Offset(*offset));
   return true;
 }
 
@@ -160,6 +169,11 @@ OTTLA_INLINE std::string Manifest::sparse_line() const {
       absl::StrCat("sparse ", sparse_from_.value(), " ", sparse_to_.value()));
 }
 
+OTTLA_INLINE std::string Manifest::set_others(Offset end) {
+  others_ = end;
+  return log_impl::signed_line(absl::StrCat("others ", end.value()));
+}
+
 OTTLA_INLINE std::string Manifest::set_era(const Uuid& era) {
   era_ = era;
   return log_impl::signed_line(absl::StrCat("era ", era.to_hex()));
@@ -184,10 +198,11 @@ OTTLA_INLINE std::string Manifest::add_epochs(std::uint32_t crc) {
 
 OTTLA_INLINE std::string Manifest::cut(Offset end) {
   std::erase_if(segments_, [&](const auto& entry) {
-    return entry.second.base >= end || entry.second.last >= end;
+    return entry.second.base >= end || entry.second.end() >= end;
   });
-  std::erase_if(gaps_, [&](const auto& gap) { return gap.first >= end; });
+  std::erase_if(gaps_, [&](const auto& gap) { return gap.first > end; });
   sparse_to_ = std::max(sparse_from_, std::min(sparse_to_, end));
+  others_ = std::min(others_, end);
   if (synced_ > end) {
     synced_ = end;
   }
@@ -221,6 +236,9 @@ OTTLA_INLINE std::string Manifest::whole_text() const {
   }
   if (sparse_from_ < sparse_to_) {
     text += sparse_line();
+  }
+  if (others_ > Offset(0)) {
+    text += log_impl::signed_line(absl::StrCat("others ", others_.value()));
   }
   for (const auto& [next, end] : gaps_) {
     text += log_impl::signed_line(absl::StrCat("gap ", end.value(), " ", next.value()));
