@@ -55,6 +55,20 @@ TEST_CASE("The note of a gap is synced before the first batch that lies apart, a
   CHECK(calls == std::vector<std::string>{"sync", "write", "write"});
 }
 
+TEST_CASE("A note whose sync fails is the last write") {
+  Disk disk;
+  Log log = disk.open();
+  must(append(log, {make_batch(0)}).status);
+  disk.hook = [](IoCall& call) {
+    return call.operation == IoOperation::sync && !call.done &&
+                   call.path.find(manifest_file) != std::string_view::npos
+               ? error(Fault::io, "input/output error", Outcome::unknown)
+               : absl::OkStatus();
+  };
+  CHECK(fault(append(log, {make_batch(4)}).status) == Fault::io);
+  CHECK_FALSE(disk.health->writable());
+}
+
 TEST_CASE("A gap that cannot be noted is not written") {
   Disk disk;
   Log log = disk.open();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include <absl/strings/str_cat.h>
@@ -28,6 +29,12 @@ inline absl::Status still_in_use(const std::string& name) {
                absl::StrCat("the disk still works on ", name,
                             " of a deleted topic of that name: try again once it answers, or take "
                             "another name"));
+}
+/// Never a lower one than before: recovery takes batches for damaged whose epochs go back.
+inline LeaderEpoch epoch_after(const RecoveryReport& recovered, bool crashed) {
+  const LeaderEpoch latest = recovered.latest_epoch.value_or(LeaderEpoch(0));
+  const bool last = latest.value() == std::numeric_limits<std::int32_t>::max();
+  return latest + (crashed && !last ? 1 : 0);
 }
 }  // namespace broker_impl
 
@@ -262,13 +269,11 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
   }
   // What was written may have been lost: readers of it must not take new records for it (R13).
   const bool crashed = recovered.last_stop != LastStop::clean || place.anew;
-  // Never a lower one: recovery takes batches for damaged whose epochs go back.
-  const LeaderEpoch epoch = recovered.latest_epoch.value_or(LeaderEpoch(0)) + (crashed ? 1 : 0);
   may_have_lost_ |= place.anew || recovered.last_stop == LastStop::system_crash;
   PartitionOptions options{
       .partition = partition,
       .topic_id = topic.id,
-      .epoch = epoch,
+      .epoch = broker_impl::epoch_after(recovered, crashed),
       .recovered_end = crashed && log.damage() == nullptr ? std::optional(log.end()) : std::nullopt,
       .config = config,
       .write_out_delay = config_.write_out_delay,

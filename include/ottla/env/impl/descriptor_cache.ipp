@@ -339,8 +339,7 @@ OTTLA_INLINE absl::Status DescriptorCache::sync_failed(OpenFile& file, int failu
 
 OTTLA_INLINE void DescriptorCache::note_failure(OpenFile& file, int failure) {
   if (file.sync_failure.ok()) {
-    file.sync_failure =
-        system_error(failure, "sync", path_under_lock(file), Access::writing, Outcome::unknown);
+    file.sync_failure = sync_error(failure, "sync", path_under_lock(file));
   }
 }
 

@@ -332,8 +332,7 @@ OTTLA_INLINE absl::Status PosixFileSystem::sync_directory(std::string_view path,
   OTTLA_ASSIGN(const env_impl::OwnedDescriptor opened,
                cache_->open_descriptor(full, O_RDONLY | O_DIRECTORY));
   if (env_impl::uninterrupted([&] { return ::fsync(opened.get()); }) != 0) {
-    return env_impl::system_error(errno, "sync the directory", full, env_impl::Access::writing,
-                                  Outcome::unknown);
+    return env_impl::sync_error(errno, "sync the directory", full);
   }
   return absl::OkStatus();
 }

@@ -24,6 +24,9 @@ absl::Status system_error(int failure, std::string_view action, std::string_view
 /// leaves open whether it happened.
 absl::Status name_changed(int failure, std::string_view action, std::string_view path);
 
+/// Of a sync that was made: whatever it answers, pages may be gone (W5), also without memory.
+absl::Status sync_error(int failure, std::string_view action, std::string_view path);
+
 absl::Status bad_position(std::int64_t position);
 
 /// Of `what`, used in a child of the process that made it.

@@ -92,6 +92,11 @@ OTTLA_INLINE absl::Status name_changed(int failure, std::string_view action,
                                      failure == EIO ? Outcome::unknown : Outcome::not_written);
 }
 
+OTTLA_INLINE absl::Status sync_error(int failure, std::string_view action, std::string_view path) {
+  return system_error(failure == ENOMEM ? EIO : failure, action, path, Access::writing,
+                      Outcome::unknown);
+}
+
 OTTLA_INLINE absl::Status bad_position(std::int64_t position) {
   return error(Fault::invalid_argument, absl::StrCat("position ", position, " in a file"));
 }

@@ -329,7 +329,7 @@ absl::Status BasicLog<Fs>::write_manifest(const std::string& lines, Durability d
     const Bytes piece = as_bytes(lines);
     OTTLA_TRY(file.write(end, {&piece, 1}, IoReason::checkpoint));
     if (durability == Durability::durable) {
-      OTTLA_TRY(file.sync(IoReason::checkpoint));
+      OTTLA_TRY(health_->checked(file.sync(IoReason::checkpoint)));
       OTTLA_TRY(manifest_named_ ? absl::OkStatus() : sync_directory(IoReason::checkpoint));
       manifest_named_ = true;
     }
@@ -340,8 +340,11 @@ absl::Status BasicLog<Fs>::write_manifest(const std::string& lines, Durability d
   const std::string text = manifest_.whole_text();
   durability = manifest_.has_to_last() ? Durability::durable : durability;
   ++changes_;
-  OTTLA_TRY(
-      replace_small_file(place_->files, path, as_bytes(text), durability, IoReason::checkpoint));
+  const absl::Status replaced =
+      replace_small_file(place_->files, path, as_bytes(text), durability, IoReason::checkpoint);
+  const bool sync_failed = durability == Durability::durable && fault(replaced) == Fault::io &&
+                           outcome(replaced) == Outcome::unknown;
+  OTTLA_TRY(sync_failed ? health_->checked(replaced) : replaced);
   manifest_named_ = durability == Durability::durable;
   manifest_end_ = static_cast<std::int64_t>(text.size());
   manifest_limit_ = std::max(log_impl::long_manifest, 2 * manifest_end_);
