@@ -110,6 +110,7 @@ class ProducerCore final : public Counted {
   /// it waits until `deadline`, and for max.block.ms from a batch's opening, at most.
   void drain(ProducerLane& lane, SteadyTime deadline = never) noexcept;
   void hand_over(ProducerLane& lane, ClosedBatch& batch, SteadyTime deadline);
+  /// After: its builder holds no memory.
   absl::StatusOr<SealedBatch> seal(ProducerLane& lane, ClosedBatch& batch);
   /// With the send baton. False while batches with older numbers are under way, or come first.
   bool number(ProducerLane& lane, ClosedBatch& batch);

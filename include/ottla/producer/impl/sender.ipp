@@ -34,7 +34,8 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
   if (config_.compression == CompressionType::none) {
     return batch.builder.seal();
   }
-  const std::size_t size = batch.builder.size();
+  BatchBuilder builder = std::move(batch.builder);  // its memory goes when this returns
+  const std::size_t size = builder.size();
   std::unique_ptr<Compressor> compressor;
   {
     Lock lock(mutex_);
@@ -46,7 +47,7 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
   if (!compressor) {
     compressor = std::make_unique<Compressor>();
   }
-  absl::StatusOr<SealedBatch> sealed = batch.builder.seal(*compressor);
+  absl::StatusOr<SealedBatch> sealed = builder.seal(*compressor);
   if (sealed.ok() && size > batch_header_size) {
     lane.observed_ratio(static_cast<float>(sealed->size() - batch_header_size) /
                         static_cast<float>(size - batch_header_size));
