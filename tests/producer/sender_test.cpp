@@ -153,6 +153,35 @@ TEST_CASE("without an acknowledgement in time the outcome is unknown, and a late
   CHECK_FALSE(producer.wait(*sent).ok());
 }
 
+TEST_CASE("delivery.timeout.ms as it is by default leaves a batch that lingered its answer") {
+  ProducerBed bed;
+  std::vector<ProduceRequest> parked;
+  bed.leader->script = [&](ProduceRequest& request) {
+    parked.push_back(std::move(request));
+    return true;
+  };
+  std::vector<absl::Status> told;
+  const auto on_delivery = [&](const Delivery& each) { told.push_back(each.offset.status()); };
+  auto producer = bed.open({.linger = 3min, .on_delivery = on_delivery});
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "0"}).ok());
+  REQUIRE(producer.send({.topic = "t", .partition = PartitionId(1), .value = "0"}).ok());
+  bed.env.advance(3min + 29s);
+  REQUIRE(parked.size() == 2);
+  CHECK(told.empty());
+  bed.leader->accept(std::move(parked[0]));
+  bed.env.advance(1s);
+  REQUIRE(told.size() == 2);
+  CHECK(told[0].ok());
+  CHECK_THAT(std::string(told[1].message()), Catch::Contains("(210000)"));
+  const auto set =
+      StringProducer::open(FakeHost{bed.leader}, {.linger = 3min, .delivery_timeout = 200s});
+  CHECK(error_code(set.status()) == ErrorCode::invalid_config);
+  CHECK(StringProducer::open(FakeHost{bed.leader},
+                             {.linger = std::chrono::milliseconds::max(),
+                              .delivery_timeout = std::chrono::milliseconds(INT32_MAX)})
+            .ok());
+}
+
 TEST_CASE("a topic that was made anew is found by its new id") {
   ProducerBed bed;
   auto producer = bed.open({.linger = 0ms});

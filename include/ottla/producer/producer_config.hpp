@@ -4,6 +4,7 @@
 // configs.md section 3).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -58,6 +59,7 @@ struct ProducerConfig {
   std::int64_t buffer_memory = 33'554'432;
   std::int32_t max_request_size = 1'048'576;  ///< bytes of one record, not compressed
   std::chrono::milliseconds max_block{60'000};
+  /// Raised to `linger` and `request_timeout` together where it is left at this.
   std::chrono::milliseconds delivery_timeout{120'000};
   /// Only looked at when opening: `delivery_timeout` is at least this and `linger`.
   std::chrono::milliseconds request_timeout{30'000};
@@ -129,6 +131,13 @@ inline constexpr auto config_table<ProducerConfig> = std::array{
 inline bool is_idempotent(const ProducerConfig& config) {
   return config.enable_idempotence != Idempotence::off && config.acks == Acks::all &&
          config.retries > 0;
+}
+
+/// What `delivery_timeout` leaves, at least, for lingering and an answer; as in Kafka, no more than
+/// INT32_MAX.
+inline std::chrono::milliseconds least_delivery_timeout(const ProducerConfig& config) {
+  constexpr std::chrono::milliseconds most{INT32_MAX};
+  return std::min(most, std::min(most, config.linger) + config.request_timeout);
 }
 
 /// Ranges, and what must fit together: INVALID_CONFIG.

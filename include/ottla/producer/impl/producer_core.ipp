@@ -82,6 +82,7 @@ OTTLA_INLINE absl::StatusOr<Ref<ProducerCore>> ProducerCore::open(Ref<Connection
   return guarded([&]() -> absl::StatusOr<Ref<ProducerCore>> {
     OTTLA_TRY(usable_host(connection));
     OTTLA_TRY(check_producer_config(config));
+    config.delivery_timeout = std::max(config.delivery_timeout, least_delivery_timeout(config));
     auto core = make_ref<ProducerCore>(std::move(connection), std::move(config));
     OTTLA_TRY(is_idempotent(core->config_) ? core->begin_sequences() : absl::OkStatus());
     return core;
