@@ -211,7 +211,12 @@ TEST_CASE("partitions that were added are found") {
   CHECK(producer.send({.topic = "t", .partition = PartitionId(4), .value = "b"}).ok());
   bed.leader->set_topic("t", 7);
   REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "c"}).ok());
-  CHECK(producer.topic("t")->partitions() == 7);
+  const auto topic = producer.topic("t");
+  CHECK(topic->partitions() == 7);
+  bed.leader->set_topic("t", 0);
+  bed.leader->set_topic("t", 1);
+  REQUIRE(producer.send({.topic = *topic, .partition = p0, .value = "d"}).ok());
+  CHECK(topic->partitions() == 1);
 }
 
 TEST_CASE("a record larger than max.request.size is refused and leaves nothing behind") {

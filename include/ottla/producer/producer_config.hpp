@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include <ottla/base/config_table.hpp>
 #include <ottla/producer/impl/absent_keys.hpp>
@@ -68,7 +68,6 @@ struct ProducerConfig {
   std::chrono::milliseconds retry_backoff_max{1'000};
   bool ignore_keys = false;
   Idempotence enable_idempotence = Idempotence::where_possible;
-  std::string client_id = {};
   Partitioner partitioner = {};
   DeliveryCallback on_delivery = {};
   std::chrono::milliseconds close_timeout{30'000};  ///< how long the destructor may take
@@ -125,8 +124,7 @@ inline constexpr auto config_table<ProducerConfig> = std::array{
     config_key<&ProducerConfig::ignore_keys>("partitioner.ignore.keys", {},
                                              "Keys do not choose the partition."),
     config_key<&ProducerConfig::enable_idempotence>(
-        "enable.idempotence", {}, "Sequence numbers keep order and remove duplicates."),
-    config_key<&ProducerConfig::client_id>("client.id", {}, "This client's name in listings.")};
+        "enable.idempotence", {}, "Sequence numbers keep order and remove duplicates.")};
 
 inline bool is_idempotent(const ProducerConfig& config) {
   return config.enable_idempotence != Idempotence::off && config.acks == Acks::all &&

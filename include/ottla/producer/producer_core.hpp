@@ -50,7 +50,7 @@ class ProducerCore final : public Counted {
                                const RecordFields& record, std::uint64_t tag);
   absl::StatusOr<RecordMetadata> wait(Receipt receipt, SteadyTime deadline);
   /// Ok when every record sent before was acknowledged; else the first failure since the last
-  /// flush.
+  /// flush, which is told once.
   absl::Status flush(SteadyTime deadline);
   /// While another thread closes this, it waits for that, until `deadline` (`timed_out`).
   absl::Status close(SteadyTime deadline);
