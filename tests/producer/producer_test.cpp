@@ -64,6 +64,22 @@ TEST_CASE("a batch is sent when it has lingered, a younger one when it has, too"
   CHECK(bed.leader->log("t", 1).size() == 1);
 }
 
+TEST_CASE("a batch that was opened before others lingers no longer than they do") {
+  ProducerBed bed;
+  auto producer = bed.open({.linger = 10ms, .batch_size = 200});
+  const std::string large(150, 'x');
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "a"}).ok());
+  bed.env.advance(7ms);
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = large}).ok());  // closes the first
+  bed.env.advance(2ms);
+  REQUIRE(producer.send({.topic = "t", .partition = PartitionId(1), .value = "b"}).ok());
+  bed.env.advance(7ms);
+  CHECK(bed.leader->log("t", 0).size() == 1);
+  bed.env.advance(1ms);
+  CHECK(bed.leader->log("t", 0).size() == 2);
+  CHECK(bed.leader->log("t", 1).empty());
+}
+
 TEST_CASE("flush sends what lingers in every partition and topic, and waits for it") {
   ProducerBed bed;
   bed.leader->set_topic("u", 1);

@@ -159,8 +159,11 @@ class ProducerCore final : public Counted {
   void expire_overdue() noexcept;
   /// Those under way whose time is up at `latest`.
   void give_up_watched(SteadyTime latest, const absl::Status& why) noexcept;
-  /// Has the timer's work done at `when`, unless that is `never`. False where there is no memory
-  /// for that: it is not armed.
+  /// `when`, to be armed with, where the timer goes off later or not at all; else `never`.
+  SteadyTime advance(Timer timer, SteadyTime when) OTTLA_REQUIRES(mutex_);
+  /// Has the timer's work done at `when`, in the place of any other time, unless that is `never`,
+  /// or the timer is due at another time meanwhile. False where there is no memory for that: it is
+  /// not armed.
   bool arm(Timer timer, SteadyTime when) noexcept;
   void end(SteadyTime deadline, bool in_callback) noexcept;
   /// This thread has closed it, and `how` that went: those who wait for that go on.
@@ -208,15 +211,14 @@ class ProducerCore final : public Counted {
   mutable Mutex mutex_{Mutex::Kind::leaf};
   std::vector<Ref<ProducerTopic>> topics_ OTTLA_GUARDED_BY(mutex_);  // none is ever taken out
   StringMap<ProducerTopic*> topic_by_name_ OTTLA_GUARDED_BY(mutex_);
-  std::deque<Lingering> lingering_ OTTLA_GUARDED_BY(mutex_);  // in the order of opening
-  bool linger_armed_ OTTLA_GUARDED_BY(mutex_) = false;
+  std::deque<Lingering> lingering_ OTTLA_GUARDED_BY(mutex_);    // in the order of opening
   std::deque<Ref<InFlight>> watched_ OTTLA_GUARDED_BY(mutex_);  // in the order of their deadlines
   std::size_t sweep_at_ OTTLA_GUARDED_BY(mutex_) = 64;
-  bool expiry_armed_ OTTLA_GUARDED_BY(mutex_) = false;
   bool ended_ OTTLA_GUARDED_BY(mutex_) = false;
   bool close_done_ OTTLA_GUARDED_BY(mutex_) = false;
-  absl::Status close_status_ OTTLA_GUARDED_BY(mutex_);         // of the one that closed it
-  std::list<Ref<Doorbell>> closers_ OTTLA_GUARDED_BY(mutex_);  // rung once it is
+  absl::Status close_status_ OTTLA_GUARDED_BY(mutex_);           // of the one that closed it
+  std::list<Ref<Doorbell>> closers_ OTTLA_GUARDED_BY(mutex_);    // rung once it is
+  SteadyTime due_[2] OTTLA_GUARDED_BY(mutex_) = {never, never};  // when each timer is to go off
   TimerId timers_[2] OTTLA_GUARDED_BY(mutex_) = {no_timer, no_timer};
   std::vector<std::unique_ptr<Compressor>> compressors_ OTTLA_GUARDED_BY(mutex_);
   absl::Status first_failure_ OTTLA_GUARDED_BY(mutex_);

@@ -366,9 +366,7 @@ OTTLA_INLINE void ProducerCore::linger(ProducerLane& lane, SteadyTime opened) no
       --place;
     }
     lingering_.insert(place, {&lane, opened});
-    if (!std::exchange(linger_armed_, true)) {
-      when = after(lingering_.front().opened, config_.linger);
-    }
+    when = advance(linger_timer, after(opened, config_.linger));
   });
   if (!listed.ok()) {
     lane.lingering.exchange(false);
@@ -386,8 +384,8 @@ OTTLA_INLINE void ProducerCore::close_lingered() noexcept {
     Lock lock(mutex_);
     const auto later = std::find_if(lingering_.begin(), lingering_.end(),
                                     [&](const Lingering& each) { return each.opened > latest; });
-    linger_armed_ = later != lingering_.end();
-    next = linger_armed_ ? after(later->opened, config_.linger) : never;
+    next = later == lingering_.end() ? never : after(later->opened, config_.linger);
+    due_[linger_timer] = next;
   }
   send_lingered(arm(linger_timer, next) ? latest : never);
 }

@@ -385,9 +385,7 @@ OTTLA_INLINE absl::Status ProducerCore::watch(const Ref<InFlight>& batch) {
       --place;
     }
     watched_.insert(place, batch);
-    if (!std::exchange(expiry_armed_, true)) {
-      when = watched_.front()->deadline();
-    }
+    when = advance(expiry_timer, batch->deadline());
     return absl::OkStatus();
   });
   if (!listed.ok()) {
@@ -409,8 +407,8 @@ OTTLA_INLINE void ProducerCore::expire_overdue() noexcept {
     const auto later = std::find_if(watched_.begin(), watched_.end(), [&](const auto& each) {
       return !each->finished() && each->deadline() > now;
     });
-    expiry_armed_ = later != watched_.end();
-    next = expiry_armed_ ? (*later)->deadline() : never;
+    next = later == watched_.end() ? never : (*later)->deadline();
+    due_[expiry_timer] = next;
   }
   const bool armed = arm(expiry_timer, next);
   give_up_watched(now, guarded([&] {
@@ -442,6 +440,14 @@ OTTLA_INLINE void ProducerCore::give_up_watched(SteadyTime latest,
   }
 }
 
+OTTLA_INLINE SteadyTime ProducerCore::advance(Timer timer, SteadyTime when) {
+  if (when >= due_[timer]) {
+    return never;
+  }
+  due_[timer] = when;
+  return when;
+}
+
 OTTLA_INLINE bool ProducerCore::arm(Timer timer, SteadyTime when) noexcept {
   if (when == never) {
     return true;
@@ -454,15 +460,15 @@ OTTLA_INLINE bool ProducerCore::arm(Timer timer, SteadyTime when) noexcept {
   });
   {
     Lock lock(mutex_);
-    if (!posted.ok()) {
-      (timer == linger_timer ? linger_armed_ : expiry_armed_) = false;
-      return false;
+    if (!ended_ && due_[timer] == when) {
+      if (!posted.ok()) {
+        due_[timer] = never;
+        return false;
+      }
+      std::swap(timers_[timer], armed);
     }
-    timers_[timer] = armed;
   }
-  if (closed_.load()) {
-    world_.cancel(armed);  // close() may not have seen it
-  }
+  world_.cancel(armed);  // the one before, or this one where it is not needed any more
   return true;
 }
 
