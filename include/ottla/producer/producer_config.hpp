@@ -31,9 +31,8 @@ struct Delivery {
 
 /// Called once per record, by whichever thread brings the outcome; without a lock. Of a partition,
 /// records that were written come in order; one that failed may come before those sent earlier. It
-/// must not wait: close() returns when those that have begun are over, and none begins then; one
-/// that takes long keeps close for a second beyond its deadline at most. What it throws is caught
-/// and counted.
+/// must not wait: close() returns once every record was told, a second beyond its deadline at most,
+/// and what a slow one holds up for longer is not told. What it throws is caught and counted.
 using DeliveryCallback = std::function<void(const Delivery&)>;
 
 /// Whether batches carry sequence numbers, by which the broker knows one that it has, and one that

@@ -129,7 +129,9 @@ class ProducerCore final : public Counted {
   void bring(std::uint64_t batch, SteadyTime deadline);
   /// Brings what was handed over for the lane as far as this producer asked for.
   void write_out(ProducerLane& lane, SteadyTime deadline);
+  /// Ok when everything sent before is done, whatever became of it.
   absl::Status flush_everything(SteadyTime deadline);
+  absl::Status take_first_failure();
 
   /// What becomes of a batch that was answered.
   void settle(ProducerLane& lane, ClosedBatch& batch, absl::StatusOr<ProduceResponse> outcome,
@@ -205,7 +207,6 @@ class ProducerCore final : public Counted {
   std::atomic<ProducerTopic*> last_topic_{nullptr};
   std::atomic<bool> closed_{false};
   std::atomic<bool> muted_{false};  // no callback begins any more
-  std::atomic<std::int32_t> callbacks_running_{0};
   std::atomic<std::uint64_t> callback_failures_{0};
 
   mutable Mutex mutex_{Mutex::Kind::leaf};

@@ -350,11 +350,7 @@ OTTLA_INLINE absl::StatusOr<PartitionQueue::Appended> ProducerCore::append_when_
       write_out_everything(deadline);
     }));
   }
-  auto appended = lane.append(record, tag, sticky, world_, needed);
-  if (closed_.load()) {
-    fail_unsent();  // end() may have looked before
-  }
-  return appended;
+  return lane.append(record, tag, sticky, world_, needed);
 }
 
 OTTLA_INLINE void ProducerCore::linger(ProducerLane& lane, SteadyTime opened) noexcept {

@@ -57,7 +57,8 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
   return sealed;
 }
 
-/// Throws only while `batch` is still the caller's.
+/// Throws only while `batch` is still the caller's. It is watched before it is sealed, which may
+/// take long: whoever gives it up meanwhile tells it.
 OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch,
                                           SteadyTime deadline) {
   if (producer_id_ != no_producer_id && !number(lane, batch)) {
@@ -76,28 +77,12 @@ OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch
     }
     return;
   }
-  absl::StatusOr<SealedBatch> sealed = seal(lane, batch);
-  if (!sealed.ok()) {
-    finish(lane, batch, std::move(sealed).status());
-    return;
-  }
   ++batch.attempts;
   const TopicId topic = lane.topic.snapshot().id;
   // A refusal for want of room comes again; not where it would be the end.
   const bool is_last = config_.acks == Acks::none || batch.attempts > config_.retries;
   const SteadyTime room_by =
       is_last ? never : std::min(deadline, after(batch.opened, config_.max_block));
-  if (config_.acks == Acks::none) {
-    connection_->produce({.topic_id = topic,
-                          .partition = lane.partition,
-                          .acks = config_.acks,
-                          .durability = config_.durability,
-                          .deadline = room_by,
-                          .batch = *std::move(sealed),
-                          .reply = nullptr});
-    finish(lane, batch, ProduceResponse{});
-    return;
-  }
   const Ref<InFlight> in_flight(new (*in_flight_memory_) InFlight(*this, lane, batch));
   if (!in_flight) {
     finish(lane, batch, out_of_memory());
@@ -106,17 +91,24 @@ OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch
   if (!watch(in_flight).ok()) {
     return;
   }
-  const absl::Status asked = guarded([&] {
-    connection_->produce({.topic_id = topic,
-                          .partition = lane.partition,
-                          .acks = config_.acks,
-                          .durability = config_.durability,
-                          .deadline = room_by,
-                          .batch = *std::move(sealed),
-                          .reply = in_flight});
+  const bool replies = config_.acks != Acks::none;
+  const absl::Status asked = guarded([&]() -> absl::Status {
+    OTTLA_ASSIGN(SealedBatch sealed, in_flight->seal());
+    if (!in_flight->finished()) {
+      connection_->produce({.topic_id = topic,
+                            .partition = lane.partition,
+                            .acks = config_.acks,
+                            .durability = config_.durability,
+                            .deadline = room_by,
+                            .batch = std::move(sealed),
+                            .reply = replies ? in_flight : nullptr});
+    }
+    return absl::OkStatus();
   });
   if (!asked.ok()) {
     in_flight->give_up(asked);
+  } else if (!replies) {
+    in_flight->done(ProduceResponse{}, {});
   }
 }
 
@@ -340,7 +332,6 @@ OTTLA_INLINE void ProducerCore::report(ProducerLane& lane, const ClosedBatch& ba
   if (!config_.on_delivery) {
     return;
   }
-  callbacks_running_.fetch_add(1);
   Delivery delivery{.topic = lane.topic.name(), .partition = lane.partition};
   if (!outcome.ok()) {
     delivery.offset = outcome.status();
@@ -358,7 +349,6 @@ OTTLA_INLINE void ProducerCore::report(ProducerLane& lane, const ClosedBatch& ba
       callback_failures_.fetch_add(1, std::memory_order_relaxed);
     }
   }
-  callbacks_running_.fetch_sub(1);
 }
 
 /// After: its time is watched, or it was given up with the status.
