@@ -55,6 +55,7 @@ TEST_CASE("a key of Kafka's that is not there says so, and what stands in its pl
         "bootstrap.servers is Kafka's, and is not there yet; leave it out: clients take a broker "
         "or a connection");
   CHECK(text("producer", "key.serializer").ends_with("Producer<K, V>"));
+  CHECK(text("producer", "client.id").ends_with("leave it out: no request of a producer names it"));
   CHECK(text("consumer", "partition.assignment.strategy").find("ConsumerConfig::assignors") !=
         std::string::npos);
   CHECK(text("broker", "log.retention.hours").ends_with("; use log.retention.ms"));

@@ -243,6 +243,45 @@ TEST_CASE("full batches use the memory of those that are done, and never outgrow
   CHECK(memory->kept_bytes() == block);
 }
 
+TEST_CASE(
+    "records that will be compressed are in memory: the budget pays, or their batch is full") {
+  if (!check_codec(CompressionType::zstd).ok()) return;
+  const std::string value(100, 'v');
+  const auto fill = [&](Alone& alone) {
+    for (int i = 0; i < 200; ++i) {
+      alone.queue.observed_ratio(0.01F);
+    }
+    std::optional<ClosedBatch> batch;
+    while (!batch) {
+      alone.queue.append(value_of(value), 0, false, alone.clock).status().IgnoreError();
+      batch = alone.queue.take();
+    }
+    CHECK(batch->builder.capacity() <=
+          static_cast<std::size_t>(batch->charged) + batch_memory_slack);
+    alone.queue.take_next();
+    if (alone.queue.close_open()) {  // begun by the record that found no room
+      alone.budget.give_back(alone.queue.take()->charged);
+      alone.queue.take_next();
+    }
+    return *std::move(batch);
+  };
+  const BatchingOptions options{.batch_size = 1'000,
+                                .fields = {.compression = CompressionType::zstd}};
+  Alone ample(options);
+  const ClosedBatch whole = fill(ample);
+  CHECK(whole.builder.size() > 70'000);
+  CHECK(ample.budget.available() == (1 << 24) - whole.charged);
+  Alone scarce(options, 20'000);
+  for (int i = 0; i < 3; ++i) {
+    const ClosedBatch cut = fill(scarce);
+    CHECK(cut.builder.size() > 8'000);
+    CHECK(cut.builder.size() <= 20'000);
+    CHECK(cut.charged <= 20'000);
+    scarce.budget.give_back(cut.charged);
+    CHECK(scarce.budget.available() == 20'000);
+  }
+}
+
 TEST_CASE("a small batch does not take a large block") {
   const auto memory = make_ref<BufferPool>(16'384 + batch_memory_slack, std::size_t{1} << 20);
   Alone alone({.memory = memory});

@@ -56,6 +56,23 @@ TEST_CASE("close on a connection that is stuck ends in time, and tells what was 
   CHECK(told.size() == 1);
 }
 
+TEST_CASE("close is not Ok after a record whose time was up, before it or meanwhile") {
+  const bool before = GENERATE(true, false);
+  const auto linger = GENERATE(0ms, 500ms);  // close hands it over where it lingers
+  CAPTURE(before, linger.count());
+  ProducerBed bed;
+  std::vector<ProduceRequest> parked;
+  bed.leader->script = park(parked);
+  auto producer = bed.open({.linger = linger, .delivery_timeout = 1s, .request_timeout = 500ms});
+  const SteadyTime begin = bed.world.steady_now();
+  const auto sent = producer.send({.topic = "t", .partition = p0, .value = "a"});
+  if (before) bed.env.advance(2s);
+  const absl::Status closed = producer.close(5s);
+  CHECK_THAT(std::string(closed.message()), Catch::Contains("delivery.timeout.ms"));
+  CHECK(closed == producer.wait(*sent).status());
+  CHECK(bed.world.steady_now() - begin <= (before ? 2s : 1s) + 20ms);
+}
+
 TEST_CASE("what waits to be sent again when the producer is closed was definitely not written") {
   ProducerBed bed;
   bed.leader->script = [](ProduceRequest& request) {

@@ -64,6 +64,22 @@ TEST_CASE("a batch is sent when it has lingered, a younger one when it has, too"
   CHECK(bed.leader->log("t", 1).size() == 1);
 }
 
+TEST_CASE("a batch that was opened before others lingers no longer than they do") {
+  ProducerBed bed;
+  auto producer = bed.open({.linger = 10ms, .batch_size = 200});
+  const std::string large(150, 'x');
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "a"}).ok());
+  bed.env.advance(7ms);
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = large}).ok());  // closes the first
+  bed.env.advance(2ms);
+  REQUIRE(producer.send({.topic = "t", .partition = PartitionId(1), .value = "b"}).ok());
+  bed.env.advance(7ms);
+  CHECK(bed.leader->log("t", 0).size() == 1);
+  bed.env.advance(1ms);
+  CHECK(bed.leader->log("t", 0).size() == 2);
+  CHECK(bed.leader->log("t", 1).empty());
+}
+
 TEST_CASE("flush sends what lingers in every partition and topic, and waits for it") {
   ProducerBed bed;
   bed.leader->set_topic("u", 1);
@@ -211,7 +227,12 @@ TEST_CASE("partitions that were added are found") {
   CHECK(producer.send({.topic = "t", .partition = PartitionId(4), .value = "b"}).ok());
   bed.leader->set_topic("t", 7);
   REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "c"}).ok());
-  CHECK(producer.topic("t")->partitions() == 7);
+  const auto topic = producer.topic("t");
+  CHECK(topic->partitions() == 7);
+  bed.leader->set_topic("t", 0);
+  bed.leader->set_topic("t", 1);
+  REQUIRE(producer.send({.topic = *topic, .partition = p0, .value = "d"}).ok());
+  CHECK(topic->partitions() == 1);
 }
 
 TEST_CASE("a record larger than max.request.size is refused and leaves nothing behind") {

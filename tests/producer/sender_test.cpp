@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <map>
+
 #include "tests/producer/producer_bed.hpp"
 
 using namespace ottla;
@@ -151,6 +153,90 @@ TEST_CASE("without an acknowledgement in time the outcome is unknown, and a late
   bed.leader->accept(std::move(parked.at(0)));
   CHECK(told.size() == 1);
   CHECK_FALSE(producer.wait(*sent).ok());
+}
+
+TEST_CASE("each batch is told at its own delivery.timeout.ms, in whatever order they were sent") {
+  ProducerBed bed;
+  std::vector<ProduceRequest> parked;
+  bed.leader->script = [&](ProduceRequest& request) {
+    parked.push_back(std::move(request));
+    return true;
+  };
+  std::map<PartitionId, SteadyTime> told;
+  auto producer = bed.open({.linger = 80s, .on_delivery = [&](const Delivery& each) {
+                              told[each.partition] = bed.world.steady_now();
+                            }});
+  const SteadyTime begin = bed.world.steady_now();
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "0"}).ok());
+  bed.env.advance(50s);
+  const auto second = producer.send({.topic = "t", .partition = PartitionId(1), .value = "0"});
+  CHECK(fault(producer.wait(*second, 0ms).status()) == Fault::timed_out);
+  bed.env.advance(5min);
+  CHECK(told[p0] - begin == 120s);
+  CHECK(told[PartitionId(1)] - begin == 170s);
+}
+
+TEST_CASE("a batch that waits to be sent again while others expire is told in time") {
+  ProducerBed bed;
+  std::vector<ProduceRequest> parked;
+  int refusals = 1;
+  bed.leader->script = [&](ProduceRequest& request) {
+    if (request.partition == p0 && refusals > 0) {
+      --refusals;
+      request.reply->done(error(ErrorCode::not_enough_replicas, "x"), std::move(request.batch));
+    } else {
+      parked.push_back(std::move(request));
+    }
+    return true;
+  };
+  std::map<PartitionId, SteadyTime> told;
+  auto producer = bed.open({.linger = 0ms,
+                            .delivery_timeout = 31s,
+                            .retry_backoff = 20s,
+                            .retry_backoff_max = 20s,
+                            .on_delivery = [&](const Delivery& each) {
+                              told[each.partition] = bed.world.steady_now();
+                            }});
+  const SteadyTime begin = bed.world.steady_now();
+  REQUIRE(producer.send({.topic = "t", .partition = PartitionId(1), .value = "0"}).ok());
+  bed.env.advance(16s);
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "0"}).ok());
+  bed.env.advance(4s);
+  REQUIRE(producer.send({.topic = "t", .partition = PartitionId(2), .value = "0"}).ok());
+  bed.env.advance(5min);
+  CHECK(parked.size() == 3);
+  CHECK(told[PartitionId(1)] - begin == 31s);
+  CHECK(told[p0] - begin == 47s);
+  CHECK(told[PartitionId(2)] - begin == 51s);
+}
+
+TEST_CASE("delivery.timeout.ms as it is by default leaves a batch that lingered its answer") {
+  ProducerBed bed;
+  std::vector<ProduceRequest> parked;
+  bed.leader->script = [&](ProduceRequest& request) {
+    parked.push_back(std::move(request));
+    return true;
+  };
+  std::vector<absl::Status> told;
+  const auto on_delivery = [&](const Delivery& each) { told.push_back(each.offset.status()); };
+  auto producer = bed.open({.linger = 3min, .on_delivery = on_delivery});
+  REQUIRE(producer.send({.topic = "t", .partition = p0, .value = "0"}).ok());
+  REQUIRE(producer.send({.topic = "t", .partition = PartitionId(1), .value = "0"}).ok());
+  bed.env.advance(3min + 29s);
+  REQUIRE(parked.size() == 2);
+  CHECK(told.empty());
+  bed.leader->accept(std::move(parked[0]));
+  bed.env.advance(1s);
+  REQUIRE(told.size() == 2);
+  CHECK(told[0].ok());
+  CHECK_THAT(std::string(told[1].message()), Catch::Contains("(210000)"));
+  const auto set =
+      StringProducer::open(FakeHost{bed.leader}, {.linger = 3min, .delivery_timeout = 200s});
+  CHECK(error_code(set.status()) == ErrorCode::invalid_config);
+  CHECK(StringProducer::open(FakeHost{bed.leader},
+                             {.linger = std::chrono::milliseconds::max(),
+                              .delivery_timeout = std::chrono::milliseconds(INT32_MAX)})
+            .ok());
 }
 
 TEST_CASE("a topic that was made anew is found by its new id") {

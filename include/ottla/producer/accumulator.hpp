@@ -58,7 +58,9 @@ struct ClosedBatch {
   std::int32_t base_sequence = no_sequence;
   ProducerEpoch epoch = no_producer_epoch;
   bool out_of_order = false;  ///< the broker said so once
-  std::int64_t charged = 0;   ///< bytes of the budget, given back when the outcome is known
+  /// Bytes of the budget, given back when the outcome is known. Of a compressed batch it pays for
+  /// its records as they are before.
+  std::int64_t charged = 0;
   SteadyTime opened{};
   BatchBuilder builder;  ///< its records until it is sealed
   SealedBatch sealed;    ///< a batch that is sent again
@@ -97,7 +99,7 @@ class PartitionQueue {
   absl::StatusOr<Appended> append(const RecordFields& record, std::uint64_t tag, bool sticky,
                                   const C& clock, std::int64_t granted = 0);
 
-  /// What a batch begun by this record is charged with.
+  /// What a batch begun by this record is charged with at first.
   std::int64_t memory_needed(const RecordFields& record) const;
 
   /// Closes the open batch: for flush, close, linger. False when there was none.
@@ -142,6 +144,14 @@ class PartitionQueue {
   }
   bool has_room_exactly(const RecordFields& record, Timestamp timestamp) const
       OTTLA_REQUIRES(mutex_);
+  /// What is compressed is in memory before, however small it becomes.
+  bool has_memory(const RecordFields& record, Timestamp timestamp) OTTLA_REQUIRES(mutex_) {
+    return options_.fields.compression == CompressionType::none ||
+           make_room(open_->builder.size_with(record, timestamp));
+  }
+  /// Whether the open batch may have `size` bytes: its memory is doubled, as long as the budget
+  /// pays for that.
+  bool make_room(std::size_t size) OTTLA_REQUIRES(mutex_);
   std::int64_t estimated_size() const OTTLA_REQUIRES(mutex_) {
     return options_.fields.compression == CompressionType::none
                ? static_cast<std::int64_t>(open_->builder.size())
@@ -185,7 +195,8 @@ absl::StatusOr<PartitionQueue::Appended> PartitionQueue::append(const RecordFiel
   Lock lock(mutex_);
   Appended appended;
   const bool untimed = record.timestamp == no_timestamp;
-  if (open_ && !has_room(record, untimed ? open_timestamp_ : record.timestamp)) {
+  if (open_ && !(has_room(record, untimed ? open_timestamp_ : record.timestamp) &&
+                 has_memory(record, untimed ? open_timestamp_ : record.timestamp))) {
     close();
     appended.closed = true;
   }

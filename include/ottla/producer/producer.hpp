@@ -89,7 +89,8 @@ class Producer {
   }
 
   /// Sends everything and waits. Ok when all was acknowledged; else the first failure since the
-  /// last flush.
+  /// last flush, whichever thread's: it is told once. Of several threads that flush, one that must
+  /// know of its own records asks their receipts, or `on_delivery`.
   absl::Status flush() {
     OTTLA_TRY(usable());
     return core_->flush(deadline(core_->config().delivery_timeout));

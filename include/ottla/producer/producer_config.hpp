@@ -4,12 +4,13 @@
 // configs.md section 3).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include <ottla/base/config_table.hpp>
 #include <ottla/producer/impl/absent_keys.hpp>
@@ -30,9 +31,8 @@ struct Delivery {
 
 /// Called once per record, by whichever thread brings the outcome; without a lock. Of a partition,
 /// records that were written come in order; one that failed may come before those sent earlier. It
-/// must not wait: close() returns when those that have begun are over, and none begins then; one
-/// that takes long keeps close for a second beyond its deadline at most. What it throws is caught
-/// and counted.
+/// must not wait: close() returns once every record was told, a second beyond its deadline at most,
+/// and what a slow one holds up for longer is not told. What it throws is caught and counted.
 using DeliveryCallback = std::function<void(const Delivery&)>;
 
 /// Whether batches carry sequence numbers, by which the broker knows one that it has, and one that
@@ -58,6 +58,7 @@ struct ProducerConfig {
   std::int64_t buffer_memory = 33'554'432;
   std::int32_t max_request_size = 1'048'576;  ///< bytes of one record, not compressed
   std::chrono::milliseconds max_block{60'000};
+  /// Raised to `linger` and `request_timeout` together where it is left at this.
   std::chrono::milliseconds delivery_timeout{120'000};
   /// Only looked at when opening: `delivery_timeout` is at least this and `linger`.
   std::chrono::milliseconds request_timeout{30'000};
@@ -66,7 +67,6 @@ struct ProducerConfig {
   std::chrono::milliseconds retry_backoff_max{1'000};
   bool ignore_keys = false;
   Idempotence enable_idempotence = Idempotence::where_possible;
-  std::string client_id = {};
   Partitioner partitioner = {};
   DeliveryCallback on_delivery = {};
   std::chrono::milliseconds close_timeout{30'000};  ///< how long the destructor may take
@@ -123,12 +123,18 @@ inline constexpr auto config_table<ProducerConfig> = std::array{
     config_key<&ProducerConfig::ignore_keys>("partitioner.ignore.keys", {},
                                              "Keys do not choose the partition."),
     config_key<&ProducerConfig::enable_idempotence>(
-        "enable.idempotence", {}, "Sequence numbers keep order and remove duplicates."),
-    config_key<&ProducerConfig::client_id>("client.id", {}, "This client's name in listings.")};
+        "enable.idempotence", {}, "Sequence numbers keep order and remove duplicates.")};
 
 inline bool is_idempotent(const ProducerConfig& config) {
   return config.enable_idempotence != Idempotence::off && config.acks == Acks::all &&
          config.retries > 0;
+}
+
+/// What `delivery_timeout` leaves, at least, for lingering and an answer; as in Kafka, no more than
+/// INT32_MAX.
+inline std::chrono::milliseconds least_delivery_timeout(const ProducerConfig& config) {
+  constexpr std::chrono::milliseconds most{INT32_MAX};
+  return std::min(most, std::min(most, config.linger) + config.request_timeout);
 }
 
 /// Ranges, and what must fit together: INVALID_CONFIG.

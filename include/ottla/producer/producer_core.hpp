@@ -50,7 +50,7 @@ class ProducerCore final : public Counted {
                                const RecordFields& record, std::uint64_t tag);
   absl::StatusOr<RecordMetadata> wait(Receipt receipt, SteadyTime deadline);
   /// Ok when every record sent before was acknowledged; else the first failure since the last
-  /// flush.
+  /// flush, which is told once.
   absl::Status flush(SteadyTime deadline);
   /// While another thread closes this, it waits for that, until `deadline` (`timed_out`).
   absl::Status close(SteadyTime deadline);
@@ -110,6 +110,7 @@ class ProducerCore final : public Counted {
   /// it waits until `deadline`, and for max.block.ms from a batch's opening, at most.
   void drain(ProducerLane& lane, SteadyTime deadline = never) noexcept;
   void hand_over(ProducerLane& lane, ClosedBatch& batch, SteadyTime deadline);
+  /// After: its builder holds no memory.
   absl::StatusOr<SealedBatch> seal(ProducerLane& lane, ClosedBatch& batch);
   /// With the send baton. False while batches with older numbers are under way, or come first.
   bool number(ProducerLane& lane, ClosedBatch& batch);
@@ -128,7 +129,9 @@ class ProducerCore final : public Counted {
   void bring(std::uint64_t batch, SteadyTime deadline);
   /// Brings what was handed over for the lane as far as this producer asked for.
   void write_out(ProducerLane& lane, SteadyTime deadline);
+  /// Ok when everything sent before is done, whatever became of it.
   absl::Status flush_everything(SteadyTime deadline);
+  absl::Status take_first_failure();
 
   /// What becomes of a batch that was answered.
   void settle(ProducerLane& lane, ClosedBatch& batch, absl::StatusOr<ProduceResponse> outcome,
@@ -158,8 +161,11 @@ class ProducerCore final : public Counted {
   void expire_overdue() noexcept;
   /// Those under way whose time is up at `latest`.
   void give_up_watched(SteadyTime latest, const absl::Status& why) noexcept;
-  /// Has the timer's work done at `when`, unless that is `never`. False where there is no memory
-  /// for that: it is not armed.
+  /// `when`, to be armed with, where the timer goes off later or not at all; else `never`.
+  SteadyTime advance(Timer timer, SteadyTime when) OTTLA_REQUIRES(mutex_);
+  /// Has the timer's work done at `when`, in the place of any other time, unless that is `never`,
+  /// or the timer is due at another time meanwhile. False where there is no memory for that: it is
+  /// not armed.
   bool arm(Timer timer, SteadyTime when) noexcept;
   void end(SteadyTime deadline, bool in_callback) noexcept;
   /// This thread has closed it, and `how` that went: those who wait for that go on.
@@ -201,21 +207,19 @@ class ProducerCore final : public Counted {
   std::atomic<ProducerTopic*> last_topic_{nullptr};
   std::atomic<bool> closed_{false};
   std::atomic<bool> muted_{false};  // no callback begins any more
-  std::atomic<std::int32_t> callbacks_running_{0};
   std::atomic<std::uint64_t> callback_failures_{0};
 
   mutable Mutex mutex_{Mutex::Kind::leaf};
   std::vector<Ref<ProducerTopic>> topics_ OTTLA_GUARDED_BY(mutex_);  // none is ever taken out
   StringMap<ProducerTopic*> topic_by_name_ OTTLA_GUARDED_BY(mutex_);
-  std::deque<Lingering> lingering_ OTTLA_GUARDED_BY(mutex_);  // in the order of opening
-  bool linger_armed_ OTTLA_GUARDED_BY(mutex_) = false;
+  std::deque<Lingering> lingering_ OTTLA_GUARDED_BY(mutex_);    // in the order of opening
   std::deque<Ref<InFlight>> watched_ OTTLA_GUARDED_BY(mutex_);  // in the order of their deadlines
   std::size_t sweep_at_ OTTLA_GUARDED_BY(mutex_) = 64;
-  bool expiry_armed_ OTTLA_GUARDED_BY(mutex_) = false;
   bool ended_ OTTLA_GUARDED_BY(mutex_) = false;
   bool close_done_ OTTLA_GUARDED_BY(mutex_) = false;
-  absl::Status close_status_ OTTLA_GUARDED_BY(mutex_);         // of the one that closed it
-  std::list<Ref<Doorbell>> closers_ OTTLA_GUARDED_BY(mutex_);  // rung once it is
+  absl::Status close_status_ OTTLA_GUARDED_BY(mutex_);           // of the one that closed it
+  std::list<Ref<Doorbell>> closers_ OTTLA_GUARDED_BY(mutex_);    // rung once it is
+  SteadyTime due_[2] OTTLA_GUARDED_BY(mutex_) = {never, never};  // when each timer is to go off
   TimerId timers_[2] OTTLA_GUARDED_BY(mutex_) = {no_timer, no_timer};
   std::vector<std::unique_ptr<Compressor>> compressors_ OTTLA_GUARDED_BY(mutex_);
   absl::Status first_failure_ OTTLA_GUARDED_BY(mutex_);

@@ -29,9 +29,8 @@ class Producer;
 class Topic {
  public:
   std::string_view name() const { return topic_ ? topic_->name() : std::string_view(); }
-  std::int32_t partitions() const {
-    return topic_ ? static_cast<std::int32_t>(topic_->snapshot().lanes.size()) : 0;
-  }
+  /// How many it has, as the producer last learnt.
+  std::int32_t partitions() const { return topic_ ? topic_->snapshot().partitions : 0; }
 
  private:
   template <HasSerde K, HasSerde V>

@@ -13,6 +13,7 @@ struct ProducerConfig;
 namespace producer_impl {
 inline constexpr AbsentKey absent_producer_keys[] = {
     {"bootstrap.servers", "leave it out: clients take a broker or a connection"},
+    {"client.id", "leave it out: no request of a producer names it"},
     {"interceptor.classes", "call yours before send, and in on_delivery"},
     {"key.serializer", "the first template parameter says it: Producer<K, V>"},
     {"max.in.flight.requests.per.connection", "order is kept without it"},

@@ -30,6 +30,31 @@ OTTLA_INLINE bool PartitionQueue::has_room_exactly(const RecordFields& record,
           size - batch_header_size <= DecompressionLimits().max_bytes);
 }
 
+OTTLA_INLINE bool PartitionQueue::make_room(std::size_t size) {
+  BatchBuilder& builder = open_->builder;
+  const std::size_t now = builder.capacity();
+  const std::size_t needed = size + batch_memory_slack;
+  if (needed <= now) [[likely]] {
+    return true;
+  }
+  constexpr std::size_t most =
+      batch_header_size + DecompressionLimits().max_bytes + batch_memory_slack;
+  for (const std::size_t step : {now, now / 8}) {
+    const std::size_t wanted = std::max(needed, std::min(now + step, most));
+    const std::int64_t more =
+        std::max(std::int64_t{0}, static_cast<std::int64_t>(wanted) - open_->charged);
+    if (more == 0 || budget_.try_take(more)) {
+      open_->charged += more;
+      Buffer larger = Buffer::allocate(wanted);
+      if (larger) {
+        builder.move_to(std::move(larger));
+      }
+      return builder.capacity() >= needed;
+    }
+  }
+  return false;
+}
+
 OTTLA_INLINE void PartitionQueue::close() noexcept {
   open_->records = open_->builder.record_count();
   const std::size_t size = open_->builder.size();
@@ -48,13 +73,11 @@ OTTLA_INLINE std::optional<ClosedBatch> PartitionQueue::drop_empty() {
   return open_->builder.empty() ? std::exchange(open_, std::nullopt) : std::nullopt;
 }
 
-/// As much as the last batch needed, so that neither is a full one copied as it grows nor has a
-/// small one, kept in memory by its readers, a large block.
+/// As much as the last batch needed, of what is paid for: so neither is a full one copied as it
+/// grows nor has a small one, kept in memory by its readers, a large block.
 OTTLA_INLINE Buffer PartitionQueue::first_memory(const RecordFields& record) const {
-  std::size_t wanted = std::max(expected_size_, batch_size_upper_bound(record));
-  if (options_.fields.compression == CompressionType::none) {
-    wanted = std::min(wanted, static_cast<std::size_t>(open_limit_) + batch_memory_slack);
-  }
+  const std::size_t wanted = std::min(std::max(expected_size_, batch_size_upper_bound(record)),
+                                      static_cast<std::size_t>(open_limit_) + batch_memory_slack);
   const std::size_t block = options_.memory ? options_.memory->block_size() : 0;
   return wanted <= block && block / 2 < wanted ? options_.memory->take() : Buffer::allocate(wanted);
 }

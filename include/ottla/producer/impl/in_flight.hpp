@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A batch that was handed to the connection, until its outcome is known or its time is up.
+// A batch on its way to the connection or with it, until its outcome is known or its time is up.
 #pragma once
 
 #include <atomic>
@@ -33,6 +33,8 @@ class ProducerCore::InFlight final : public ProduceReply {
   }
   static void operator delete(void* memory, BufferPool&) noexcept { operator delete(memory); }
 
+  /// For who hands it over, once. Touches nothing that finishing it needs: another thread may.
+  absl::StatusOr<SealedBatch> seal() { return core_->seal(lane_, batch_); }
   void done(absl::StatusOr<ProduceResponse> outcome, SealedBatch refused) noexcept override {
     if (claim()) {  // else it was given up before
       core_->settle(lane_, batch_, std::move(outcome), std::move(refused));

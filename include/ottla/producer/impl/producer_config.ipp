@@ -22,12 +22,13 @@ OTTLA_INLINE absl::Status check_producer_config(const ProducerConfig& config) {
     return error(ErrorCode::invalid_config, Fault::invalid_argument,
                  "durability=durable needs an acknowledgement; set acks to 1 or all");
   }
+  const std::chrono::milliseconds least = least_delivery_timeout(config);
   if (config.delivery_timeout != ProducerConfig{}.delivery_timeout &&
-      config.delivery_timeout < config.linger + config.request_timeout) {
-    return error(ErrorCode::invalid_config, Fault::invalid_argument,
-                 absl::StrCat("delivery.timeout.ms (", config.delivery_timeout.count(),
-                              ") is below linger.ms + request.timeout.ms (",
-                              (config.linger + config.request_timeout).count(), "); raise it"));
+      config.delivery_timeout < least) {
+    return error(
+        ErrorCode::invalid_config, Fault::invalid_argument,
+        absl::StrCat("delivery.timeout.ms (", config.delivery_timeout.count(),
+                     ") is below linger.ms + request.timeout.ms (", least.count(), "); raise it"));
   }
   return absl::OkStatus();
 }

@@ -82,6 +82,7 @@ OTTLA_INLINE absl::StatusOr<Ref<ProducerCore>> ProducerCore::open(Ref<Connection
   return guarded([&]() -> absl::StatusOr<Ref<ProducerCore>> {
     OTTLA_TRY(usable_host(connection));
     OTTLA_TRY(check_producer_config(config));
+    config.delivery_timeout = std::max(config.delivery_timeout, least_delivery_timeout(config));
     auto core = make_ref<ProducerCore>(std::move(connection), std::move(config));
     OTTLA_TRY(is_idempotent(core->config_) ? core->begin_sequences() : absl::OkStatus());
     return core;
@@ -349,11 +350,7 @@ OTTLA_INLINE absl::StatusOr<PartitionQueue::Appended> ProducerCore::append_when_
       write_out_everything(deadline);
     }));
   }
-  auto appended = lane.append(record, tag, sticky, world_, needed);
-  if (closed_.load()) {
-    fail_unsent();  // end() may have looked before
-  }
-  return appended;
+  return lane.append(record, tag, sticky, world_, needed);
 }
 
 OTTLA_INLINE void ProducerCore::linger(ProducerLane& lane, SteadyTime opened) noexcept {
@@ -365,9 +362,7 @@ OTTLA_INLINE void ProducerCore::linger(ProducerLane& lane, SteadyTime opened) no
       --place;
     }
     lingering_.insert(place, {&lane, opened});
-    if (!std::exchange(linger_armed_, true)) {
-      when = after(lingering_.front().opened, config_.linger);
-    }
+    when = advance(linger_timer, after(opened, config_.linger));
   });
   if (!listed.ok()) {
     lane.lingering.exchange(false);
@@ -385,8 +380,8 @@ OTTLA_INLINE void ProducerCore::close_lingered() noexcept {
     Lock lock(mutex_);
     const auto later = std::find_if(lingering_.begin(), lingering_.end(),
                                     [&](const Lingering& each) { return each.opened > latest; });
-    linger_armed_ = later != lingering_.end();
-    next = linger_armed_ ? after(later->opened, config_.linger) : never;
+    next = later == lingering_.end() ? never : after(later->opened, config_.linger);
+    due_[linger_timer] = next;
   }
   send_lingered(arm(linger_timer, next) ? latest : never);
 }

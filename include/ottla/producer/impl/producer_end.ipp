@@ -91,9 +91,15 @@ OTTLA_INLINE absl::Status ProducerCore::flush(SteadyTime deadline) {
   OTTLA_TRY(usable());
   const Ref<ProducerCore> self(this);  // a callback may destroy the producer
   return guarded([&] {
-    return CallbackScope::active() ? producer_impl::would_deadlock("flush")
-                                   : flush_everything(deadline);
+    OTTLA_TRY(CallbackScope::active() ? producer_impl::would_deadlock("flush")
+                                      : flush_everything(deadline));
+    return take_first_failure();
   });
+}
+
+OTTLA_INLINE absl::Status ProducerCore::take_first_failure() {
+  Lock lock(mutex_);
+  return std::exchange(first_failure_, absl::OkStatus());
 }
 
 OTTLA_INLINE void ProducerCore::send_everything(SteadyTime deadline) {
@@ -132,8 +138,7 @@ OTTLA_INLINE absl::Status ProducerCore::flush_everything(SteadyTime deadline) {
                    Outcome::unknown);
     }
   }
-  Lock lock(mutex_);
-  return std::exchange(first_failure_, absl::OkStatus());
+  return absl::OkStatus();
 }
 
 OTTLA_INLINE absl::Status ProducerCore::close(SteadyTime deadline) {
@@ -148,15 +153,21 @@ OTTLA_INLINE absl::Status ProducerCore::close(SteadyTime deadline) {
     return guarded([&] { return await_closed(deadline); });
   }
   const auto flush = [self, deadline](bool) { return self->flush_everything(deadline); };
-  absl::Status flushed = guarded([&] {
-    return outcomes_.pending() == 0 ? flush(false) : apart(world_, "ottla-flush", deadline, flush);
+  absl::Status closed = guarded([&] {
+    return outcomes_.pending() == 0 ? absl::OkStatus()
+                                    : apart(world_, "ottla-flush", deadline, flush);
   });
-  if (fault(flushed) == Fault::timed_out) {
-    flushed = guarded([&] { return outcomes_.pending() == 0 ? flush(false) : left_behind(); });
+  if (outcomes_.pending() == 0) {
+    closed = absl::OkStatus();
+  } else if (fault(closed) == Fault::timed_out) {
+    closed = guarded([&] { return left_behind(); });
   }
   end(deadline, false);
-  tell_closed(flushed);
-  return flushed;
+  if (closed.ok()) {
+    closed = take_first_failure();
+  }
+  tell_closed(closed);
+  return closed;
 }
 
 OTTLA_INLINE absl::Status ProducerCore::left_behind() const {
@@ -223,15 +234,16 @@ OTTLA_INLINE void ProducerCore::end(SteadyTime deadline, bool in_callback) noexc
   give_up_watched(never,
                   error(Fault::closed, "the producer was closed before the record was acknowledged",
                         Outcome::unknown));
-  muted_.store(true);
+  // What is left is in other threads' hands: each finishes what it has.
   Doorbell nobody;
   const SteadyTime latest =
       std::max(deadline, after(world_.steady_now(), producer_impl::callback_grace));
-  while (!in_callback && callbacks_running_.load() != 0 && world_.steady_now() < latest) {
+  while (!in_callback && outcomes_.pending() != 0 && world_.steady_now() < latest) {
     guarded([&] {
       world_.await(nobody, after(world_.steady_now(), std::chrono::microseconds(50)));
     }).IgnoreError();
   }
+  muted_.store(true);
 }
 
 OTTLA_INLINE void ProducerCore::fail_unsent() noexcept {

@@ -34,7 +34,8 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
   if (config_.compression == CompressionType::none) {
     return batch.builder.seal();
   }
-  const std::size_t size = batch.builder.size();
+  BatchBuilder builder = std::move(batch.builder);  // its memory goes when this returns
+  const std::size_t size = builder.size();
   std::unique_ptr<Compressor> compressor;
   {
     Lock lock(mutex_);
@@ -46,7 +47,7 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
   if (!compressor) {
     compressor = std::make_unique<Compressor>();
   }
-  absl::StatusOr<SealedBatch> sealed = batch.builder.seal(*compressor);
+  absl::StatusOr<SealedBatch> sealed = builder.seal(*compressor);
   if (sealed.ok() && size > batch_header_size) {
     lane.observed_ratio(static_cast<float>(sealed->size() - batch_header_size) /
                         static_cast<float>(size - batch_header_size));
@@ -56,7 +57,8 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
   return sealed;
 }
 
-/// Throws only while `batch` is still the caller's.
+/// Throws only while `batch` is still the caller's. It is watched before it is sealed, which may
+/// take long: whoever gives it up meanwhile tells it.
 OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch,
                                           SteadyTime deadline) {
   if (producer_id_ != no_producer_id && !number(lane, batch)) {
@@ -75,28 +77,12 @@ OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch
     }
     return;
   }
-  absl::StatusOr<SealedBatch> sealed = seal(lane, batch);
-  if (!sealed.ok()) {
-    finish(lane, batch, std::move(sealed).status());
-    return;
-  }
   ++batch.attempts;
   const TopicId topic = lane.topic.snapshot().id;
   // A refusal for want of room comes again; not where it would be the end.
   const bool is_last = config_.acks == Acks::none || batch.attempts > config_.retries;
   const SteadyTime room_by =
       is_last ? never : std::min(deadline, after(batch.opened, config_.max_block));
-  if (config_.acks == Acks::none) {
-    connection_->produce({.topic_id = topic,
-                          .partition = lane.partition,
-                          .acks = config_.acks,
-                          .durability = config_.durability,
-                          .deadline = room_by,
-                          .batch = *std::move(sealed),
-                          .reply = nullptr});
-    finish(lane, batch, ProduceResponse{});
-    return;
-  }
   const Ref<InFlight> in_flight(new (*in_flight_memory_) InFlight(*this, lane, batch));
   if (!in_flight) {
     finish(lane, batch, out_of_memory());
@@ -105,17 +91,24 @@ OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch
   if (!watch(in_flight).ok()) {
     return;
   }
-  const absl::Status asked = guarded([&] {
-    connection_->produce({.topic_id = topic,
-                          .partition = lane.partition,
-                          .acks = config_.acks,
-                          .durability = config_.durability,
-                          .deadline = room_by,
-                          .batch = *std::move(sealed),
-                          .reply = in_flight});
+  const bool replies = config_.acks != Acks::none;
+  const absl::Status asked = guarded([&]() -> absl::Status {
+    OTTLA_ASSIGN(SealedBatch sealed, in_flight->seal());
+    if (!in_flight->finished()) {
+      connection_->produce({.topic_id = topic,
+                            .partition = lane.partition,
+                            .acks = config_.acks,
+                            .durability = config_.durability,
+                            .deadline = room_by,
+                            .batch = std::move(sealed),
+                            .reply = replies ? in_flight : nullptr});
+    }
+    return absl::OkStatus();
   });
   if (!asked.ok()) {
     in_flight->give_up(asked);
+  } else if (!replies) {
+    in_flight->done(ProduceResponse{}, {});
   }
 }
 
@@ -339,7 +332,6 @@ OTTLA_INLINE void ProducerCore::report(ProducerLane& lane, const ClosedBatch& ba
   if (!config_.on_delivery) {
     return;
   }
-  callbacks_running_.fetch_add(1);
   Delivery delivery{.topic = lane.topic.name(), .partition = lane.partition};
   if (!outcome.ok()) {
     delivery.offset = outcome.status();
@@ -357,7 +349,6 @@ OTTLA_INLINE void ProducerCore::report(ProducerLane& lane, const ClosedBatch& ba
       callback_failures_.fetch_add(1, std::memory_order_relaxed);
     }
   }
-  callbacks_running_.fetch_sub(1);
 }
 
 /// After: its time is watched, or it was given up with the status.
@@ -384,9 +375,7 @@ OTTLA_INLINE absl::Status ProducerCore::watch(const Ref<InFlight>& batch) {
       --place;
     }
     watched_.insert(place, batch);
-    if (!std::exchange(expiry_armed_, true)) {
-      when = watched_.front()->deadline();
-    }
+    when = advance(expiry_timer, batch->deadline());
     return absl::OkStatus();
   });
   if (!listed.ok()) {
@@ -408,8 +397,8 @@ OTTLA_INLINE void ProducerCore::expire_overdue() noexcept {
     const auto later = std::find_if(watched_.begin(), watched_.end(), [&](const auto& each) {
       return !each->finished() && each->deadline() > now;
     });
-    expiry_armed_ = later != watched_.end();
-    next = expiry_armed_ ? (*later)->deadline() : never;
+    next = later == watched_.end() ? never : (*later)->deadline();
+    due_[expiry_timer] = next;
   }
   const bool armed = arm(expiry_timer, next);
   give_up_watched(now, guarded([&] {
@@ -441,6 +430,14 @@ OTTLA_INLINE void ProducerCore::give_up_watched(SteadyTime latest,
   }
 }
 
+OTTLA_INLINE SteadyTime ProducerCore::advance(Timer timer, SteadyTime when) {
+  if (when >= due_[timer]) {
+    return never;
+  }
+  due_[timer] = when;
+  return when;
+}
+
 OTTLA_INLINE bool ProducerCore::arm(Timer timer, SteadyTime when) noexcept {
   if (when == never) {
     return true;
@@ -453,15 +450,15 @@ OTTLA_INLINE bool ProducerCore::arm(Timer timer, SteadyTime when) noexcept {
   });
   {
     Lock lock(mutex_);
-    if (!posted.ok()) {
-      (timer == linger_timer ? linger_armed_ : expiry_armed_) = false;
-      return false;
+    if (!ended_ && due_[timer] == when) {
+      if (!posted.ok()) {
+        due_[timer] = never;
+        return false;
+      }
+      std::swap(timers_[timer], armed);
     }
-    timers_[timer] = armed;
   }
-  if (closed_.load()) {
-    world_.cancel(armed);  // close() may not have seen it
-  }
+  world_.cancel(armed);  // the one before, or this one where it is not needed any more
   return true;
 }
 
