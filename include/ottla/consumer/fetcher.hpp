@@ -52,10 +52,11 @@ class Fetcher {
   /// The position of everything that `take` returned so far, for commits: like `position`, but
   /// never behind a damaged record.
   std::optional<Offset> consumed(const TopicPartition& partition) const;
-  /// The epoch of the last record returned, for commits.
+  /// The epoch of the last record returned, or of the commit that was sought, for commits.
   LeaderEpoch consumed_epoch(const TopicPartition& partition) const;
-  /// Drops what was fetched; the next record is the one at `offset`.
-  void seek(const TopicPartition& partition, Offset offset);
+  /// Drops what was fetched; the next record is the one at `offset`. `epoch`: of the last one
+  /// before it, where a commit knows that.
+  void seek(const TopicPartition& partition, Offset offset, LeaderEpoch epoch = no_leader_epoch);
   /// The position must be found anew: by a commit, or by the reset policy.
   void forget_position(const TopicPartition& partition);
   /// Of topics that are there.

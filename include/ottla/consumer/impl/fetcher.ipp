@@ -112,7 +112,7 @@ OTTLA_INLINE LeaderEpoch Fetcher::consumed_epoch(const TopicPartition& partition
   return states_.at(partition).epoch;
 }
 
-OTTLA_INLINE void Fetcher::seek(const TopicPartition& partition, Offset offset) {
+OTTLA_INLINE void Fetcher::seek(const TopicPartition& partition, Offset offset, LeaderEpoch epoch) {
   State& state = states_.at(partition);
   // What an old walk still finds concerns nobody any more.
   state.source = make_ref<FetchSource>(partition);
@@ -121,7 +121,7 @@ OTTLA_INLINE void Fetcher::seek(const TopicPartition& partition, Offset offset) 
   state.out_of_range = false;
   state.position = offset;
   state.fetch_from = offset;
-  state.epoch = no_leader_epoch;
+  state.epoch = epoch;
 }
 
 OTTLA_INLINE void Fetcher::forget_position(const TopicPartition& partition) {
