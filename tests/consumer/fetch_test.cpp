@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "tests/support/catch.hpp"
 #include "tests/support/fake_connection.hpp"
 
@@ -299,4 +301,29 @@ TEST_CASE("a program's event loop is told when polling is worth while") {
   REQUIRE(consumer.on_ready({}).ok());
   host.connection->append_records(0, 1, 1);
   CHECK(told == 1);
+}
+
+TEST_CASE(
+    "a fetch unpacks fetch.max.bytes and a batch at most, the next goes on where it stopped") {
+  FakeHost host;
+  for (int partition = 0; partition < 2; ++partition) {
+    for (std::int64_t first = 0; first < 80; first += 10) {
+      host.connection->append(
+          partition, batch_of(first, 10, {.compression = CompressionType::zstd}), first + 10);
+    }
+  }
+  const std::int32_t bytes = GENERATE(0, 250, 100'000);
+  Reader consumer = reader(host, {part(0), part(1)}, {.fetch_max_bytes = bytes});
+  std::vector<std::string> all;
+  std::size_t most = 0;
+  for (auto some = polled(consumer); !some.empty(); some = polled(consumer)) {
+    most = std::max(most, some.size());
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  CHECK(most == (bytes == 0 ? 10U : bytes == 250 ? 30U : 160U));
+  std::stable_sort(all.begin(), all.end(),
+                   [](const std::string& a, const std::string& b) { return a[0] < b[0]; });
+  auto both = values(0, 0, 80);
+  for (auto& value : values(1, 0, 80)) both.push_back(std::move(value));
+  CHECK(all == both);
 }

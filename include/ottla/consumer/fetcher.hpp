@@ -119,8 +119,11 @@ class Fetcher {
   }
   void collect_wanted();
   bool too_little(SteadyTime now);
+  /// Compressed batches that come behind are left for a later fetch.
+  bool unpacked_enough() const { return unpacked_ > config_.fetch_max_bytes; }
   bool take_answer(State& state, const FetchedPartition& answer);
-  void take_slice(State& state, const Slice& slice);
+  /// False where nothing behind it may be taken.
+  bool take_slice(State& state, const Slice& slice);
   absl::Status take_batch(State& state, const BatchView& batch, const SharedBytes& memory,
                           std::size_t position);
   absl::Status damage_of(State& state);
@@ -136,6 +139,7 @@ class Fetcher {
   std::vector<State*> wanted_states_;   // likewise
   FetchResponse response_;              // likewise
   AbortedBatches aborted_;              // likewise
+  std::int64_t unpacked_ = 0;           // bytes, by the fetch under way
   std::size_t rotation_ = 0;            // which partition is asked first
   SteadyTime little_since_ = never;     // since when fetch.min.bytes are waited for
   bool metadata_is_old_ = false;
