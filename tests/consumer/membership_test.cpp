@@ -170,6 +170,21 @@ TEST_CASE("a refusal to join is told, and the next poll tries again") {
   CHECK(member.assignment()->size() == 2);
 }
 
+TEST_CASE("an event loop that was told of a refusal is told when to try again") {
+  Coordinator group;
+  Member member = group.member();
+  int told = 0;
+  REQUIRE(member.on_ready([&] { ++told; }).ok());
+  group.broken = error(Fault::io, "the disk failed");
+  CHECK(fault(member.poll(0ms).status()) == Fault::io);
+  told = 0;
+  group.broken = absl::OkStatus();
+  group.env().advance(1s);
+  CHECK(told > 0);
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(member.assignment()->size() == 2);
+}
+
 TEST_CASE("an assignment that cannot be read is an error, and the member joins again") {
   Coordinator group;
   Member member = group.member();

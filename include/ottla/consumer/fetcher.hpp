@@ -28,9 +28,11 @@ namespace ottla::inline OTTLA_ABI {
 
 class Fetcher {
  public:
-  /// Before: `config` and `connection` outlive it.
-  Fetcher(const ConsumerConfig& config, Connection& connection)
-      : config_(config), connection_(connection), pinned_(make_ref<PolledMemory>()) {}
+  /// Before: `config` and `connection` outlive it. `bell`: of `is_full`.
+  Fetcher(const ConsumerConfig& config, Connection& connection, Ref<Wakeable> bell)
+      : config_(config),
+        connection_(connection),
+        pinned_(make_ref<PolledMemory>(config.max_pinned_bytes, std::move(bell))) {}
 
   /// What is read from now on, with ids; positions of partitions that stay are kept, the rest is
   /// forgotten.
@@ -89,7 +91,10 @@ class Fetcher {
   bool take_metadata_is_old() { return std::exchange(metadata_is_old_, false); }
   bool metadata_is_old() const { return metadata_is_old_; }
 
+  /// Of what `take` returned, by whoever holds it.
   std::int64_t pinned_bytes() const { return pinned_->held(); }
+  /// They are more than max_pinned_bytes; the bell is woken when that is over.
+  bool is_full() { return pinned_->is_full(); }
 
  private:
   struct State {
