@@ -61,6 +61,38 @@ TEST_CASE("a commit names the next record to read, and the epoch of the last one
   CHECK(request.partitions[0].topic_id == it.host.connection->topics["orders"]);
 }
 
+TEST_CASE("a position that was committed keeps its epoch until something behind it is read") {
+  FakeHost host;
+  FakeConnection& broker = *host.connection;
+  broker.append_records(0, 2, 10);
+  broker.on_offset_fetch = [](const OffsetFetchRequest& request, Reply<OffsetFetchResponse> reply) {
+    OffsetFetchResponse response;
+    for (const TopicPartition& partition : *request.partitions) {
+      response.partitions.push_back(
+          {.partition = partition, .offset = Offset(10), .leader_epoch = LeaderEpoch(2)});
+    }
+    reply(std::move(response));
+  };
+  std::vector<OffsetCommitRequest::Partition> commits;
+  broker.on_commit = [&](const OffsetCommitRequest& request, Reply<OffsetCommitResponse> reply) {
+    commits.insert(commits.end(), request.partitions.begin(), request.partitions.end());
+    reply(OffsetCommitResponse{});
+  };
+  auto consumer = *Reader::open(host, {.group = "g", .auto_commit = false});
+  REQUIRE(consumer.assign({first}).ok());
+  REQUIRE(consumer.position(first).ok());
+  REQUIRE(consumer.commit().ok());
+  REQUIRE(consumer.poll(0ms)->count() == 10);
+  REQUIRE(consumer.commit().ok());
+  REQUIRE(consumer.seek(first, Offset(10)).ok());
+  REQUIRE(consumer.commit().ok());
+  REQUIRE(commits.size() == 3);
+  CHECK(commits[0].offset == Offset(10));
+  CHECK(commits[0].leader_epoch == LeaderEpoch(2));
+  CHECK(commits[1].leader_epoch == LeaderEpoch(3));
+  CHECK(commits[2].leader_epoch == no_leader_epoch);
+}
+
 TEST_CASE("asynchronous commits are told in the order of the calls, by the thread that polls") {
   Committing it({.auto_commit = false});
   it.held = true;

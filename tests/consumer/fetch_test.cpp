@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "tests/support/catch.hpp"
 #include "tests/support/fake_connection.hpp"
 
@@ -299,4 +301,70 @@ TEST_CASE("a program's event loop is told when polling is worth while") {
   REQUIRE(consumer.on_ready({}).ok());
   host.connection->append_records(0, 1, 1);
   CHECK(told == 1);
+}
+
+TEST_CASE("an event loop that was told of too many records is told when enough were let go") {
+  FakeHost host;
+  host.connection->append_records(0, 4, 10);
+  const ConsumerConfig config{.max_poll_records = 10, .max_pinned_bytes = 250};
+  Reader consumer = reader(host, {part(0)}, config);
+  int told = 0;
+  REQUIRE(consumer.on_ready([&] { ++told; }).ok());
+  std::vector<Reader::Records> held;
+  for (int i = 0; i < 3; ++i) {
+    auto records = consumer.poll(0ms);
+    if (records.ok()) held.push_back(*std::move(records));
+  }
+  REQUIRE(held.size() == 2);
+  CHECK(fault(consumer.poll(0ms).status()) == Fault::limit_reached);
+  host.connection->env.advance(4min);
+  CHECK(told == 0);
+  held.pop_back();
+  CHECK(told == 1);
+  held.clear();
+  CHECK(told == 1);
+  CHECK(polled(consumer) == values(0, 20, 30));
+}
+
+TEST_CASE("an event loop is told to try again after an error, but not of one that stays") {
+  FakeHost host;
+  host.connection->append_records(0, 1, 2);
+  Reader consumer = reader(host, {part(0)});
+  int told = 0;
+  REQUIRE(consumer.on_ready([&] { ++told; }).ok());
+  host.connection->log(0).status = error(Fault::io, "the device failed");
+  CHECK(begins(polled(consumer), 0, "failed"));
+  CHECK(told == 0);
+  host.connection->env.advance(1s);
+  CHECK(told == 1);
+  CHECK(polled(consumer) == values(0, 0, 2));
+  host.connection->fetch_fails = error(Fault::closed, "the broker was closed");
+  CHECK(begins(polled(consumer), 0, "failed"));
+  host.connection->env.advance(1h);
+  CHECK(told == 1);
+}
+
+TEST_CASE(
+    "a fetch unpacks fetch.max.bytes and a batch at most, the next goes on where it stopped") {
+  FakeHost host;
+  for (int partition = 0; partition < 2; ++partition) {
+    for (std::int64_t first = 0; first < 80; first += 10) {
+      host.connection->append(
+          partition, batch_of(first, 10, {.compression = CompressionType::zstd}), first + 10);
+    }
+  }
+  const std::int32_t bytes = GENERATE(0, 250, 100'000);
+  Reader consumer = reader(host, {part(0), part(1)}, {.fetch_max_bytes = bytes});
+  std::vector<std::string> all;
+  std::size_t most = 0;
+  for (auto some = polled(consumer); !some.empty(); some = polled(consumer)) {
+    most = std::max(most, some.size());
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  CHECK(most == (bytes == 0 ? 10U : bytes == 250 ? 30U : 160U));
+  std::stable_sort(all.begin(), all.end(),
+                   [](const std::string& a, const std::string& b) { return a[0] < b[0]; });
+  auto both = values(0, 0, 80);
+  for (auto& value : values(1, 0, 80)) both.push_back(std::move(value));
+  CHECK(all == both);
 }

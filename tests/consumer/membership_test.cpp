@@ -1,102 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ottla/group/consumer_protocol.hpp>
-
-#include "tests/support/catch.hpp"
-#include "tests/support/fake_connection.hpp"
+#include "tests/consumer/fake_coordinator.hpp"
 
 using namespace ottla;
 using namespace test;
 using namespace std::chrono_literals;
-
-namespace {
-
-using Member = Consumer<std::string, std::string>;
-
-/// A coordinator that gives its one member the partitions in `assigned`, unless it is told to
-/// answer something else.
-struct Coordinator {
-  Coordinator() {
-    FakeConnection& broker = *host.connection;
-    broker.on_join = [this](JoinGroupRequest request, Reply<JoinGroupResponse> reply) {
-      told.push_back("join " + (request.member_id.empty() ? "-" : request.member_id));
-      joins.push_back(request);
-      if (!broken.ok()) {
-        reply(broken);
-        return;
-      }
-      if (join_error != ErrorCode::none) {
-        reply(JoinGroupResponse{.error = std::exchange(join_error, ErrorCode::none),
-                                .member_id = "m"});
-        return;
-      }
-      JoinGroupResponse response{.generation = Generation(++generation),
-                                 .protocol = request.protocols.at(0).name,
-                                 .leader = leads ? "m" : "other",
-                                 .member_id = "m"};
-      if (leads) response.members.push_back({"m", {}, request.protocols[0].metadata});
-      reply(std::move(response));
-    };
-    broker.on_sync = [this](const SyncGroupRequest& request, Reply<SyncGroupResponse> reply) {
-      told.push_back("sync " + std::to_string(request.generation.value()));
-      syncs.push_back(request);
-      SyncGroupResponse response{.error = std::exchange(sync_error, ErrorCode::none)};
-      response.assignment = leads && !request.assignments.empty()
-                                ? request.assignments[0].assignment
-                                : encode(ConsumerAssignment{.partitions = assigned});
-      reply(std::move(response));
-    };
-    broker.on_heartbeat = [this](const HeartbeatRequest&, Reply<HeartbeatResponse> reply) {
-      ++heartbeats;
-      reply(HeartbeatResponse{.error = std::exchange(heartbeat_error, ErrorCode::none)});
-    };
-    broker.on_leave = [this](const LeaveGroupRequest& request, Reply<LeaveGroupResponse> reply) {
-      told.push_back("leave " + request.members.at(0).member_id);
-      reply(LeaveGroupResponse{});
-    };
-    broker.on_commit = [this](const OffsetCommitRequest& request,
-                              Reply<OffsetCommitResponse> reply) {
-      told.push_back("commit " + std::to_string(request.partitions.size()) + " in " +
-                     std::to_string(request.generation.value()));
-      reply(OffsetCommitResponse{});
-    };
-  }
-
-  Member member(ConsumerConfig config = {}) {
-    config.group = "g";
-    if (config.topics.empty()) config.topics = {"orders"};
-    config.offset_reset = OffsetReset::earliest;
-    const auto note = [this](std::string what) {
-      return [this, what](const std::vector<TopicPartition>& partitions) {
-        told.push_back(what + " " + std::to_string(partitions.size()));
-      };
-    };
-    if (!config.rebalance.assigned) config.rebalance.assigned = note("assigned");
-    if (!config.rebalance.revoked) config.rebalance.revoked = note("revoked");
-    if (!config.rebalance.lost) config.rebalance.lost = note("lost");
-    auto opened = Member::open(host, std::move(config));
-    REQUIRE(opened.ok());
-    return *std::move(opened);
-  }
-  std::vector<std::string> take_told() { return std::exchange(told, {}); }
-  MemoryEnv& env() { return host.connection->env; }
-
-  FakeHost host;
-  std::vector<std::string> told;
-  std::vector<JoinGroupRequest> joins;
-  std::vector<SyncGroupRequest> syncs;
-  std::vector<PartitionsOfTopic> assigned{{"orders", {PartitionId(0), PartitionId(1)}}};
-  bool leads = false;
-  int generation = 0;
-  int heartbeats = 0;
-  absl::Status broken;  // what a join is answered
-  ErrorCode join_error = ErrorCode::none;
-  ErrorCode sync_error = ErrorCode::none;
-  ErrorCode heartbeat_error = ErrorCode::none;
-};
-
-using Told = std::vector<std::string>;
-
-}  // namespace
 
 TEST_CASE("the first poll joins, with the id that the coordinator gives") {
   Coordinator group;
@@ -259,6 +166,21 @@ TEST_CASE("a refusal to join is told, and the next poll tries again") {
   group.join_error = ErrorCode::group_max_size_reached;
   Member member = group.member();
   CHECK(error_code(member.poll(0ms).status()) == ErrorCode::group_max_size_reached);
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(member.assignment()->size() == 2);
+}
+
+TEST_CASE("an event loop that was told of a refusal is told when to try again") {
+  Coordinator group;
+  Member member = group.member();
+  int told = 0;
+  REQUIRE(member.on_ready([&] { ++told; }).ok());
+  group.broken = error(Fault::io, "the disk failed");
+  CHECK(fault(member.poll(0ms).status()) == Fault::io);
+  told = 0;
+  group.broken = absl::OkStatus();
+  group.env().advance(1s);
+  CHECK(told > 0);
   REQUIRE(member.poll(0ms).ok());
   CHECK(member.assignment()->size() == 2);
 }

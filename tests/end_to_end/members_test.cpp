@@ -50,6 +50,37 @@ TEST_CASE("a member that dies without a word is dropped when its session ends") 
   CHECK(owned(other) == 2);
 }
 
+TEST_CASE("a member that works for long while its group rebalances stays a member") {
+  MemoryEnv env;
+  const MemoryBroker broker = open_with_topic(env, 6);
+  int lost = 0;
+  ConsumerConfig config{
+      .auto_commit = false, .max_poll_records = 5, .assignors = {"cooperative-sticky"}};
+  config.rebalance.lost = [&](const std::vector<TopicPartition>&) { ++lost; };
+  TextConsumer working = member(broker, config);
+  TextConsumer other = member(broker, config);
+  poll_all({&working, &other}, 20s);
+  REQUIRE(owned(working) == 3);
+  TextConsumer third = member(broker, config);
+  const auto turn = [&](TextConsumer& each) { must(each.poll(0ms)); };
+  turn(third);
+  env.advance(2s);
+  for (int i = 0; i < 6; ++i) produce_numbers(broker, 0, 10, i);
+  CHECK(must(working.poll(0ms)).count() == 5);  // has joined, and works
+  for (int second = 0; second < 120; ++second) {
+    turn(other);
+    turn(third);
+    env.advance(1s);
+  }
+  CHECK(error_code(working.commit()) == ErrorCode::rebalance_in_progress);
+  poll_all({&working, &other, &third}, 20s);
+  CHECK(lost == 0);
+  CHECK(owned(working) == 2);
+  CHECK(owned(other) == 2);
+  CHECK(owned(third) == 2);
+  CHECK(working.commit().ok());
+}
+
 TEST_CASE("a static member that comes back in time finds its partitions, and nobody rebalances") {
   MemoryEnv env;
   const MemoryBroker broker = open_with_topic(env, 2);

@@ -1,7 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
 #include <set>
+#include <string>
+#include <type_traits>
+#include <vector>
 
 #include "tests/producer/producer_bed.hpp"
+
+namespace {
+
+/// A type of a user's own, which numbers convert to.
+struct Cents {
+  Cents(std::int64_t of) : amount(of) {}
+  std::int64_t amount;
+};
+struct Euros : Cents {
+  explicit Euros(std::int64_t of) : Cents(100 * of) {}
+};
+struct Purse {
+  operator Cents() const { return 3; }
+};
+
+}  // namespace
+
+template <>
+struct ottla::Serde<Cents> {
+  using input = const Cents&;
+  static Bytes serialize(input cents, std::vector<std::byte>& scratch) {
+    const std::string text = std::to_string(cents.amount) + " cents";
+    scratch.assign(as_bytes(text).begin(), as_bytes(text).end());
+    return scratch;
+  }
+  static absl::StatusOr<Cents> deserialize(Bytes) { return Cents(0); }
+};
 
 using namespace ottla;
 using namespace std::chrono_literals;
@@ -293,6 +324,44 @@ TEST_CASE("records arrive as they were built: keys, nulls, headers, times, compr
     CHECK_FALSE(record->value().has_value());
     CHECK(record->timestamp() == bed.world.wall_now());
   }
+}
+
+TEST_CASE("keys and values are borrowed as what they are, and none is one made for the moment") {
+  static_assert(std::is_convertible_v<const char(&)[2], Outgoing<std::string>>);
+  static_assert(std::is_convertible_v<std::string, Outgoing<std::string>>);
+  static_assert(std::is_convertible_v<const std::string&, Outgoing<std::string_view>>);
+  static_assert(std::is_convertible_v<std::vector<std::byte>&, Outgoing<Bytes>>);
+  static_assert(std::is_convertible_v<std::int16_t, Outgoing<std::int64_t>>);
+  static_assert(std::is_convertible_v<std::nullopt_t, Outgoing<Cents>>);
+  static_assert(std::is_convertible_v<Cents, Outgoing<Cents>>);
+  static_assert(std::is_convertible_v<Cents&, Outgoing<Cents>>);
+  static_assert(std::is_convertible_v<const Cents&, Outgoing<Cents>>);
+  static_assert(std::is_convertible_v<Euros, Outgoing<Cents>>);
+  static_assert(std::is_convertible_v<const Uuid&, Outgoing<Uuid>>);
+  static_assert(std::is_convertible_v<int, Cents>);
+  static_assert(!std::is_constructible_v<Outgoing<Cents>, int>);
+  static_assert(!std::is_constructible_v<Outgoing<Cents>, Purse>);
+  static_assert(std::is_convertible_v<int, Outgoing<std::optional<Cents>>>);
+  ProducerBed bed;
+  std::vector<std::byte> scratch;
+  const auto sent = [&]<class T>(const Outgoing<T>& outgoing) {
+    const Bytes bytes = Serde<T>::serialize(outgoing.input(), scratch);
+    return std::string(as_string_view(bytes));
+  };
+  const std::string text = "text";
+  CHECK(sent(Outgoing<std::string>(text)) == "text");
+  CHECK(sent(Outgoing<std::string>("literal")) == "literal");
+  CHECK(sent(Outgoing<std::string_view>(text)) == "text");
+  CHECK(sent(Outgoing<std::int16_t>(0x4142)) == "AB");
+  const Euros euros(5);
+  CHECK(sent(Outgoing<Cents>(euros)) == "500 cents");
+  CHECK(sent(Outgoing<Cents>(Cents(7))) == "7 cents");
+  auto producer = Producer<std::int64_t, Cents>::open(FakeHost{bed.leader});
+  REQUIRE(producer.ok());
+  REQUIRE(producer->send({.topic = "t", .partition = p0, .key = 1, .value = Cents(8)}).ok());
+  REQUIRE(producer->send({.topic = "t", .partition = p0, .key = 1, .value = euros}).ok());
+  REQUIRE(producer->flush().ok());
+  CHECK(bed.leader->values("t", 0) == std::vector<std::string>{"8 cents", "500 cents"});
 }
 
 TEST_CASE("a producer that was moved from, closed or is asked for what is not there says so") {

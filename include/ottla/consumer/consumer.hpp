@@ -103,11 +103,12 @@ class Consumer {
     }
   }
 
-  /// For event loops: called whenever a poll may bring something after one that brought nothing, be
-  /// it that time has passed (a member's each heartbeat.interval.ms), from any thread and without a
-  /// lock; it returns soon (an eventfd, a post) and calls nothing of this consumer. Polls stay due
-  /// within max.poll.interval. None is under way behind `close` and the destructor, but for one
-  /// that takes longer than their timeout.
+  /// For event loops: called whenever a poll may bring something after one that brought nothing or
+  /// answered an error, be it that time has passed (a member's each heartbeat.interval.ms), from
+  /// any thread and without a lock; after `limit_reached` also by who lets go of enough records. It
+  /// returns soon (an eventfd, a post) and calls nothing of this consumer. Polls stay due within
+  /// max.poll.interval. None is under way behind `close` and the destructor, but for one that takes
+  /// longer than their timeout.
   absl::Status on_ready(std::function<void()> callback) {
     OTTLA_TRY(usable());
     return guarded([&] { return core_->on_ready(std::move(callback)); });

@@ -48,6 +48,8 @@ struct ConsumerConfig {
   std::int32_t max_poll_records = 500;
   std::chrono::milliseconds max_poll_interval{300'000};
   std::int32_t fetch_min_bytes = 1;
+  /// Of one fetch, as it is stored; also of what its compressed batches unpack to, up to a batch
+  /// beyond it: the rest is fetched again when that was polled.
   std::int32_t fetch_max_bytes = 52'428'800;
   std::int32_t max_partition_fetch_bytes = 1'048'576;
   std::chrono::milliseconds fetch_max_wait{500};
@@ -64,6 +66,7 @@ struct ConsumerConfig {
   std::chrono::milliseconds api_timeout{60'000};    ///< of calls that take no timeout
   std::chrono::milliseconds close_timeout{30'000};  ///< how long the destructor may take
   /// Bytes of polled batches that the program may hold; beyond it poll answers `limit_reached`.
+  /// What one fetch brought and no poll has answered yet comes on top.
   std::int64_t max_pinned_bytes = std::int64_t{512} << 20;
 };
 
@@ -94,7 +97,7 @@ inline constexpr auto config_table<ConsumerConfig> = std::array{
     config_key<&ConsumerConfig::fetch_min_bytes>("fetch.min.bytes", at_least(0),
                                                  "Bytes that a waiting poll waits for."),
     config_key<&ConsumerConfig::fetch_max_bytes>("fetch.max.bytes", at_least(0),
-                                                 "Bytes of one fetch."),
+                                                 "Bytes of one fetch, packed and unpacked."),
     config_key<&ConsumerConfig::max_partition_fetch_bytes>("max.partition.fetch.bytes", at_least(0),
                                                            "Bytes of one partition in a fetch."),
     config_key<&ConsumerConfig::fetch_max_wait>("fetch.max.wait.ms", between(0, INT32_MAX),

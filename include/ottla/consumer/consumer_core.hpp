@@ -120,8 +120,9 @@ class ConsumerCore final : public Counted {
   absl::Status mend_out_of_range(SteadyTime deadline);
   absl::StatusOr<ListOffsetsResponse> list_offsets(ListOffsetsRequest request, SteadyTime deadline);
   SteadyTime next_turn(SteadyTime now, SteadyTime deadline) const;
-  /// Has on_ready's callback told by the next turn, though nobody rings.
-  void tell_later(SteadyTime now);
+  /// Has on_ready's callback told by the next turn, or `latest`, though nobody rings.
+  void tell_later(SteadyTime now, SteadyTime latest);
+  void tell_after_error();
   void tell_nobody_later();
 
   OffsetsToCommit positions_to_commit(const std::vector<TopicPartition>& of) const;

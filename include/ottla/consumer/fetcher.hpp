@@ -28,9 +28,11 @@ namespace ottla::inline OTTLA_ABI {
 
 class Fetcher {
  public:
-  /// Before: `config` and `connection` outlive it.
-  Fetcher(const ConsumerConfig& config, Connection& connection)
-      : config_(config), connection_(connection), pinned_(make_ref<PolledMemory>()) {}
+  /// Before: `config` and `connection` outlive it. `bell`: of `is_full`.
+  Fetcher(const ConsumerConfig& config, Connection& connection, Ref<Wakeable> bell)
+      : config_(config),
+        connection_(connection),
+        pinned_(make_ref<PolledMemory>(config.max_pinned_bytes, std::move(bell))) {}
 
   /// What is read from now on, with ids; positions of partitions that stay are kept, the rest is
   /// forgotten.
@@ -52,10 +54,11 @@ class Fetcher {
   /// The position of everything that `take` returned so far, for commits: like `position`, but
   /// never behind a damaged record.
   std::optional<Offset> consumed(const TopicPartition& partition) const;
-  /// The epoch of the last record returned, for commits.
+  /// The epoch of the last record returned, or of the commit that was sought, for commits.
   LeaderEpoch consumed_epoch(const TopicPartition& partition) const;
-  /// Drops what was fetched; the next record is the one at `offset`.
-  void seek(const TopicPartition& partition, Offset offset);
+  /// Drops what was fetched; the next record is the one at `offset`. `epoch`: of the last one
+  /// before it, where a commit knows that.
+  void seek(const TopicPartition& partition, Offset offset, LeaderEpoch epoch = no_leader_epoch);
   /// The position must be found anew: by a commit, or by the reset policy.
   void forget_position(const TopicPartition& partition);
   /// Of topics that are there.
@@ -88,7 +91,10 @@ class Fetcher {
   bool take_metadata_is_old() { return std::exchange(metadata_is_old_, false); }
   bool metadata_is_old() const { return metadata_is_old_; }
 
+  /// Of what `take` returned, by whoever holds it.
   std::int64_t pinned_bytes() const { return pinned_->held(); }
+  /// They are more than max_pinned_bytes; the bell is woken when that is over.
+  bool is_full() { return pinned_->is_full(); }
 
  private:
   struct State {
@@ -118,8 +124,11 @@ class Fetcher {
   }
   void collect_wanted();
   bool too_little(SteadyTime now);
+  /// Compressed batches that come behind are left for a later fetch.
+  bool unpacked_enough() const { return unpacked_ > config_.fetch_max_bytes; }
   bool take_answer(State& state, const FetchedPartition& answer);
-  void take_slice(State& state, const Slice& slice);
+  /// False where nothing behind it may be taken.
+  bool take_slice(State& state, const Slice& slice);
   absl::Status take_batch(State& state, const BatchView& batch, const SharedBytes& memory,
                           std::size_t position);
   absl::Status damage_of(State& state);
@@ -135,6 +144,7 @@ class Fetcher {
   std::vector<State*> wanted_states_;   // likewise
   FetchResponse response_;              // likewise
   AbortedBatches aborted_;              // likewise
+  std::int64_t unpacked_ = 0;           // bytes, by the fetch under way
   std::size_t rotation_ = 0;            // which partition is asked first
   SteadyTime little_since_ = never;     // since when fetch.min.bytes are waited for
   bool metadata_is_old_ = false;

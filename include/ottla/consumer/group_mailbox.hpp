@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -23,8 +24,14 @@ namespace ottla::inline OTTLA_ABI {
 /// Thread-safe. Outlives its membership while something is under way.
 class GroupMailbox final : public Counted {
  public:
-  GroupMailbox(Ref<Connection> connection, Ref<Wakeable> bell)
-      : connection_(std::move(connection)), bell_(std::move(bell)) {}
+  /// `as`: the group, and the instance id of a static member.
+  GroupMailbox(Ref<Connection> connection, Ref<Wakeable> bell, HeartbeatRequest as,
+               std::chrono::nanoseconds interval, std::chrono::nanoseconds max_poll_interval)
+      : connection_(std::move(connection)),
+        bell_(std::move(bell)),
+        interval_(interval),
+        max_poll_interval_(max_poll_interval),
+        as_(std::move(as)) {}
 
   struct News {
     std::optional<absl::StatusOr<JoinGroupResponse>> joined;
@@ -35,14 +42,14 @@ class GroupMailbox final : public Counted {
   };
   News take();
 
+  /// Once the coordinator welcomes the member, heartbeats are sent for it, until `stop`: whether or
+  /// not the polling thread has seen the answer. One that finds no memory, or the one before
+  /// unanswered, is left out.
   void join(JoinGroupRequest request);
   void sync(SyncGroupRequest request);
-
-  /// From now on heartbeats are sent for this member, until `stop`. One that finds no memory, or
-  /// the one before unanswered, is left out.
-  void beat(HeartbeatRequest as, std::chrono::nanoseconds interval,
-            std::chrono::nanoseconds max_poll_interval);
   void stop();
+  /// As whom the coordinator knows the member. Before: it was welcomed.
+  HeartbeatRequest as() const;
   /// Another answer said it of the member of that generation.
   void heard(ErrorCode error, Generation of);
   /// Time spent inside a poll does not count as time without one.
@@ -50,6 +57,8 @@ class GroupMailbox final : public Counted {
   void leave_poll(SteadyTime now) { last_poll_.store(now, std::memory_order_relaxed); }
 
  private:
+  void joined(std::uint64_t request, absl::StatusOr<JoinGroupResponse> answer);
+  void beat(std::uint64_t request, std::string member_id, Generation of);
   void arm(std::uint64_t generation);
   void tick(std::uint64_t generation) noexcept;
   void send_heartbeat();
@@ -58,12 +67,12 @@ class GroupMailbox final : public Counted {
 
   const Ref<Connection> connection_;
   const Ref<Wakeable> bell_;
-  Mutex mutex_{Mutex::Kind::leaf};
+  const std::chrono::nanoseconds interval_;
+  const std::chrono::nanoseconds max_poll_interval_;
+  mutable Mutex mutex_{Mutex::Kind::leaf};
   News news_ OTTLA_GUARDED_BY(mutex_);
   std::uint64_t request_ OTTLA_GUARDED_BY(mutex_) = 0;  // answers to older ones are dropped
   HeartbeatRequest as_ OTTLA_GUARDED_BY(mutex_);
-  std::chrono::nanoseconds interval_ OTTLA_GUARDED_BY(mutex_){0};
-  std::chrono::nanoseconds max_poll_interval_ OTTLA_GUARDED_BY(mutex_){0};
   std::atomic<SteadyTime> last_poll_{never};
   std::uint64_t beating_ OTTLA_GUARDED_BY(mutex_) = 0;  // 0: not; else which `beat` it was
   std::uint64_t beats_ OTTLA_GUARDED_BY(mutex_) = 0;

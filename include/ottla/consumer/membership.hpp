@@ -4,7 +4,8 @@
 // nothing in it waits:
 //   outside ─ join ─ joining ─(leader: runs the assignor)─ sync ─ syncing ─ stable ─(rebalance)─
 //   join ...
-// Heartbeats are a task of the world's executor; what they learn is picked up by the next step.
+// Heartbeats are a task of the world's executor, from the answer to the join on; what they learn is
+// picked up by the next step.
 // Source: spec groups.md sections 3 and 8.
 #pragma once
 
@@ -74,10 +75,8 @@ class Membership {
   void abandon() { mailbox_->stop(); }
 
   bool is_member() const { return generation_ >= Generation(0); }
-  Generation generation() const { return generation_; }
   /// Takes, from any thread, what answers to commits say of the member.
   const Ref<GroupMailbox>& mailbox() const { return mailbox_; }
-  const std::string& member_id() const { return member_id_; }
 
  private:
   enum class State : std::uint8_t { outside, joining, syncing, stable };

@@ -18,6 +18,8 @@
 #include <ottla/base/ref.hpp>
 #include <ottla/base/shared_bytes.hpp>
 #include <ottla/base/topic_partition.hpp>
+#include <ottla/base/wakeups.hpp>
+#include <ottla/env/posix/process.hpp>
 #include <ottla/record/batch_header.hpp>
 #include <ottla/record/record_view.hpp>
 
@@ -51,16 +53,35 @@ struct PolledBatch {
 absl::Status find_damage(const PolledBatch& batch);
 
 /// What a consumer's polls share: how many bytes of batches are still held by somebody, and a list
-/// that is free to be used again. Thread-safe.
+/// that is free to be used again. Thread-safe, but `is_full` is the polling thread's.
 class PolledMemory final : public Counted {
  public:
   using List = std::vector<PolledBatch>;
 
-  PolledMemory() = default;
+  PolledMemory(std::int64_t limit, Ref<Wakeable> bell) : limit_(limit), bell_(std::move(bell)) {}
   ~PolledMemory() override { delete spare_.load(std::memory_order_acquire); }
 
   void add(std::int64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+  void remove(std::int64_t bytes) noexcept {
+    // First less, then whether somebody waits; is_full the other way round: one sees the other.
+    const std::int64_t left = bytes_.fetch_sub(bytes) - bytes;
+    if (left <= limit_ && is_full_.load() && is_full_.exchange(false) && process_.here()) {
+      bell_->wake();
+    }
+  }
   std::int64_t held() const { return bytes_.load(std::memory_order_relaxed); }
+  /// More than the limit is held; the bell is woken, once, when that is over.
+  bool is_full() {
+    if (held() <= limit_) {
+      return false;
+    }
+    is_full_.store(true);
+    if (bytes_.load() > limit_) {
+      return true;
+    }
+    is_full_.store(false);
+    return false;
+  }
 
   std::unique_ptr<List> take() {
     std::unique_ptr<List> list(spare_.exchange(nullptr, std::memory_order_acquire));
@@ -72,7 +93,11 @@ class PolledMemory final : public Counted {
   }
 
  private:
+  const std::int64_t limit_;
+  const Ref<Wakeable> bell_;
+  const ProcessMark process_;  // a child of fork wakes nobody
   std::atomic<std::int64_t> bytes_{0};
+  std::atomic<bool> is_full_{false};
   std::atomic<List*> spare_{nullptr};
 };
 
@@ -119,8 +144,8 @@ class RecordBatches {
   bool grow();
   void release() {
     if (batches_) {
-      memory_->add(-bytes_);
       memory_->give_back(std::move(batches_));
+      memory_->remove(bytes_);
     }
   }
 

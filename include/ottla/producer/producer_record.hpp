@@ -58,6 +58,13 @@ class TopicName {
   ProducerTopic* topic_ = nullptr;
 };
 
+/// What may be passed as `Input`. Where that is a reference, nothing is made for it that would be
+/// gone when it is looked at.
+template <class U, class Input>
+concept Passable = std::is_convertible_v<U, Input> &&
+    (!std::is_reference_v<Input> ||
+     std::is_convertible_v<std::remove_reference_t<U>*, const std::remove_reference_t<Input>*>);
+
 /// A key or value on its way in, or null: borrowed, never copied.
 template <HasSerde T>
 class Outgoing {
@@ -67,8 +74,7 @@ class Outgoing {
   Outgoing() = default;
   Outgoing(std::nullopt_t) {}
   template <class U>
-  requires std::is_convertible_v<U&&, Input> Outgoing(U&& value)
-      : input_(keep(static_cast<Input>(value))) {}
+  requires Passable<U&&, Input> Outgoing(U&& value) : input_(keep(static_cast<Input>(value))) {}
 
   bool is_null() const { return !input_.has_value(); }
   Input input() const {

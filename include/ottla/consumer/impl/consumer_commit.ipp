@@ -45,9 +45,10 @@ OTTLA_INLINE absl::StatusOr<OffsetCommitRequest> ConsumerCore::commit_request(
                    "this consumer is not in its group, so it has nothing to commit there; poll to "
                    "join");
     }
-    request.generation = membership_->generation();
-    request.member_id = membership_->member_id();
-    request.instance_id = consumer_impl::text_or_none(config_.instance_id);
+    HeartbeatRequest as = membership_->mailbox()->as();
+    request.generation = as.generation;
+    request.member_id = std::move(as.member_id);
+    request.instance_id = std::move(as.instance_id);
   }
   for (const auto& [partition, commit] : offsets) {
     if (commit.offset < Offset(0)) {

@@ -20,7 +20,7 @@ OTTLA_INLINE ConsumerCore::ConsumerCore(Ref<Connection> connection, ConsumerConf
       config_(std::move(config)),
       process_generation_(world_.process_generation()),
       commits_(make_ref<CommitOutcomes>(signal_)),
-      fetcher_(config_, *connection_) {}
+      fetcher_(config_, *connection_, signal_) {}
 
 OTTLA_INLINE ConsumerCore::~ConsumerCore() {
   // A child of fork must not touch the locks that it inherited.

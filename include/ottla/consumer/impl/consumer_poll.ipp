@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -12,6 +13,12 @@
 #include <ottla/consumer/impl/consumer_inside.hpp>
 
 namespace ottla::inline OTTLA_ABI {
+namespace consumer_impl {
+
+/// Before an event loop tries again what may have failed for a while.
+inline constexpr std::chrono::milliseconds error_pause{100};
+
+}  // namespace consumer_impl
 
 OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll(std::chrono::nanoseconds timeout) {
   Inside inside(*this);
@@ -30,6 +37,9 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll(std::chrono::nanos
   revoke_deadline_ = never;
   if (membership_) {
     membership_->leave_poll(world_.steady_now());
+  }
+  if (!polled.ok() && fault(polled.status()) != Fault::closed) {
+    guarded([&] { tell_after_error(); }).IgnoreError();
   }
   return polled;
 }
@@ -55,7 +65,7 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> ConsumerCore::poll_until(SteadyTime n
       continue;  // markers and the like were passed
     }
     if (now >= deadline) {
-      tell_later(now);
+      tell_later(now, never);
       return records;
     }
     if (fetcher_.metadata_is_old() && connection_->metadata_version() != metadata_version_) {
@@ -80,7 +90,7 @@ OTTLA_INLINE absl::Status ConsumerCore::look_around(SteadyTime now, SteadyTime d
     commit_by_itself(now);
   }
   OTTLA_TRY(find_positions(now, deadline));
-  if (fetcher_.pinned_bytes() > config_.max_pinned_bytes) {
+  if (fetcher_.is_full()) {
     return error(Fault::limit_reached,
                  absl::StrCat("polled records of ", fetcher_.pinned_bytes(),
                               " bytes are still held; let go of some, or raise max_pinned_bytes"));
@@ -133,11 +143,17 @@ OTTLA_INLINE SteadyTime ConsumerCore::next_turn(SteadyTime now, SteadyTime deadl
   return next;
 }
 
-OTTLA_INLINE void ConsumerCore::tell_later(SteadyTime now) {
+/// What was left undone has nobody who rings, but records that are let go of do.
+OTTLA_INLINE void ConsumerCore::tell_after_error() {
+  const SteadyTime now = world_.steady_now();
+  tell_later(now, fetcher_.is_full() ? never : after(now, consumer_impl::error_pause));
+}
+
+OTTLA_INLINE void ConsumerCore::tell_later(SteadyTime now, SteadyTime latest) {
   if (!signal_->has_callback()) {
     return;
   }
-  const SteadyTime due = next_turn(now, never);
+  const SteadyTime due = next_turn(now, latest);
   if (told_later_ != no_timer && now < told_at_ && told_at_ <= due) {
     return;
   }

@@ -61,7 +61,7 @@ OTTLA_INLINE absl::Status ConsumerCore::find_by_commit(std::vector<TopicPartitio
                                                        SteadyTime deadline) {
   OTTLA_ASSIGN(const OffsetsToCommit commits, fetch_commits(missing, deadline));
   for (const auto& [partition, commit] : commits) {
-    fetcher_.seek(partition, commit.offset);
+    fetcher_.seek(partition, commit.offset, commit.leader_epoch);
     std::erase(missing, partition);
   }
   return absl::OkStatus();

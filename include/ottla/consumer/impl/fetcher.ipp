@@ -112,7 +112,7 @@ OTTLA_INLINE LeaderEpoch Fetcher::consumed_epoch(const TopicPartition& partition
   return states_.at(partition).epoch;
 }
 
-OTTLA_INLINE void Fetcher::seek(const TopicPartition& partition, Offset offset) {
+OTTLA_INLINE void Fetcher::seek(const TopicPartition& partition, Offset offset, LeaderEpoch epoch) {
   State& state = states_.at(partition);
   // What an old walk still finds concerns nobody any more.
   state.source = make_ref<FetchSource>(partition);
@@ -121,7 +121,7 @@ OTTLA_INLINE void Fetcher::seek(const TopicPartition& partition, Offset offset) 
   state.out_of_range = false;
   state.position = offset;
   state.fetch_from = offset;
-  state.epoch = no_leader_epoch;
+  state.epoch = epoch;
 }
 
 OTTLA_INLINE void Fetcher::forget_position(const TopicPartition& partition) {
@@ -234,6 +234,7 @@ OTTLA_INLINE absl::StatusOr<bool> Fetcher::fetch(const Ref<Wakeable>& waiter, St
                                .max_bytes = config_.fetch_max_bytes},
                               response_, waiter));
   bool changed = false;
+  unpacked_ = 0;
   if (!too_little(now)) {
     const std::size_t answered = std::min(response_.partitions.size(), wanted_states_.size());
     for (std::size_t i = 0; i < answered; ++i) {
@@ -268,9 +269,8 @@ OTTLA_INLINE bool Fetcher::take_answer(State& state, const FetchedPartition& ans
   aborted_.begin(answer.aborted);
   for (const Slice& slice : answer.slices) {
     came = came || !slice.bytes.empty();
-    take_slice(state, slice);
-    if (!state.problem.ok()) {
-      return true;
+    if (!take_slice(state, slice)) {
+      return !state.problem.ok() || state.fetch_from != from;
     }
   }
   if (came && state.fetch_from == from) {
@@ -280,7 +280,7 @@ OTTLA_INLINE bool Fetcher::take_answer(State& state, const FetchedPartition& ans
   return came;
 }
 
-OTTLA_INLINE void Fetcher::take_slice(State& state, const Slice& slice) {
+OTTLA_INLINE bool Fetcher::take_slice(State& state, const Slice& slice) {
   const CheckCrc check = config_.check_crcs && !slice.verified ? CheckCrc::verify : CheckCrc::skip;
   const Bytes bytes = slice.bytes.bytes();
   BatchCursor batches(bytes, "a fetched piece", check);
@@ -295,15 +295,19 @@ OTTLA_INLINE void Fetcher::take_slice(State& state, const Slice& slice) {
                         : damage(state.source->partition, state.fetch_from, next, why.message());
   };
   while (const BatchView* batch = batches.next()) {
+    if (batch->is_compressed() && unpacked_enough()) {
+      return false;
+    }
     if (absl::Status taken = take_batch(state, *batch, slice.bytes, position); !taken.ok()) {
       damaged_there(taken);
-      return;
+      return false;
     }
     position = batches.position();
   }
   if (!batches.ok()) {
     damaged_there(batches.status());
   }
+  return state.problem.ok();
 }
 
 OTTLA_INLINE absl::Status Fetcher::take_batch(State& state, const BatchView& batch,
@@ -326,6 +330,7 @@ OTTLA_INLINE absl::Status Fetcher::take_batch(State& state, const BatchView& bat
                      .records = header.record_count};
   if (batch.is_compressed()) {
     polled.cursor = batch.records(decompressor_, polled.memory);
+    unpacked_ += static_cast<std::int64_t>(polled.memory.size());
   } else {
     polled.memory = memory.slice(position, batch.size());
     polled.cursor = batch.records();

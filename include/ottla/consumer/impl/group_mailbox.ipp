@@ -26,15 +26,28 @@ OTTLA_INLINE void GroupMailbox::join(JoinGroupRequest request) {
   connection_->call(std::move(request),
                     Reply<JoinGroupResponse>([self = Ref<GroupMailbox>(this),
                                               number](absl::StatusOr<JoinGroupResponse> answer) {
-                      {
-                        Lock lock(self->mutex_);
-                        if (number != self->request_) {
-                          return;
-                        }
-                        self->news_.joined.emplace(std::move(answer));
-                      }
-                      self->bell_->wake();
+                      self->joined(number, std::move(answer));
                     }));
+}
+
+/// A member without heartbeats would be none for long: it has to join again.
+OTTLA_INLINE void GroupMailbox::joined(std::uint64_t request,
+                                       absl::StatusOr<JoinGroupResponse> answer) {
+  if (answer.ok() && answer->error == ErrorCode::none) {
+    const absl::Status beats =
+        guarded([&] { beat(request, answer->member_id, answer->generation); });
+    if (!beats.ok()) {
+      answer = beats;
+    }
+  }
+  {
+    Lock lock(mutex_);
+    if (request != request_) {
+      return;
+    }
+    news_.joined.emplace(std::move(answer));
+  }
+  bell_->wake();
 }
 
 OTTLA_INLINE void GroupMailbox::sync(SyncGroupRequest request) {
@@ -57,16 +70,17 @@ OTTLA_INLINE void GroupMailbox::sync(SyncGroupRequest request) {
                     }));
 }
 
-OTTLA_INLINE void GroupMailbox::beat(HeartbeatRequest as, std::chrono::nanoseconds interval,
-                                     std::chrono::nanoseconds max_poll_interval) {
+OTTLA_INLINE void GroupMailbox::beat(std::uint64_t request, std::string member_id, Generation of) {
   std::uint64_t generation = 0;
   TimerId earlier = no_timer;  // it holds this
   {
     Lock lock(mutex_);
+    if (request != request_) {
+      return;
+    }
     earlier = std::exchange(timer_, no_timer);
-    as_ = std::move(as);
-    interval_ = interval;
-    max_poll_interval_ = max_poll_interval;
+    as_.member_id = std::move(member_id);
+    as_.generation = of;
     generation = beating_ = ++beats_;
   }
   if (earlier != no_timer) {
@@ -88,15 +102,15 @@ OTTLA_INLINE void GroupMailbox::stop() {
   }
 }
 
+OTTLA_INLINE HeartbeatRequest GroupMailbox::as() const {
+  Lock lock(mutex_);
+  return as_;
+}
+
 OTTLA_INLINE void GroupMailbox::arm(std::uint64_t generation) {
-  std::chrono::nanoseconds interval{0};
-  {
-    Lock lock(mutex_);
-    interval = interval_;
-  }
   World& world = connection_->world();
   const TimerId timer =
-      world.post_at(after(world.steady_now(), interval),
+      world.post_at(after(world.steady_now(), interval_),
                     [self = Ref<GroupMailbox>(this), generation] { self->tick(generation); });
   bool stopped = false;
   {

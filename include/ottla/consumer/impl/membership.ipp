@@ -55,7 +55,12 @@ OTTLA_INLINE Membership::Membership(const ConsumerConfig& config, Ref<Connection
                                     std::vector<Assignor> assignors)
     : config_(config),
       connection_(std::move(connection)),
-      mailbox_(make_ref<GroupMailbox>(connection_, std::move(bell))),
+      mailbox_(make_ref<GroupMailbox>(
+          connection_, std::move(bell),
+          HeartbeatRequest{.group = config_.group,
+                           .member_id = {},
+                           .instance_id = consumer_impl::text_or_none(config_.instance_id)},
+          config_.heartbeat_interval, config_.max_poll_interval)),
       owner_(std::move(owner)),
       assignors_(std::move(assignors)),
       protocol_(rebalance_protocol(assignors_)) {}
@@ -175,11 +180,6 @@ OTTLA_INLINE absl::Status Membership::joined(absl::StatusOr<JoinGroupResponse> a
   if (answer->leader == member_id_ && !answer->skip_assignment) {
     OTTLA_ASSIGN(request.assignments, assign_members(*answer));
   }
-  mailbox_->beat({.group = config_.group,
-                  .generation = generation_,
-                  .member_id = member_id_,
-                  .instance_id = consumer_impl::text_or_none(config_.instance_id)},
-                 config_.heartbeat_interval, config_.max_poll_interval);
   mailbox_->sync(std::move(request));
   state_ = State::syncing;
   return absl::OkStatus();
