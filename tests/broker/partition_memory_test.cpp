@@ -163,7 +163,7 @@ TEST_CASE("Records are deleted and found, whichever allocation failed at first")
       const FailingMemory failing(k);
       const auto deleted = delete_records(10);
       CHECK((deleted.ok() || fault(deleted.status()) == Fault::no_memory));
-      const absl::Status ticked = guarded([&] { return h.tick(); });
+      const absl::Status ticked = guarded([&] { return h.tick().status(); });
       CHECK((ticked.ok() || fault(ticked) == Fault::no_memory));
       guarded([&] { by_time(); }).IgnoreError();
       reached = failing.reached();
