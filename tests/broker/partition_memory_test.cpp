@@ -143,6 +143,34 @@ TEST_CASE("Without any memory from some moment on nothing breaks, and it goes on
   }
 }
 
+TEST_CASE("Without memory for index entries a batch is written, and those that come later are") {
+  bool reached = true;
+  for (int k = 0; reached; ++k) {
+    CAPTURE(k);
+    Harness h;
+    h.partition_options.config.log.index_interval_bytes = 50;
+    h.open_partition();
+    h.append(0, 1);
+    std::array<Kept, 3> kept;
+    std::vector<ProduceRequest> requests;
+    for (Kept& each : kept) {
+      requests.push_back({.batch = make_batch(1), .reply = make_ref<Keeping>(each)});
+    }
+    {
+      const FailingMemory failing(k, FailingMemory::How::for_good);
+      for (ProduceRequest& each : requests) {
+        h.partition->produce(std::move(each), BatchOrigin::here);
+      }
+      (void)guarded([&] { return h.write_out(); });
+      reached = failing.reached();
+    }
+    h.write_out().IgnoreError();
+    const std::size_t before = h.values().size();
+    h.append(10, 5);
+    REQUIRE(h.values().size() == before + 5);
+  }
+}
+
 TEST_CASE("Records are deleted and found, whichever allocation failed at first") {
   bool reached = true;
   for (int k = 0; reached; ++k) {
