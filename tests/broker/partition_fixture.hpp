@@ -159,7 +159,7 @@ struct Harness : log_test::Disk {
       }
     }
   }
-  absl::Status tick() {
+  absl::StatusOr<bool> tick() {
     return partition->tick([this](Offset start) {
       checkpoints.push_back(start);
       return absl::OkStatus();

@@ -2,9 +2,12 @@
 //
 // Memory that cannot be had, and how much is asked for when it can be had.
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "partition_fixture.hpp"
+#include "tests/log/cleaning_fixture.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/replaced_new.hpp"
 
@@ -91,6 +94,42 @@ bool try_without_memory(int k, FailingMemory::How how) {
   return reached;
 }
 
+std::map<std::string, std::string> latest_in(const Harness& h) {
+  return log_test::latest(must(h.partition->view()));
+}
+
+void put(Harness& h, const std::string& key, int value) {
+  BatchBuilder builder(BatchFields{});
+  const std::string text = std::to_string(value);
+  must(builder.append(
+      {.timestamp = h.world.wall_now(), .key = as_bytes(key), .value = as_bytes(text)}));
+  h.produce_batch(value, must(builder.seal()));
+  must(h.write_out());
+}
+
+/// A round, of which the `step`-th with the baton lacks its `k`-th allocation. Whether it came to
+/// that.
+bool compact_without_memory(Harness& h, int step, int k) {
+  auto candidate = must(h.partition->find_cleaning({}));
+  REQUIRE(candidate);
+  const auto round = must(h.partition->begin_cleaning(*std::move(candidate), {.seed = 7}));
+  bool reached = false;
+  for (int with_baton = 0; round->turn() != CleaningTurn::done;) {
+    std::optional<FailingMemory> failing;
+    if (round->turn() == CleaningTurn::baton && with_baton++ == step) {
+      failing.emplace(k);
+    }
+    const auto done = h.partition->clean_some(*round);
+    reached = reached || (failing && failing->reached());
+    failing.reset();
+    if (!done.ok()) {
+      h.partition->give_up_cleaning();
+      return reached;
+    }
+  }
+  return reached;
+}
+
 }  // namespace
 
 TEST_CASE("Whichever allocation fails, every batch has one outcome, and the partition goes on") {
@@ -101,6 +140,34 @@ TEST_CASE("Whichever allocation fails, every batch has one outcome, and the part
 
 TEST_CASE("Without any memory from some moment on nothing breaks, and it goes on when there is") {
   for (int k = 0; try_without_memory(k, FailingMemory::How::for_good); k += 3) {
+  }
+}
+
+TEST_CASE("Without memory for index entries a batch is written, and those that come later are") {
+  bool reached = true;
+  for (int k = 0; reached; ++k) {
+    CAPTURE(k);
+    Harness h;
+    h.partition_options.config.log.index_interval_bytes = 50;
+    h.open_partition();
+    h.append(0, 1);
+    std::array<Kept, 3> kept;
+    std::vector<ProduceRequest> requests;
+    for (Kept& each : kept) {
+      requests.push_back({.batch = make_batch(1), .reply = make_ref<Keeping>(each)});
+    }
+    {
+      const FailingMemory failing(k, FailingMemory::How::for_good);
+      for (ProduceRequest& each : requests) {
+        h.partition->produce(std::move(each), BatchOrigin::here);
+      }
+      (void)guarded([&] { return h.write_out(); });
+      reached = failing.reached();
+    }
+    h.write_out().IgnoreError();
+    const std::size_t before = h.values().size();
+    h.append(10, 5);
+    REQUIRE(h.values().size() == before + 5);
   }
 }
 
@@ -124,7 +191,7 @@ TEST_CASE("Records are deleted and found, whichever allocation failed at first")
       const FailingMemory failing(k);
       const auto deleted = delete_records(10);
       CHECK((deleted.ok() || fault(deleted.status()) == Fault::no_memory));
-      const absl::Status ticked = guarded([&] { return h.tick(); });
+      const absl::Status ticked = guarded([&] { return h.tick().status(); });
       CHECK((ticked.ok() || fault(ticked) == Fault::no_memory));
       guarded([&] { by_time(); }).IgnoreError();
       reached = failing.reached();
@@ -136,6 +203,42 @@ TEST_CASE("Records are deleted and found, whichever allocation failed at first")
     h.append(batches, 2);
     CHECK(h.values(12) == numbers(12, batches + 2));
     must(h.partition->close(after(h.world.steady_now(), 1s)).status());
+  }
+}
+
+TEST_CASE("Compaction loses no key, whichever allocation fails") {
+  const bool killed = GENERATE(false, true);
+  for (int step = 0; step < 3; ++step) {
+    bool reached = true;
+    for (int k = 0; reached; ++k) {
+      CAPTURE(killed, step, k);
+      Harness h;
+      TopicConfig& config = h.partition_options.config;
+      config.log.compact = true;
+      config.log.segment_bytes = 300;
+      config.min_cleanable_dirty_ratio = 0;
+      h.partition_options.tail_bytes = 0;
+      h.open_partition();
+      for (int i = 0; i < 4; ++i) put(h, "once" + std::to_string(i), i);
+      for (int i = 4; i < 20; ++i) put(h, "often" + std::to_string(i % 3), i);
+      const auto values = latest_in(h);
+      reached = compact_without_memory(h, step, k);
+      REQUIRE(latest_in(h) == values);
+      LogOpening opening{.last_stop = LastStop::process_crash};
+      if (h.health->writable()) {
+        put(h, "once0", 20);
+        compact_without_memory(h, 0, 1'000'000);
+        put(h, "once0", 0);
+        REQUIRE(h.health->writable());
+        REQUIRE(latest_in(h) == values);
+        if (!killed) {
+          const CleanEnd end = must(h.partition->close(after(h.world.steady_now(), 1s)));
+          opening = {.last_stop = LastStop::clean, .clean_end = end, .recovery_point = end.end};
+        }
+      }
+      h.open_partition(opening);
+      REQUIRE(latest_in(h) == values);
+    }
   }
 }
 

@@ -205,6 +205,7 @@ class BasicBrokerCore final : public Counted {
   void schedule(Chore& chore, std::chrono::nanoseconds delay);
   void run(Chore& chore);
   std::chrono::nanoseconds retention();
+  void retain(const Ref<Partition>& partition);
   std::chrono::nanoseconds checkpoints();
   std::chrono::nanoseconds remove_files();
   std::chrono::nanoseconds scrub();
@@ -256,13 +257,15 @@ class BasicBrokerCore final : public Counted {
   ProducerIds producer_ids_;
   Registry topics_;
   std::atomic<bool> closed_{false};
-  Baton topic_work_;                       // opening and dropping topics, one at a time
-  Baton group_work_;                       // loading coordinators, likewise
-  std::optional<ScrubbingJob> scrubbing_;  // its chore's
-  TopicPartition next_scrubbed_;           // likewise
-  Baton cleaning_work_;                    // compaction, a step at a time
-  std::optional<CleaningJob> cleaning_;    // by who has it
-  std::set<std::string> uncleanable_;      // likewise: by topic's id and number
+  Baton topic_work_;                              // opening and dropping topics, one at a time
+  Baton group_work_;                              // loading coordinators, likewise
+  SteadyTime retention_due_ = SteadyTime::min();  // of all partitions; its chore's
+  std::vector<Ref<Partition>> unretained_;        // others were writing them; likewise
+  std::optional<ScrubbingJob> scrubbing_;         // its chore's
+  TopicPartition next_scrubbed_;                  // likewise
+  Baton cleaning_work_;                           // compaction, a step at a time
+  std::optional<CleaningJob> cleaning_;           // by who has it
+  std::set<std::string> uncleanable_;             // likewise: by topic's id and number
   Baton closing_;
   std::optional<absl::Status> close_status_;  // of the first to close; by who has closing_
 
@@ -289,5 +292,6 @@ class BasicBrokerCore final : public Counted {
 #include <ottla/broker/impl/broker_core_impl.hpp>
 #include <ottla/broker/impl/broker_groups_impl.hpp>
 #include <ottla/broker/impl/broker_missing_impl.hpp>
+#include <ottla/broker/impl/broker_retention_impl.hpp>
 #include <ottla/broker/impl/broker_scrubber_impl.hpp>
 #include <ottla/broker/impl/broker_topics_impl.hpp>

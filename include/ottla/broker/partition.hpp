@@ -96,8 +96,8 @@ class BasicPartition final : public Counted {
   std::vector<EpochStart> epochs() const;
   PartitionMetrics metrics() const;
 
-  /// Retention: what is too old or too much goes. Does nothing while others write; comes again.
-  absl::Status tick(Checkpoint checkpoint);
+  /// Retention: what is too old or too much goes. True where others were at the files: soon again.
+  absl::StatusOr<bool> tick(Checkpoint checkpoint);
   /// Gives back the memory of a partition that was not used since the last call.
   void rest();
   /// The log begins at `before` from now on, or at the high watermark where that is -1; where it
@@ -164,7 +164,7 @@ class BasicPartition final : public Counted {
     std::string_view code;
   };
 
-  // ── write ─────────────────────────────────────────────────────────────────────────────────────
+  // ── write, sync ───────────────────────────────────────────────────────────────────────────────
 
   absl::Status refusal() const OTTLA_REQUIRES(mutex_);
   absl::Status writable() const OTTLA_REQUIRES(mutex_);
@@ -191,6 +191,8 @@ class BasicPartition final : public Counted {
       OTTLA_REQUIRES(mutex_);
   void push_tail(const StagedRange& range, std::size_t batches, AfterLock& todo)
       OTTLA_REQUIRES(mutex_);
+  bool may_write() const OTTLA_REQUIRES(mutex_);
+  absl::Status wait_to_write(SteadyTime deadline, std::string_view late) OTTLA_REQUIRES(mutex_);
   absl::Status take_write_baton(SteadyTime deadline) OTTLA_REQUIRES(mutex_);
   void give_write_baton(AfterLock& todo) OTTLA_REQUIRES(mutex_);
   absl::Status wait_for(std::vector<Ref<Doorbell>>& bells, SteadyTime deadline,
@@ -198,9 +200,6 @@ class BasicPartition final : public Counted {
   void timer_due();
   absl::Status too_slow(std::string_view what) const;
   absl::Status closed_late() const;
-
-  // ── sync ──────────────────────────────────────────────────────────────────────────────────────
-
   absl::Status sync_to(Offset target, SteadyTime deadline) OTTLA_REQUIRES(mutex_);
   /// Before: the sync baton is nobody's. Lets go of the lock meanwhile.
   void sync_once(FlushScope scope) OTTLA_REQUIRES(mutex_);
@@ -270,6 +269,8 @@ class BasicPartition final : public Counted {
   State state_ OTTLA_GUARDED_BY(mutex_) = State::open;
   bool abandoned_ OTTLA_GUARDED_BY(mutex_) = false;
   bool writing_ OTTLA_GUARDED_BY(mutex_) = false;   // the write baton is somebody's
+  int taking_ OTTLA_GUARDED_BY(mutex_) = 0;         // wait in take_write_baton
+  SteadyTime left_until_ OTTLA_GUARDED_BY(mutex_);  // to them, when nobody has it
   bool syncing_ OTTLA_GUARDED_BY(mutex_) = false;   // the sync baton is
   bool replying_ OTTLA_GUARDED_BY(mutex_) = false;  // somebody gives replies
   bool timer_armed_ OTTLA_GUARDED_BY(mutex_) = false;

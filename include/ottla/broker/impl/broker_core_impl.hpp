@@ -257,24 +257,6 @@ absl::StatusOr<Offset> BasicBrokerCore<E>::delete_records(const TopicPartition& 
 }
 
 template <Env E>
-std::chrono::nanoseconds BasicBrokerCore<E>::retention() {
-  for (const Ref<Topic>& topic : topics_.all()) {
-    for (const Ref<Partition>& partition : topic->partitions) {
-      if (!partition || closed_.load()) {
-        continue;
-      }
-      const absl::Status ticked =
-          partition->tick([&](Offset start) { return save_start(*partition, start); });
-      if (!ticked.ok() && !partition->is_closed()) {
-        events_->tell(EventLevel::error, "retention_failed", partition->partition().to_string(),
-                      sv(ticked.message()));
-      }
-    }
-  }
-  return config_.retention_check_interval;
-}
-
-template <Env E>
 std::chrono::nanoseconds BasicBrokerCore<E>::checkpoints() {
   for (const Ref<Topic>& topic : topics_.all()) {
     for (const Ref<Partition>& partition : topic->partitions) {

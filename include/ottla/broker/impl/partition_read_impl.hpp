@@ -82,7 +82,7 @@ std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t 
   Lock lock(mutex_);
   used_ = true;
   if (state_ == State::open && request.offset >= visible() && staged_.waiting_bytes() > 0 &&
-      !writing_) {
+      may_write()) {
     write_staged();
   }
   into.status = refusal();
@@ -164,7 +164,7 @@ bool BasicPartition<Fs>::add_waiter(const Ref<Wakeable>& waiter, Offset high_wat
       return false;
     }
     const auto more = static_cast<std::uint64_t>(std::max<std::int64_t>(min_bytes, 1));
-    if (!always_durable() && !writing_ && staged_.waiting_bytes() >= more) {
+    if (!always_durable() && may_write() && staged_.waiting_bytes() >= more) {
       return false;  // staged since: the fetch that follows writes it
     }
     waiters_.add(waiter, due_bytes() + more, pushed_out);

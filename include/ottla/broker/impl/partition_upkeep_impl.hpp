@@ -115,7 +115,7 @@ absl::Status BasicPartition<Fs>::with_files(SteadyTime deadline,
   lock.unlock();
   carry_out(todo);
   lock.lock();
-  if (!writing_ && state_ == State::open && wants_write()) {
+  if (may_write() && state_ == State::open && wants_write()) {
     write_staged();  // what came meanwhile
   }
   return worked;
@@ -135,7 +135,7 @@ absl::Status BasicPartition<Fs>::take_files_away(Checkpoint checkpoint, Offset s
 }
 
 template <FileSystem Fs>
-absl::Status BasicPartition<Fs>::tick(Checkpoint checkpoint) {
+absl::StatusOr<bool> BasicPartition<Fs>::tick(Checkpoint checkpoint) {
   // Long enough for a write-out; a disk that hangs longer is left alone.
   const SteadyTime deadline = after(world_.steady_now(), std::chrono::milliseconds(20));
   const Offset high_watermark = ends().visible;
@@ -163,8 +163,9 @@ absl::Status BasicPartition<Fs>::tick(Checkpoint checkpoint) {
     // A task that there was no memory for is made up for here.
     return lost ? remove_some(world_.steady_now()) : absl::OkStatus();
   });
-  const bool not_now = fault(ticked) == Fault::timed_out || fault(ticked) == Fault::closed;
-  return not_now ? absl::OkStatus() : ticked;
+  const bool late = fault(ticked) == Fault::timed_out;
+  return ticked.ok() || late || fault(ticked) == Fault::closed ? absl::StatusOr<bool>(late)
+                                                               : ticked;
 }
 
 template <FileSystem Fs>

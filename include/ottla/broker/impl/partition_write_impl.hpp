@@ -144,7 +144,7 @@ void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
     return;
   }
   stage(request, *checked);
-  const bool wanted = !writing_ && wants_write();
+  const bool wanted = may_write() && wants_write();
   const bool soon = wanted && BriefScope::active();
   if (wanted && !soon) {
     write_staged();
@@ -191,9 +191,9 @@ absl::Status BasicPartition<Fs>::make_room(std::size_t bytes, SteadyTime asked) 
       brief ? SteadyTime::min()
             : std::min(asked, after(world_.steady_now(), options_.produce_timeout));
   while (!staged_.empty() && staged_.bytes() + bytes > options_.staged_bytes) {
-    if (!writing_ && !brief) {
+    if (may_write() && !brief) {
       write_staged();
-    } else if (absl::Status rung = wait_for(write_bells_, deadline, "the disk does not keep up");
+    } else if (absl::Status rung = wait_to_write(deadline, "the disk does not keep up");
                !rung.ok()) {
       const std::size_t staged = staged_.bytes();
       return fault(rung) != Fault::timed_out ? rung : guarded([&] {
@@ -237,18 +237,38 @@ absl::Status BasicPartition<Fs>::wait_for(std::vector<Ref<Doorbell>>& bells, Ste
   return rung.ok() ? too_slow(late) : rung.status();
 }
 
+/// Who writes leaves the baton to those who wait to take it, but not for long: they may be late, or
+/// run a task that waits for this thread.
+template <FileSystem Fs>
+bool BasicPartition<Fs>::may_write() const {
+  return !writing_ && (taking_ == 0 || world_.steady_now() >= left_until_);
+}
+
+/// Ok when somebody wrote, or did not take what was left to him.
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::wait_to_write(SteadyTime deadline, std::string_view late) {
+  const bool left = !writing_ && left_until_ < deadline;
+  absl::Status rung = wait_for(write_bells_, left ? left_until_ : deadline, late);
+  return left && fault(rung) == Fault::timed_out ? absl::OkStatus() : rung;
+}
+
 template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::take_write_baton(SteadyTime deadline) {
-  while (writing_) {
-    OTTLA_TRY(wait_for(write_bells_, deadline, "the disk is busy"));
+  absl::Status rung;
+  ++taking_;
+  while (writing_ && rung.ok()) {
+    rung = wait_for(write_bells_, deadline, "the disk is busy");
   }
-  writing_ = true;
-  return absl::OkStatus();
+  --taking_;
+  return std::exchange(writing_, true) ? rung : absl::OkStatus();
 }
 
 template <FileSystem Fs>
 void BasicPartition<Fs>::give_write_baton(AfterLock& todo) {
   writing_ = false;
+  if (taking_ > 0) {
+    left_until_ = after(world_.steady_now(), std::chrono::milliseconds(10));
+  }
   todo.bells.swap(write_bells_);
   if ((staged_.waiting_bytes() > 0 || device_due()) && !timer_armed_ && state_ == State::open) {
     timer_armed_ = todo.arm = true;  // the timer left it to this thread
@@ -266,7 +286,7 @@ void BasicPartition<Fs>::write_staged() {
     mutex_.unlock();
     carry_out(todo);
     mutex_.lock();
-    if (writing_ || !wants_write()) {
+    if (!may_write() || !wants_write()) {
       return;
     }
   }
@@ -362,11 +382,11 @@ absl::Status BasicPartition<Fs>::write_out(Durability durability, SteadyTime dea
   const Offset target = next_offset_;
   const std::uint64_t failures = failures_;
   while (log_.end() < target && failures_ == failures) {
-    if (!writing_) {
+    if (may_write()) {
       write_staged();
     } else {
-      OTTLA_TRY(wait_for(write_bells_, deadline,
-                         "the disk did not take the records in time; they may still be written"));
+      OTTLA_TRY(wait_to_write(
+          deadline, "the disk did not take the records in time; they may still be written"));
     }
     OTTLA_TRY(refusal());
   }

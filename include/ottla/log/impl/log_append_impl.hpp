@@ -63,6 +63,10 @@ Appended BasicLog<Fs>::append(std::span<const Bytes> batches, std::span<const Ba
                                        config_.segment_bytes));
     }
   }
+  if (const Segment* last = active() == nullptr ? nullptr : active()->if_open();
+      last != nullptr && last->size() > 0) {
+    end_ = std::max(end_, last->end().next_offset);  // what came behind that write had no memory
+  }
   if (done.status.ok() && !facts.empty() && facts.front().base_offset < end_) {
     done.status = error(Fault::invalid_argument,
                         absl::StrCat("offset ", facts.front().base_offset.value(), " in ",
@@ -101,7 +105,7 @@ absl::Status BasicLog<Fs>::note_gaps(std::span<const BatchFacts> facts) {
   const Segment* last = list_->segments.empty() ? nullptr : active()->if_open();
   Offset next = last != nullptr ? last->end().next_offset : end_;
   for (const BatchFacts& batch : facts) {
-    if (batch.base_offset != next && manifest_.is_dense_at(batch.base_offset)) {
+    if (batch.base_offset > next && manifest_.is_dense_at(batch.base_offset)) {
       Manifest before = manifest_;
       // Behind a cut there is this one; a leader that was compacted has more of them.
       const Offset to = batch.base_offset == end_ ? batch.base_offset + 1 : Offset(INT64_MAX);

@@ -11,7 +11,7 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <ottla/base/invariant.hpp>
+#include <ottla/base/guard.hpp>
 #include <ottla/log/impl/log_files.hpp>
 #include <ottla/log/log.hpp>
 
@@ -41,6 +41,7 @@ absl::StatusOr<std::size_t> BasicLog<Fs>::find_replaced(
                       absl::StrCat(place_->directory, " has changed while it was compacted"));
 }
 
+/// Where a swap has failed the new ones are all there is: the directory takes no writes then.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::remove_cleaned() {
   OTTLA_TRY(check_writable());
@@ -78,17 +79,19 @@ absl::Status BasicLog<Fs>::swap_files(Offset base, std::span<const std::string_v
     return sync_directory(IoReason::compaction);
   };
   ++changes_;
-  absl::Status staged = rename_all(cleaned_suffix, swap_suffix);
-  staged.Update(staged.ok() ? sync_directory(IoReason::compaction) : staged);
+  absl::Status staged = guarded([&]() -> absl::Status {
+    OTTLA_TRY(rename_all(cleaned_suffix, swap_suffix));
+    return sync_directory(IoReason::compaction);
+  });
   if (!staged.ok()) {
-    if (!remove_cleaned().ok()) {
+    if (!guarded([&] { return remove_cleaned(); }).ok()) {
       health_->fail();
     }
     return staged;
   }
-  absl::Status swapped = swap();
+  absl::Status swapped = guarded(swap);
   if (!swapped.ok()) {
-    health_->fail();  // also where only a descriptor was short
+    health_->fail();  // also where only a descriptor was short, or memory
   }
   return swapped;
 }
@@ -110,15 +113,20 @@ absl::Status BasicLog<Fs>::replace_segments(const SealedSegment& cleaned, bool h
     return segment.base >= cleaned.base && segment.base < end;
   });
   ++replacements_;
-  OTTLA_TRY(
-      swap_files(cleaned.base, std::span(suffixes).first(has_transactions ? 4 : 3), replaced));
-  std::vector<Ref<LogSegment>> segments(list_->segments.begin(), from);
+  // Whatever needs memory for the change of the list does so before the first name changes.
+  auto list = make_ref<SegmentList>();
+  auto& segments = list->segments;
+  segments.reserve(list_->segments.size());
+  segments.assign(list_->segments.begin(), from);
   segments.push_back(make_ref<LogSegment>(place_, cleaned.base, segment_options(), cleaned));
   segments.back()->digest = cleaned.digest;
   segments.back()->set_has_aborted(has_transactions);
   segments.back()->set_closed_facts(cleaned.size,
                                     cleaned.largest == no_timestamp ? modified : cleaned.largest);
   segments.insert(segments.end(), to, list_->segments.end());
+  deleted_.reserve(deleted_.size() + replaced.size());
+  OTTLA_TRY(
+      swap_files(cleaned.base, std::span(suffixes).first(has_transactions ? 4 : 3), replaced));
   for (const auto& segment : replaced) {
     forget_deleted(segment->base());
     if (Segment* opened = segment->if_open(); opened != nullptr) {
@@ -127,18 +135,21 @@ absl::Status BasicLog<Fs>::replace_segments(const SealedSegment& cleaned, bool h
     deleted_.push_back(
         {segment, after(now, config_.file_delete_delay), LogSegment::Gone::replaced});
   }
-  replace_list(std::move(segments));
-  for (const auto& segment : replaced) {
-    if (segment->base() != cleaned.base) {
-      drop_snapshot(segment->base()).IgnoreError();  // else it goes at the next open
+  replaced_list_ = {};  // published since
+  list_ = std::move(list);
+  // Snapshots that else go at the next open, and evidence that may lag.
+  guarded([&] {
+    for (const auto& segment : replaced) {
+      if (segment->base() != cleaned.base) {
+        drop_snapshot(segment->base()).IgnoreError();
+      }
     }
-  }
-  std::string lines = manifest_.add(cleaned);
-  const Offset cleaned_end = cleaned.end();
-  if (cleaned_end < end) {
-    lines += manifest_.add_gap(cleaned_end, end);
-  }
-  write_manifest(lines, Durability::written).IgnoreError();  // evidence that may lag
+    std::string lines = manifest_.add(cleaned);
+    if (const Offset cleaned_end = cleaned.end(); cleaned_end < end) {
+      lines += manifest_.add_gap(cleaned_end, end);
+    }
+    write_manifest(lines, Durability::written).IgnoreError();
+  }).IgnoreError();
   return absl::OkStatus();
 }
 

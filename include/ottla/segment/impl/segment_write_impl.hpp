@@ -6,6 +6,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ottla/base/guard.hpp>
 #include <ottla/base/invariant.hpp>
 #include <ottla/segment/segment.hpp>
 
@@ -169,7 +170,11 @@ absl::Status BasicSegment<FileT>::write_out(std::span<const Bytes> pieces,
   }
   // In this order: a reader that finds an index entry finds its batch, too.
   end_.store(end);
-  add_index_entries(batches, before, why == IoReason::append ? IoReason::index_append : why);
+  const IoReason index_why = why == IoReason::append ? IoReason::index_append : why;
+  if (absl::Status added = guarded([&] { add_index_entries(batches, before, index_why); });
+      !added.ok()) {
+    index_status_ = std::move(added);
+  }
   return absl::OkStatus();
 }
 
