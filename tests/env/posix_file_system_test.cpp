@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <ottla/base/status.hpp>
+#include <ottla/env/impl/system_error.hpp>
 #include <ottla/env/posix/file_system.hpp>
 
 #include "tests/support/catch.hpp"
