@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include <ottla/base/status.hpp>
-#include <ottla/env/impl/system_error.hpp>
 #include <ottla/env/posix/file_system.hpp>
 
 #include "tests/support/catch.hpp"
@@ -97,12 +96,6 @@ class SmallDevice {
 };
 
 }  // namespace
-
-TEST_CASE("A sync that the kernel had no memory for has failed, not been left out") {
-  CHECK(fault(env_impl::sync_error(ENOMEM, "sync", "/d/f")) == Fault::io);
-  CHECK(outcome(env_impl::sync_error(ENOMEM, "sync", "/d/f")) == Outcome::unknown);
-  CHECK(fault(env_impl::sync_error(ENOSPC, "sync", "/d/f")) == Fault::no_space);
-}
 
 TEST_CASE("few descriptors serve many open files", "[env]") {
   const TemporaryDirectory directory;
