@@ -71,7 +71,9 @@ class Manifest {
 
   const Owner& owner() const { return owner_; }
   const std::map<Offset, SealedSegment>& segments() const { return segments_; }
-  std::optional<Offset> synced() const { return synced_; }
+  std::optional<Offset> synced() const {
+    return synced_ < Offset(0) ? std::nullopt : std::optional(synced_);
+  }
   /// Whether a segment that begins at `next` may follow one that ends at `end`.
   bool has_gap(Offset end, Offset next) const {
     const auto found = gaps_.find(next);
@@ -141,7 +143,7 @@ class Manifest {
   Offset sparse_from_{0};
   Offset sparse_to_{0};  // `sparse_from_`: nowhere
   Offset others_{0};
-  std::optional<Offset> synced_;
+  Offset synced_{-1};
   Offset cut_{-1};
   std::array<std::optional<std::uint32_t>, 2> epochs_;  // the last two
   std::optional<Uuid> era_;

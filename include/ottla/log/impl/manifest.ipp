@@ -139,7 +139,7 @@ OTTLA_INLINE bool Manifest::apply(std::string_view what, Offset offset) {
 }
 
 OTTLA_INLINE std::optional<Offset> Manifest::durable_end() const {
-  std::optional<Offset> end = synced_;
+  std::optional<Offset> end = synced();
   if (!segments_.empty()) {
     end = std::max(end, std::optional(segments_.rbegin()->second.end()));
   }
@@ -211,7 +211,7 @@ OTTLA_INLINE std::string Manifest::cut(Offset end) {
 }
 
 OTTLA_INLINE std::string Manifest::replace(Offset base, Offset end) {
-  synced_ = std::max(durable_end(), std::optional(end));
+  synced_ = std::max(durable_end().value_or(end), end);
   cut_ = Offset(-1);
   segments_.erase(segments_.lower_bound(base), segments_.lower_bound(end));
   add_sparse(base, end);
@@ -228,8 +228,8 @@ OTTLA_INLINE std::string Manifest::whole_text() const {
   for (const auto& [base, segment] : segments_) {
     text += log_impl::segment_line(segment);
   }
-  if (synced_) {
-    text += log_impl::signed_line(absl::StrCat("synced ", synced_->value()));
+  if (synced_ >= Offset(0)) {
+    text += log_impl::signed_line(absl::StrCat("synced ", synced_.value()));
   }
   if (cut_ >= Offset(0)) {  // before what has been written above it since
     text += log_impl::signed_line(absl::StrCat("cut ", cut_.value()));
