@@ -36,17 +36,23 @@ struct Parking : Coordinator {
                               .heartbeat_interval = 3s,
                               .assignors = {"cooperative-sticky"},
                               .instance_id = "one"};
+
+  /// A member whose second join waits.
+  Member rejoining() {
+    Member one = member(config);
+    REQUIRE(one.poll(0ms).ok());
+    park();
+    REQUIRE(one.enforce_rebalance().ok());
+    REQUIRE(one.poll(0ms).ok());
+    return one;
+  }
 };
 
 }  // namespace
 
 TEST_CASE("who works while its join is answered lives on as the member that it has become") {
   Parking group;
-  Member member = group.member(group.config);
-  REQUIRE(member.poll(0ms).ok());
-  group.park();
-  REQUIRE(member.enforce_rebalance().ok());
-  REQUIRE(member.poll(0ms).ok());
+  Member member = group.rejoining();
   group.env().advance(3s);
   REQUIRE(group.beats.size() == 1);
   CHECK(group.beats[0].generation == Generation(1));
@@ -90,11 +96,7 @@ TEST_CASE("a join that is answered when its member has gone brings no heartbeats
 
 TEST_CASE("a commit between join and sync names the generation that was joined") {
   Parking group;
-  Member member = group.member(group.config);
-  REQUIRE(member.poll(0ms).ok());
-  group.park();
-  REQUIRE(member.enforce_rebalance().ok());
-  REQUIRE(member.poll(0ms).ok());
+  Member member = group.rejoining();
   group.take_told();
   REQUIRE(member.commit().ok());
   group.answer();

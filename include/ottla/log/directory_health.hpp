@@ -16,6 +16,7 @@
 
 #include <ottla/base/ref.hpp>
 #include <ottla/base/status.hpp>
+#include <ottla/env/durability.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -45,6 +46,13 @@ class DirectoryHealth final : public Counted {
       fail();
     }
     return synced;
+  }
+  /// Hands on what a replacement of a small file at that level answered: only where the device
+  /// failed is it not known what became of it, and at the durable level that is a failed sync.
+  absl::Status replaced(absl::Status answer, Durability durability) {
+    const bool sync_failed = durability == Durability::durable && fault(answer) == Fault::io &&
+                             outcome(answer) == Outcome::unknown;
+    return sync_failed ? checked(std::move(answer)) : answer;
   }
   /// The directory may be somebody else's from now on.
   void leave() { left_.store(true, std::memory_order_release); }

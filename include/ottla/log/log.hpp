@@ -209,7 +209,7 @@ class BasicLog {
   absl::Status sync_undone(Segment& segment, const absl::Status& failed);
   absl::Status note_epochs(std::span<const Bytes> batches, std::span<const BatchFacts> facts);
   absl::Status note_gaps(std::span<const BatchFacts> facts);
-  absl::Status save_epochs(Durability durability);
+  absl::Status save_epochs();
   absl::Status write_manifest(const std::string& lines, Durability durability);
   absl::Status write_notes(Timestamp now);
   absl::Status delete_files(const Ref<LogSegment>& segment, SteadyTime now);

@@ -15,7 +15,8 @@
 //   sparse <from> <to>                 between these offsets there may be gaps within a segment;
 //                                      written, and synced, before the first one
 //   others <offset>                    below it somebody else may have written: there may be gaps
-//                                      anywhere, also between segments
+//                                      anywhere, also between segments; written, and synced, by the
+//                                      opening that is told of them
 //   epochs <crc>                       written before leader-epoch-checkpoint gets that CRC-32C
 //   era <id>                           the log was recovered in this era (run_record.hpp), or found
 //                                      whole; written with the first append of the era

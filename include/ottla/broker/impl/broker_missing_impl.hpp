@@ -93,8 +93,7 @@ void BasicBrokerCore<E>::note_directories() {
     OTTLA_TRY(directory.health()->check());
     absl::Status written = replace_small_file(env_.file_system(), path, as_bytes(text),
                                               Durability::durable, IoReason::open_directory);
-    const bool sync_failed = fault(written) == Fault::io && outcome(written) == Outcome::unknown;
-    return sync_failed ? directory.health()->checked(std::move(written)) : written;
+    return directory.health()->replaced(std::move(written), Durability::durable);
   };
   for (const Ref<Directory>& directory : directories_) {
     if (const absl::Status noted = directory->serial(file_deadline(), note); !noted.ok()) {

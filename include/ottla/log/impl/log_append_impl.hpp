@@ -293,15 +293,15 @@ absl::Status BasicLog<Fs>::note_epochs(std::span<const Bytes> batches,
       epochs_saved_ = epochs_published_ = false;
     }
   }
-  return epochs_saved_ ? absl::OkStatus() : save_epochs(Durability::written);
+  return epochs_saved_ ? absl::OkStatus() : save_epochs();
 }
 
 template <FileSystem Fs>
-absl::Status BasicLog<Fs>::save_epochs(Durability durability) {
+absl::Status BasicLog<Fs>::save_epochs() {
   const std::string text = format_epoch_checkpoint(epochs_.entries());
   const std::string path = place_->path(epoch_checkpoint_file);
   const std::uint32_t next = crc32c(as_bytes(text));
-  if (epochs_crc_ == next && durability == Durability::written) {
+  if (epochs_crc_ == next) {
     epochs_saved_ = true;  // forgotten and assigned again, as in a log that is empty
     return absl::OkStatus();
   }
@@ -312,12 +312,12 @@ absl::Status BasicLog<Fs>::save_epochs(Durability durability) {
     }
     epochs_crc_ = crc32c(as_bytes(current.ok() ? std::string_view(*current) : ""));
   }
-  OTTLA_TRY(write_manifest(manifest_.set_epochs(*epochs_crc_, next), durability));
+  OTTLA_TRY(write_manifest(manifest_.set_epochs(*epochs_crc_, next), Durability::written));
   ++changes_;
   ++epoch_changes_;
   epochs_crc_.reset();  // not known until the file is there
-  OTTLA_TRY(
-      replace_small_file(place_->files, path, as_bytes(text), durability, IoReason::checkpoint));
+  OTTLA_TRY(replace_small_file(place_->files, path, as_bytes(text), Durability::written,
+                               IoReason::checkpoint));
   epochs_crc_ = next;
   epochs_saved_ = true;
   return absl::OkStatus();
@@ -344,11 +344,9 @@ absl::Status BasicLog<Fs>::write_manifest(const std::string& lines, Durability d
   const std::string text = manifest_.whole_text();
   durability = manifest_.has_to_last() ? Durability::durable : durability;
   ++changes_;
-  const absl::Status replaced =
-      replace_small_file(place_->files, path, as_bytes(text), durability, IoReason::checkpoint);
-  const bool sync_failed = durability == Durability::durable && fault(replaced) == Fault::io &&
-                           outcome(replaced) == Outcome::unknown;
-  OTTLA_TRY(sync_failed ? health_->checked(replaced) : replaced);
+  OTTLA_TRY(health_->replaced(
+      replace_small_file(place_->files, path, as_bytes(text), durability, IoReason::checkpoint),
+      durability));
   manifest_named_ = durability == Durability::durable;
   manifest_end_ = static_cast<std::int64_t>(text.size());
   manifest_limit_ = std::max(log_impl::long_manifest, 2 * manifest_end_);

@@ -187,7 +187,7 @@ absl::StatusOr<bool> BasicLog<Fs>::truncate_to(Offset end, SteadyTime now) {
     OTTLA_TRY(undone || manifest_.cut_at() ? sync_cut() : absl::OkStatus());
     if (epochs_.truncate_from_end(end)) {
       epochs_published_ = false;
-      OTTLA_TRY(save_epochs(Durability::written));
+      OTTLA_TRY(save_epochs());
     }
     return false;
   }
@@ -220,7 +220,7 @@ absl::StatusOr<bool> BasicLog<Fs>::truncate_to(Offset end, SteadyTime now) {
   jitter_ = draw_jitter();
   if (epochs_.truncate_from_end(end)) {
     epochs_published_ = false;
-    OTTLA_TRY(save_epochs(Durability::written));
+    OTTLA_TRY(save_epochs());
   }
   OTTLA_TRY(settle_producers());
   return true;
@@ -270,7 +270,7 @@ absl::Status BasicLog<Fs>::truncate_fully_and_start_at(Offset offset, Timestamp 
   producers_.clear_and_start_at(offset);
   epochs_.clear();
   epochs_published_ = false;
-  OTTLA_TRY(save_epochs(Durability::written));
+  OTTLA_TRY(save_epochs());
   return add_segment(offset, wall_now);
 }
 

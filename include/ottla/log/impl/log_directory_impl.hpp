@@ -133,9 +133,7 @@ absl::Status BasicLogDirectory<Fs>::replace(std::string_view name, std::string_v
   if (fault(replaced) == Fault::no_space && files_->remove(in(log_impl::reserve_file), why).ok()) {
     replaced = replace_small_file(*files_, path, as_bytes(text), durability, why);
   }
-  const bool sync_failed = durability == Durability::durable && fault(replaced) == Fault::io &&
-                           outcome(replaced) == Outcome::unknown;
-  return sync_failed ? health_->checked(replaced) : replaced;
+  return health_->replaced(std::move(replaced), durability);
 }
 
 template <FileSystem Fs>

@@ -122,7 +122,7 @@ absl::StatusOr<CleanEnd> BasicLog<Fs>::close() {
     OTTLA_TRY(seal(*segment));
   }
   if (!epochs_saved_) {
-    OTTLA_TRY(save_epochs(Durability::written));
+    OTTLA_TRY(save_epochs());
   }
   if (active() != nullptr && end_ > start_ && settle_producers().ok()) {
     // Without it the next open reads what is behind the last one.

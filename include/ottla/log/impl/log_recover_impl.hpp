@@ -138,8 +138,10 @@ absl::Status BasicLog<Fs>::note_damage() {
       damage()->file, " is damaged at byte ", damage()->position, ": ", damage()->why,
       ".\nNothing is cut or appended here until an opening finds the log whole: restore the file "
       "from a backup, or delete the topic.\n");
-  OTTLA_TRY(replace_small_file(place_->files, place_->path(damage_file), as_bytes(text),
-                               Durability::durable, IoReason::checkpoint));
+  OTTLA_TRY(
+      health_->replaced(replace_small_file(place_->files, place_->path(damage_file), as_bytes(text),
+                                           Durability::durable, IoReason::checkpoint),
+                        Durability::durable));
   damage_noted_ = true;
   return absl::OkStatus();
 }
