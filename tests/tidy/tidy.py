@@ -6,6 +6,7 @@ Each check is a function of a Tree that yields (path, line, complaint). CTest ru
 of its own; tidy_test.py shows that each of them can fail.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -171,6 +172,15 @@ def machine_paths(tree):
             yield path, line, f"'{found}' is a path of somebody's machine"
 
 
+def mutants(tree):
+    """Each break of tests/mutants still has one place to be made in."""
+    path = "tests/mutants/mutants.json"
+    for number, mutant in enumerate(json.loads(tree.texts.get(path, "[]")), 1):
+        times = tree.texts.get(f"include/ottla/{mutant['file']}", "").count(mutant["old"])
+        if times != 1:
+            yield path, 1, f"mutant {number}: what it replaces is {times} times in {mutant['file']}"
+
+
 def clang_format_program():
     """The clang-format of the version meant, or None."""
     for name in (f"clang-format-{CLANG_FORMAT}", "clang-format"):
@@ -197,7 +207,8 @@ def clang_format(tree):
 
 
 CHECKS = {check.__name__: check for check in (layers, wall, names, sizes, head, readmes, seams,
-                                              tests, top_level, machine_paths, clang_format)}
+                                              tests, top_level, machine_paths, mutants,
+                                              clang_format)}
 
 
 def main(root, *chosen):

@@ -123,6 +123,14 @@ class Checks(unittest.TestCase):
         self.expect(tidy.machine_paths, "README.md", "see https://x.org/" + "work/a\n")
         self.expect(tidy.machine_paths, "README.md", "see /" + "work/main/x\n", "somebody's")
 
+    def test_mutants(self):
+        files = {"tests/mutants/mutants.json": '[{"file": "log/x.hpp", "old": "a < b"}]',
+                 "include/ottla/log/x.hpp": "if (a < b) {"}
+        self.assertEqual(complaints(tidy.mutants, files), [])
+        files["include/ottla/log/x.hpp"] = "if (a <= b) {"
+        self.assertIn("mutant 1: what it replaces is 0 times",
+                      complaints(tidy.mutants, files)[0])
+
     def test_clang_format(self):
         if tidy.clang_format_program():
             self.in_header(tidy.clang_format, "int f();\n")
