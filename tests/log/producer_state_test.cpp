@@ -330,6 +330,41 @@ TEST_CASE("A coordinator's batches have no sequence, and what is replicated is n
   CHECK(must(life.producers.check(offsets, AppendOrigin::replication)) == std::nullopt);
 }
 
+TEST_CASE(
+    "Producers of a partition have a limit: the oldest make room, but none in a transaction") {
+  ProducerState producers;
+  std::int64_t offset = 0;
+  const auto append = [&](std::int64_t producer, bool transactional = false) {
+    BatchHeader header = data(producer, 0, 0, 0, transactional);
+    header.base_offset = Offset(offset++);
+    producers.append(header);
+  };
+  const auto most = static_cast<std::int64_t>(ProducerState::most);
+  append(0, true);
+  for (std::int64_t producer = 1; producer < most; ++producer) {
+    append(producer);
+  }
+  append(1);  // not new, and not old any more
+  REQUIRE(producers.size() == ProducerState::most);
+
+  append(most);
+  REQUIRE(producers.size() == ProducerState::most * 9 / 10 + 1);
+  for (const std::int64_t stays : {std::int64_t{0}, std::int64_t{1}, most - 1, most}) {
+    CAPTURE(stays);
+    REQUIRE(producers.find(ProducerId(stays)) != nullptr);
+  }
+  REQUIRE(producers.find(ProducerId(2)) == nullptr);
+  REQUIRE(producers.unstable().undecided == Offset(0));
+  // It goes on where it was.
+  REQUIRE(must(producers.check(data(2, 0, 1, 1), AppendOrigin::client)) == std::nullopt);
+
+  for (std::int64_t producer = most + 1; producer < 3 * most; ++producer) {
+    append(producer);
+    REQUIRE(producers.size() <= ProducerState::most);
+  }
+  REQUIRE(producers.find(ProducerId(0)) != nullptr);
+}
+
 TEST_CASE("A producer snapshot is Kafka's, to the byte") {
   ProducerState producers;
   ProducerStateEntry open{.producer_id = ProducerId(1000),

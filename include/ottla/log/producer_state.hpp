@@ -114,6 +114,11 @@ struct UnstableOffsets {
 
 class ProducerState {
  public:
+  /// One more, and the tenth of them goes whose batches are the oldest: what such a producer sends
+  /// next is taken, but no longer for what it repeats. An open transaction keeps its producer.
+  /// Kafka: no limit.
+  static constexpr std::size_t most = 10'000;
+
   ProducerState() = default;
   ProducerState(const ProducerState& other);
   ProducerState(ProducerState&&) noexcept = default;
@@ -176,6 +181,7 @@ class ProducerState {
 
  private:
   ProducerStateEntry& entry_of(ProducerId producer);
+  void make_room();
   absl::Status check_epoch(const BatchHeader& batch, const ProducerStateEntry& entry) const;
   absl::Status check_sequence(const BatchHeader& batch, const ProducerStateEntry& entry) const;
 

@@ -121,7 +121,30 @@ OTTLA_INLINE absl::Status ProducerState::check_marker(const BatchHeader& batch,
 
 // ── apply ─────────────────────────────────────────────────────────────────────────────────────
 
+OTTLA_INLINE void ProducerState::make_room() {
+  std::vector<Offset> newest;  // of those that may go
+  newest.reserve(size());
+  for (const auto& [id, entry] : known_->producers) {
+    if (!entry.transaction_start) {
+      newest.push_back(entry.batches.newest().last_offset);
+    }
+  }
+  const std::size_t too_many = std::min(size() - most * 9 / 10, newest.size());
+  if (too_many == 0) {
+    return;
+  }
+  const auto last = newest.begin() + static_cast<std::ptrdiff_t>(too_many - 1);
+  std::nth_element(newest.begin(), last, newest.end());
+  std::erase_if(known_->producers, [oldest = *last](const auto& producer) {
+    const ProducerStateEntry& entry = producer.second;
+    return !entry.transaction_start && entry.batches.newest().last_offset <= oldest;
+  });
+}
+
 OTTLA_INLINE ProducerStateEntry& ProducerState::entry_of(ProducerId producer) {
+  if (size() >= most && find(producer) == nullptr) {
+    make_room();
+  }
   ProducerStateEntry& entry = known().producers[producer];
   entry.producer_id = producer;
   return entry;
