@@ -125,16 +125,14 @@ class BasicPartition final : public Counted {
 
   /// Writes and syncs everything, refuses what comes later with `closed`. Where the disk does not
   /// answer in time all who wait are told `unknown`, and the log is left to the next recovery.
-  absl::StatusOr<CleanEnd> close(SteadyTime deadline);
+  /// Where it is full `make_room` is called, and the log's closing tried once more.
+  absl::StatusOr<CleanEnd> close(
+      SteadyTime deadline, absl::FunctionRef<void()> make_room = [] {});
   /// For whoever does not wait any longer for `close`: what is not known by now is told as unknown,
   /// and everybody who waits here goes; `close` still does what it can. No file is touched.
   void abandon();
   /// For those who read all of it. Else why not.
-  absl::StatusOr<BasicLogView<Fs>> view() const {
-    Lock lock(mutex_);
-    OTTLA_TRY(refusal());
-    return log_.view();
-  }
+  absl::StatusOr<BasicLogView<Fs>> view() const;
   /// Some thread works on its files, so that `close` would have to wait.
   bool is_busy() const;
   bool is_closed() const;

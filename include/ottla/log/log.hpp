@@ -198,6 +198,7 @@ class BasicLog {
   LogSegment* active() const;
   absl::Status seal(Segment& segment);
   absl::Status remove_indexes(Offset base);
+  absl::Status make_indexes(Segment& fresh, bool closed, Offset durable, SegmentRecovery& found);
   absl::Status roll_to(Offset base, Timestamp now);
   absl::Status add_segment(Offset base, Timestamp now);
   std::chrono::milliseconds draw_jitter();
@@ -218,8 +219,7 @@ class BasicLog {
   absl::Status note_cut(Offset end);
   absl::Status sync_cut();
   absl::Status cut_back(Offset end, std::size_t index, Segment& segment, SteadyTime now);
-  absl::StatusOr<std::size_t> find_replaced(
-      std::span<const Ref<log_impl::LogSegment<Fs>>> replaced) const;
+  absl::StatusOr<std::size_t> find_replaced(std::span<const Ref<LogSegment>> replaced) const;
   absl::Status swap_files(Offset base, std::span<const std::string_view> suffixes,
                           std::span<const Ref<log_impl::LogSegment<Fs>>> replaced);
   absl::Status sync_directory(IoReason why);

@@ -112,6 +112,8 @@ class BasicLogDirectory {
   absl::StatusOr<bool> remove_deleted_partitions();
   absl::Status write_checkpoint(CheckpointKind kind, std::span<const PartitionOffset> offsets,
                                 Durability durability);
+  /// A little room on a full disk, until the next checkpoint.
+  absl::Status give_back_reserve(IoReason why);
   /// The last act, after all logs are closed and all checkpoints written: the markers (W11).
   absl::Status close(std::vector<CleanStop::Partition> clean_ends);
   /// Lets go of the lock, as the destructor does. After: nothing touches files any more.

@@ -116,6 +116,7 @@ class BasicSegment {
   std::int64_t offset_index_size() const {
     return static_cast<std::int64_t>(offset_index_.entries() * OffsetIndexFormat::entry_size);
   }
+  bool has_time_entries() const { return time_index_.entries() > 0; }
   std::int64_t time_index_size() const {
     return static_cast<std::int64_t>(time_index_.entries() * TimeIndexFormat::entry_size);
   }

@@ -336,7 +336,15 @@ absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
 
 template <Env E>
 absl::Status BasicBrokerCore<E>::close_partition(Partition& partition, SteadyTime deadline) {
-  const absl::StatusOr<CleanEnd> end = partition.close(deadline);
+  const absl::StatusOr<CleanEnd> end = partition.close(deadline, [&] {
+    const Ref<Directory> full = noted(partition, [](BasicLogDirectory<Fs>&) {});
+    const auto give_back = [](BasicLogDirectory<Fs>& directory) {
+      return directory.give_back_reserve(IoReason::clean_stop);
+    };
+    if (full) {
+      full->serial(deadline, give_back).IgnoreError();  // closing says what comes of it
+    }
+  });
   // A damaged log took no appends: there is nothing to close, that it is damaged was said, and its
   // next opening knows.
   const bool damaged = !partition.ends().recovery_point && fault(end.status()) == Fault::corrupt;

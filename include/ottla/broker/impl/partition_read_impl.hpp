@@ -14,6 +14,13 @@
 namespace ottla::inline OTTLA_ABI {
 
 template <FileSystem Fs>
+absl::StatusOr<BasicLogView<Fs>> BasicPartition<Fs>::view() const {
+  Lock lock(mutex_);
+  OTTLA_TRY(refusal());
+  return log_.view();
+}
+
+template <FileSystem Fs>
 Offset BasicPartition<Fs>::visible() const {
   return always_durable() ? std::min(log_.durable_end(), log_.end()) : log_.end();
 }

@@ -252,7 +252,8 @@ bool BasicPartition<Fs>::wait_until_alone(SteadyTime deadline) {
 }
 
 template <FileSystem Fs>
-absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline) {
+absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline,
+                                                   absl::FunctionRef<void()> make_room) {
   AfterLock written;
   AfterLock todo;
   Lock lock(mutex_);
@@ -269,7 +270,14 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline) {
   last_ends_ = current_ends();  // nobody but this thread looks at the log from now on
   lock.unlock();
   carry_out(written);
-  absl::StatusOr<CleanEnd> end = guarded([&] { return log_.close(); });
+  absl::StatusOr<CleanEnd> end = guarded([&] {
+    absl::StatusOr<CleanEnd> closed = log_.close();
+    if (fault(closed.status()) == Fault::no_space) {
+      make_room();
+      closed = log_.close();
+    }
+    return closed;
+  });
   lock.lock();
   state_ = State::closed;
   if (end.ok()) {

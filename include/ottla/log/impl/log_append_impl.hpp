@@ -179,10 +179,16 @@ absl::Status BasicLog<Fs>::roll(Timestamp now) {
 
 /// What is closed is complete in its files before a new segment is there: recovery after the death
 /// of the process looks at the last segment only. It would not see that indexes are damaged,
-/// either.
+/// either. On a full disk they go: retention and a clean stop are to work there.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::seal(Segment& segment) {
-  OTTLA_TRY(segment.become_inactive());
+  OTTLA_TRY(segment.ready_to_write());
+  absl::Status indexed = segment.become_inactive();
+  if (fault(indexed) == Fault::no_space) {
+    segment.distrust_indexes();
+    indexed = absl::OkStatus();
+  }
+  OTTLA_TRY(std::move(indexed));
   return segment.indexes_damaged() ? remove_indexes(segment.base_offset()) : absl::OkStatus();
 }
 

@@ -52,7 +52,11 @@ absl::StatusOr<Offset> BasicLog<Fs>::retention_start(Offset high_watermark, Time
     return start_;
   }
   if (expired == facts.size()) {
-    OTTLA_TRY(roll(now));
+    const absl::Status rolled = roll(now);
+    if (fault(rolled) == Fault::no_space) {
+      return active()->base();  // what lies before it makes room
+    }
+    OTTLA_TRY(rolled);
   }
   return list_->segments[expired]->base();
 }
@@ -285,6 +289,25 @@ absl::Status BasicLog<Fs>::remove_indexes(Offset base) {
   return absl::OkStatus();
 }
 
+/// Of a segment that was opened for it. Where that fails there are none: half of them would be
+/// believed. On the device at the end: below the recovery point nobody makes them anew after a
+/// power cut.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::make_indexes(Segment& fresh, bool closed, Offset durable,
+                                        SegmentRecovery& found) {
+  constexpr IoReason why = IoReason::index_rebuild;
+  absl::Status made = [&]() -> absl::Status {
+    OTTLA_ASSIGN(found, fresh.recover({.trust_indexes = false, .durable_end = durable}));
+    OTTLA_TRY(fresh.index_status());
+    OTTLA_TRY(closed && found.clean() ? fresh.become_inactive(why) : absl::OkStatus());
+    return health_->checked(fresh.sync_indexes(why));
+  }();
+  if (!made.ok()) {
+    remove_indexes(fresh.base_offset()).IgnoreError();  // what it failed with is told
+  }
+  return made;
+}
+
 template <FileSystem Fs>
 absl::StatusOr<int> BasicLog<Fs>::repair_indexes() {
   OTTLA_TRY(check_writable());
@@ -299,14 +322,13 @@ absl::StatusOr<int> BasicLog<Fs>::repair_indexes() {
     OTTLA_TRY(remove_indexes(entry->base()));
     OTTLA_ASSIGN(auto fresh,
                  log_impl::open_log_segment(*place_, entry->base(), segment_options(), opened_));
-    OTTLA_ASSIGN(const SegmentRecovery recovered,
-                 fresh.recover({.trust_indexes = false, .durable_end = end_}));
+    SegmentRecovery recovered;
+    OTTLA_TRY(make_indexes(fresh, entry.get() != active(), end_, recovered));
     if (!recovered.clean() || recovered.file_size != size) {
       return error(
           ErrorCode::corrupt_message, Fault::corrupt,
           absl::StrCat(entry->path(), " at byte ", recovered.valid_end, ": ", recovered.problem));
     }
-    OTTLA_TRY(health_->checked(fresh.sync_indexes(IoReason::index_rebuild)));
     const auto digest = entry->closed_digest();
     const bool has_aborted = entry->has_aborted();
     entry = make_ref<LogSegment>(place_, segment_options(), std::move(fresh));

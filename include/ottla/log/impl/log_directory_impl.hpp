@@ -130,10 +130,15 @@ absl::Status BasicLogDirectory<Fs>::replace(std::string_view name, std::string_v
   OTTLA_TRY(health_->check());
   const std::string path = in(name);
   absl::Status replaced = replace_small_file(*files_, path, as_bytes(text), durability, why);
-  if (fault(replaced) == Fault::no_space && files_->remove(in(log_impl::reserve_file), why).ok()) {
+  if (fault(replaced) == Fault::no_space && give_back_reserve(why).ok()) {
     replaced = replace_small_file(*files_, path, as_bytes(text), durability, why);
   }
   return health_->replaced(std::move(replaced), durability);
+}
+
+template <FileSystem Fs>
+absl::Status BasicLogDirectory<Fs>::give_back_reserve(IoReason why) {
+  return files_->remove(in(log_impl::reserve_file), why);
 }
 
 template <FileSystem Fs>

@@ -335,14 +335,17 @@ absl::Status BasicLog<Fs>::Opener::rebuild_indexes() {
     }
     OTTLA_ASSIGN(auto segment, log_impl::open_log_segment(place_, bases_[i], log_.segment_options(),
                                                           opening_.now));
-    OTTLA_ASSIGN(const SegmentRecovery found,
-                 segment.recover({.trust_indexes = false, .durable_end = durable_end_}));
+    SegmentRecovery found;
+    const absl::Status made =
+        log_.make_indexes(segment, i + 1 < bases_.size(), durable_end_, found);
     report_.scanned_bytes += found.valid_end;
-    find(Kind::index_rebuilt, list_[i]->path(), 0, found.valid_end, "an index was missing");
+    if (fault(made) == Fault::no_space) {
+      segment.distrust_indexes();
+    } else {
+      OTTLA_TRY(made);
+      find(Kind::index_rebuilt, list_[i]->path(), 0, found.valid_end, "an index was missing");
+    }
     if (found.clean() && list_[i]->check_closed(segment).ok()) {
-      OTTLA_TRY(i + 1 < bases_.size() ? segment.become_inactive() : absl::OkStatus());
-      // Below the recovery point nobody makes them anew after a power cut.
-      OTTLA_TRY(log_.health_->checked(segment.sync_indexes(IoReason::index_rebuild)));
       add_opened(i, std::move(segment));
     }
     // Else reading there says what is wrong.

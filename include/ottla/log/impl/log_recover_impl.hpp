@@ -268,12 +268,7 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::recover_segment(std::size_t index) {
   end_ = found.next_offset;
   OTTLA_ASSIGN(const bool go_on, judge(index, segment, found));
   if (go_on && index + 1 < bases_.size()) {
-    absl::Status sealed = log_.seal(segment);
-    if (fault(sealed) == Fault::no_space) {
-      segment.distrust_indexes();
-      sealed = log_.remove_indexes(bases_[index]);
-    }
-    OTTLA_TRY(std::move(sealed));
+    OTTLA_TRY(log_.seal(segment));
   }
   if (end_ <= indexed_end()) {
     // Nobody makes them anew after the next power cut.

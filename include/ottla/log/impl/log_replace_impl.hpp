@@ -28,7 +28,7 @@ inline std::string staged_path(const std::string& directory, Offset base, std::s
 /// The place in the list of the first of `replaced`. They are what they were, and not active.
 template <FileSystem Fs>
 absl::StatusOr<std::size_t> BasicLog<Fs>::find_replaced(
-    std::span<const Ref<log_impl::LogSegment<Fs>>> replaced) const {
+    std::span<const Ref<LogSegment>> replaced) const {
   const auto& segments = list_->segments;
   const std::size_t first = segments.empty() ? 0 : list_->find(replaced.front()->base());
   bool same = first + replaced.size() < segments.size();

@@ -284,6 +284,10 @@ absl::Status BasicSegment<FileT>::become_inactive(IoReason why) {
   if (tail_ == Tail::garbage) {
     OTTLA_TRY(ready_to_write());
   }
+  if (reserved_) {
+    OTTLA_TRY(log_.truncate(size(), why));
+    reserved_ = false;
+  }
   const TimestampOffset largest = end_.load().largest;
   if (largest.timestamp > time_index_.last().timestamp) {
     const auto added = time_index_.append(largest.timestamp, largest.offset, true, why);
@@ -292,10 +296,6 @@ absl::Status BasicSegment<FileT>::become_inactive(IoReason why) {
         fault(added.status()) != Fault::corrupt) {
       return added.status();
     }
-  }
-  if (reserved_) {
-    OTTLA_TRY(log_.truncate(size(), why));
-    reserved_ = false;
   }
   return flush_indexes(why);
 }
