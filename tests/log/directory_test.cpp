@@ -257,6 +257,7 @@ TEST_CASE("The stop is clean only where both markers are ours and belong togethe
     root.make_and_close();
     change(root);
     (void)root.open();
+    CHECK(root.report.findings.empty() == !root.report.foreign);
     return std::pair(root.report.last_stop, root.report.foreign);
   };
   const auto crash = LastStop::system_crash;
@@ -300,6 +301,7 @@ TEST_CASE("Without markers the boot and the device tell which crash it was") {
     change(root);
     const LogDirectory directory = root.open();
     CHECK(directory.offset(CheckpointKind::recovery_point, orders).has_value());
+    CHECK((!root.report.foreign || !root.report.findings.empty()));
     return std::pair(root.report.last_stop, root.report.foreign);
   };
   const auto change_run = [](auto change) {

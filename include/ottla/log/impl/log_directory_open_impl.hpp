@@ -207,11 +207,19 @@ class BasicLogDirectory<Fs>::Opener {
   /// somebody else's.
   absl::Status settle_checkpoints() {
     bool mended = false;
-    for (std::size_t i = 0; !foreign_ && i < checkpoint_files.size(); ++i) {
+    if (foreign_) {
+      report_.findings.push_back(absl::StrCat(
+          directory_.path(),
+          ": somebody else, Kafka perhaps, had this directory meanwhile: its checkpoints are "
+          "believed, and nothing that was noted here of how its files were"));
+    }
+    for (std::size_t i = 0; i < checkpoint_files.size(); ++i) {
       if (strange_[i] && !malformed_[i]) {
         report_.findings.push_back(absl::StrCat(directory_.in(checkpoint_files[i]),
                                                 ": not the file that was written here"));
       }
+    }
+    for (std::size_t i = 0; !foreign_ && i < checkpoint_files.size(); ++i) {
       if (directory_.ours_) {
         OTTLA_TRY(make_anew(i));
       } else if (strange_[i]) {
