@@ -32,6 +32,16 @@ TEST_CASE("A time that is too long ago to count is the smallest one") {
   STATIC_REQUIRE(after(SteadyTime::min(), -1ns) == SteadyTime::min());
 }
 
+TEST_CASE("A length of time that is too long to count is the longest one") {
+  const auto as_taken = [](Duration length) { return std::chrono::nanoseconds(length); };
+  CHECK(as_taken(5ms) == 5'000'000ns);
+  CHECK(as_taken(std::chrono::duration<double>(0.5)) == 500ms);
+  CHECK(as_taken(-1s) == -1s);
+  CHECK(as_taken(std::chrono::milliseconds::max()) == std::chrono::nanoseconds::max());
+  CHECK(as_taken(std::chrono::hours::min()) == std::chrono::nanoseconds::min());
+  CHECK(after(SteadyTime(5ns), Duration(std::chrono::milliseconds::max())) == never);
+}
+
 TEST_CASE("Timestamps are milliseconds, and -1 is none") {
   STATIC_REQUIRE(no_timestamp == Timestamp(-1));
   STATIC_REQUIRE(Timestamp(1'700'000'000'025) - Timestamp(1'700'000'000'000) == 25);

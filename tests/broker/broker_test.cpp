@@ -305,6 +305,19 @@ TEST_CASE("a directory that does not say whose it is is made again where it is e
   CHECK(consumer.end_offsets({partition(0)})->at(partition(0)) == Offset(1));
 }
 
+TEST_CASE("work whose interval is the longest there is waits") {
+  constexpr auto longest = std::chrono::milliseconds::max();
+  MemoryEnv env;
+  const MemoryBroker broker = open(env, {.retention_check_interval = longest,
+                                         .checkpoint_interval = longest,
+                                         .cleaner = {.backoff = longest},
+                                         .scrubber = {.interval = longest},
+                                         .close_timeout = longest});
+  must(broker.create_topic({.name = "orders", .configs = {{"cleanup.policy", "compact"}}}));
+  env.advance(1h);
+  CHECK(env.advance(1h) < 100);
+}
+
 TEST_CASE("closing twice answers the same") {
   MemoryEnv env;
   MemoryBroker broker = open_with_topic(env, 1);

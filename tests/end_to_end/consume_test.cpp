@@ -160,6 +160,10 @@ TEST_CASE("a waiting poll ends with a record, with a wakeup, or with its time") 
   env.executor().post_at(env.clock().steady_now() + 1s, [&] { consumer.wakeup(); });
   CHECK(fault(consumer.poll(10s).status()) == Fault::woken);
   CHECK(must(consumer.poll(0ms)).empty());
+  env.executor().post_at(env.clock().steady_now() + 1h, [&] {
+    must(producer.send({.topic = "orders", .value = "later"}).status());
+  });
+  CHECK(must(consumer.poll(std::chrono::milliseconds::max())).count() == 1);
 }
 
 TEST_CASE("views stay valid as long as the polled records do") {

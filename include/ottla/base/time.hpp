@@ -51,4 +51,21 @@ constexpr SteadyTime after(SteadyTime start, std::chrono::duration<Rep, Period> 
   return SteadyTime(nanoseconds(sum));
 }
 
+/// A length of time as functions take and give it: any duration. What is too long to count in
+/// nanoseconds, e.g. `std::chrono::milliseconds::max()`, is the longest that can be counted.
+class Duration {
+ public:
+  template <class Rep, class Period>
+  constexpr Duration(std::chrono::duration<Rep, Period> length)
+      : length_(after(SteadyTime(), length).time_since_epoch()) {}
+  constexpr operator std::chrono::nanoseconds() const { return length_; }
+
+ private:
+  std::chrono::nanoseconds length_;
+};
+
+constexpr SteadyTime after(SteadyTime start, Duration delay) {
+  return after(start, std::chrono::nanoseconds(delay));
+}
+
 }  // namespace ottla::inline OTTLA_ABI

@@ -103,13 +103,13 @@ class BasicBroker {
 
   /// Runs background work in this thread for `budget` at most: for brokers with `.threads = 0`. How
   /// many tasks.
-  std::size_t run_once(std::chrono::nanoseconds budget) const {
+  std::size_t run_once(Duration budget) const {
     return handle_ ? handle_->core->env().executor().run_once(budget) : 0;
   }
 
   /// Writes and syncs everything, leaves the directories cleanly. Closing twice is fine. In a
   /// callback it begins, and answers `would_deadlock`: what it waits for may be that callback.
-  absl::Status close(std::chrono::nanoseconds timeout) const {
+  absl::Status close(Duration timeout) const {
     OTTLA_TRY(usable());
     return handle_->core->close(deadline(timeout));
   }
@@ -144,7 +144,7 @@ class BasicBroker {
                    : error(Fault::moved_from,
                            "this broker handle was moved from; use the one it went to");
   }
-  SteadyTime deadline(std::chrono::nanoseconds timeout) const {
+  SteadyTime deadline(Duration timeout) const {
     return after(handle_->core->world().steady_now(), timeout);
   }
 

@@ -112,7 +112,7 @@ class BasicBrokerCore final : public Counted {
 
   /// Work of the background: one timer each, by mutex_.
   struct Chore {
-    std::chrono::nanoseconds (BasicBrokerCore::*work)();  // until it is due again
+    Duration (BasicBrokerCore::*work)();  // until it is due again
     std::uint64_t turn = 0;
     TimerId timer = no_timer;  // of that turn
     bool lost = false;         // there was no memory for the timer
@@ -202,19 +202,19 @@ class BasicBrokerCore final : public Counted {
   absl::Status submit_and_wait(Keeper& keeper, Event event, Take take);
   SteadyTime file_deadline() const;
 
-  void schedule(Chore& chore, std::chrono::nanoseconds delay);
+  void schedule(Chore& chore, Duration delay);
   void run(Chore& chore);
-  std::chrono::nanoseconds retention();
+  Duration retention();
   void retain(const Ref<Partition>& partition);
-  std::chrono::nanoseconds checkpoints();
-  std::chrono::nanoseconds remove_files();
-  std::chrono::nanoseconds scrub();
+  Duration checkpoints();
+  Duration remove_files();
+  Duration scrub();
   bool find_scrubbing();
   void tell_damage(const ScrubbingJob& done);
   absl::StatusOr<bool> verify(Partition& partition, const VerifyProgress& progress,
                               VerifyReport& report);
-  std::chrono::nanoseconds clean();
-  std::chrono::nanoseconds clean_some();
+  Duration clean();
+  Duration clean_some();
   void find_cleaning();
   void note_uncleanable(const Partition& partition, const absl::Status& why);
   void give_up_cleaning(SteadyTime deadline);

@@ -32,7 +32,7 @@ struct PartitionOptions {
   /// Where an unclean stop left the end of a log that is not damaged: what was behind it is lost.
   std::optional<Offset> recovered_end = {};
   TopicConfig config = {};
-  std::chrono::nanoseconds write_out_delay = std::chrono::milliseconds(1);
+  std::chrono::microseconds write_out_delay = std::chrono::milliseconds(1);
   std::chrono::milliseconds producer_id_expiration{86'400'000};
   std::size_t staged_bytes = std::size_t{8} << 20;  ///< beyond it a producer waits
   std::size_t tail_bytes = std::size_t{1} << 20;    ///< of this partition

@@ -35,7 +35,6 @@ template <HasSerde K, HasSerde V>
 class Consumer {
  public:
   using Records = ConsumerRecords<K, V>;
-  using Timeout = std::chrono::nanoseconds;
 
   template <Host H>
   static absl::StatusOr<Consumer> open(const H& host, ConsumerConfig config = {}) {
@@ -90,7 +89,7 @@ class Consumer {
   /// waits. Drives the group: listeners are called in here. The position is behind what was
   /// returned. Auto commit, before partitions are given up, asks in any case and waits within
   /// `timeout`: what is not committed then is read again by their next owner.
-  absl::StatusOr<Records> poll(Timeout timeout) {
+  absl::StatusOr<Records> poll(Duration timeout) {
     OTTLA_TRY(usable());
     OTTLA_ASSIGN(RecordBatches batches, guarded([&] { return core_->poll(timeout); }));
     return Records(std::move(batches));
@@ -208,7 +207,7 @@ class Consumer {
   /// Commits with auto commit, leaves the group. What a listener calls meanwhile ends with
   /// `timeout`, too. The error of that commit: it is closed all the same, what was not committed
   /// comes again. Closing again answers the same.
-  absl::Status close(Timeout timeout) {
+  absl::Status close(Duration timeout) {
     OTTLA_TRY(usable());
     return guarded([&] { return core_->close(deadline(timeout)); });
   }
@@ -224,7 +223,9 @@ class Consumer {
     return core_ ? absl::OkStatus()
                  : error(Fault::moved_from, "this consumer was moved from; use the one it went to");
   }
-  SteadyTime deadline(Timeout timeout) const { return after(core_->world().steady_now(), timeout); }
+  SteadyTime deadline(Duration timeout) const {
+    return after(core_->world().steady_now(), timeout);
+  }
   SteadyTime api_deadline() const { return deadline(core_->config().api_timeout); }
   absl::Status seek_to(const std::vector<TopicPartition>& partitions, Timestamp where) {
     OTTLA_TRY(usable());

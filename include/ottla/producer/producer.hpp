@@ -83,7 +83,7 @@ class Producer {
     OTTLA_TRY(usable());
     return wait(receipt, core_->config().delivery_timeout);
   }
-  absl::StatusOr<RecordMetadata> wait(Receipt receipt, std::chrono::nanoseconds timeout) {
+  absl::StatusOr<RecordMetadata> wait(Receipt receipt, Duration timeout) {
     OTTLA_TRY(usable());
     return core_->wait(receipt, deadline(timeout));
   }
@@ -95,7 +95,7 @@ class Producer {
     OTTLA_TRY(usable());
     return core_->flush(deadline(core_->config().delivery_timeout));
   }
-  absl::Status flush(std::chrono::nanoseconds timeout) {
+  absl::Status flush(Duration timeout) {
     OTTLA_TRY(usable());
     return core_->flush(deadline(timeout));
   }
@@ -104,7 +104,7 @@ class Producer {
   /// where something was left; else the first failure since the last flush. Closing again answers
   /// the same: while another thread closes this, it waits for that, and answers `timed_out` when
   /// that takes longer than `timeout`.
-  absl::Status close(std::chrono::nanoseconds timeout) {
+  absl::Status close(Duration timeout) {
     OTTLA_TRY(usable());
     return core_->close(deadline(timeout));
   }
@@ -123,7 +123,7 @@ class Producer {
     return core_ ? absl::OkStatus()
                  : error(Fault::moved_from, "this producer was moved from; use the one it went to");
   }
-  SteadyTime deadline(std::chrono::nanoseconds timeout) const {
+  SteadyTime deadline(Duration timeout) const {
     return after(core_->world().steady_now(), timeout);
   }
   void abandon() {

@@ -16,11 +16,11 @@
 namespace ottla::inline OTTLA_ABI {
 
 template <Env E>
-std::chrono::nanoseconds BasicBrokerCore<E>::clean() {
+Duration BasicBrokerCore<E>::clean() {
   if (!cleaning_work_.take(world_, SteadyTime::min())) {
     return config_.cleaner.backoff;  // the broker is closing
   }
-  std::chrono::nanoseconds delay = config_.cleaner.backoff;
+  Duration delay = config_.cleaner.backoff;
   const absl::Status done = guarded([&] { delay = clean_some(); });
   if (!done.ok() && cleaning_) {
     guarded([&] { end_cleaning(done); }).IgnoreError();
@@ -31,7 +31,7 @@ std::chrono::nanoseconds BasicBrokerCore<E>::clean() {
 
 /// With the baton, as all below. When to go on.
 template <Env E>
-std::chrono::nanoseconds BasicBrokerCore<E>::clean_some() {
+Duration BasicBrokerCore<E>::clean_some() {
   if (!cleaning_) {
     find_cleaning();
     if (!cleaning_) {
@@ -48,8 +48,7 @@ std::chrono::nanoseconds BasicBrokerCore<E>::clean_some() {
     return std::chrono::nanoseconds(0);
   }
   const double seconds = static_cast<double>(*done) / config_.cleaner.io_max_bytes_per_second;
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-      std::chrono::duration<double>(std::min(seconds, 3600.0)));
+  return std::chrono::duration<double>(std::min(seconds, 3600.0));
 }
 
 template <Env E>

@@ -152,7 +152,7 @@ absl::Status BasicBrokerCore<E>::open_metadata(bool clean) {
 }
 
 template <Env E>
-void BasicBrokerCore<E>::schedule(Chore& chore, std::chrono::nanoseconds delay) {
+void BasicBrokerCore<E>::schedule(Chore& chore, Duration delay) {
   std::uint64_t turn = 0;
   {
     Lock lock(mutex_);
@@ -184,7 +184,7 @@ void BasicBrokerCore<E>::run(Chore& chore) {
   if (closed_.load()) {
     return;
   }
-  std::chrono::nanoseconds delay = std::chrono::minutes(1);  // where memory cannot be had
+  Duration delay = std::chrono::minutes(1);  // where memory cannot be had
   guarded([&] { delay = (this->*chore.work)(); }).IgnoreError();
   schedule(chore, delay);
   find_lost_chores();
@@ -257,7 +257,7 @@ absl::StatusOr<Offset> BasicBrokerCore<E>::delete_records(const TopicPartition& 
 }
 
 template <Env E>
-std::chrono::nanoseconds BasicBrokerCore<E>::checkpoints() {
+Duration BasicBrokerCore<E>::checkpoints() {
   for (const Ref<Topic>& topic : topics_.all()) {
     for (const Ref<Partition>& partition : topic->partitions) {
       if (!partition) {
@@ -277,7 +277,7 @@ std::chrono::nanoseconds BasicBrokerCore<E>::checkpoints() {
 }
 
 template <Env E>
-std::chrono::nanoseconds BasicBrokerCore<E>::remove_files() {
+Duration BasicBrokerCore<E>::remove_files() {
   constexpr std::chrono::milliseconds turn{5};
   bool more = false;
   if (const absl::Status dropped = drop_hung(); !dropped.ok()) {

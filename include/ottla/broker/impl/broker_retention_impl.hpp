@@ -28,8 +28,7 @@ void BasicBrokerCore<E>::retain(const Ref<Partition>& partition) {
 }
 
 template <Env E>
-std::chrono::nanoseconds BasicBrokerCore<E>::retention() {
-  const std::chrono::nanoseconds interval = config_.retention_check_interval;
+Duration BasicBrokerCore<E>::retention() {
   const std::vector<Ref<Partition>> late = std::exchange(unretained_, {});
   if (world_.steady_now() < retention_due_) {
     std::for_each(late.begin(), late.end(), [&](const auto& partition) { retain(partition); });
@@ -39,7 +38,7 @@ std::chrono::nanoseconds BasicBrokerCore<E>::retention() {
         retain(partition);
       }
     }
-    retention_due_ = after(world_.steady_now(), interval);
+    retention_due_ = after(world_.steady_now(), config_.retention_check_interval);
   }
   const std::chrono::nanoseconds left = retention_due_ - world_.steady_now();
   return unretained_.empty() ? left

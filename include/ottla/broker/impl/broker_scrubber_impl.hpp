@@ -74,7 +74,7 @@ absl::StatusOr<VerifyReport> BasicBrokerCore<E>::verify(const VerifyProgress& pr
 
 /// When to go on.
 template <Env E>
-std::chrono::nanoseconds BasicBrokerCore<E>::scrub() {
+Duration BasicBrokerCore<E>::scrub() {
   if (!scrubbing_ && !find_scrubbing()) {
     return config_.scrubber.interval;
   }
@@ -88,8 +88,7 @@ std::chrono::nanoseconds BasicBrokerCore<E>::scrub() {
     tell_damage(*std::exchange(scrubbing_, std::nullopt));
   }
   const double seconds = static_cast<double>(bytes) / config_.scrubber.max_bytes_per_second;
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-      std::chrono::duration<double>(std::min(seconds, 3600.0)));
+  return std::chrono::duration<double>(std::min(seconds, 3600.0));
 }
 
 /// An event a partition: there may be as many as files.
