@@ -52,7 +52,7 @@ TEST_CASE("every key of Kafka's producers, consumers, brokers and topics is one 
 
 TEST_CASE("a key of Kafka's that is not there says so, and what stands in its place") {
   CHECK(text("producer", "bootstrap.servers") ==
-        "bootstrap.servers is Kafka's, and is not there yet; leave it out: clients take a broker "
+        "bootstrap.servers is Kafka's, and is not there; leave it out: clients take a broker "
         "or a connection");
   CHECK(text("producer", "key.serializer").ends_with("Producer<K, V>"));
   CHECK(text("producer", "client.id").ends_with("leave it out: no request of a producer names it"));

@@ -77,7 +77,7 @@ inline constexpr std::span<const AbsentKey> absent_keys{};
 absl::Status bad_config_value(std::string_view key, std::string_view value, std::string_view why);
 /// INVALID_CONFIG: "unknown config 'lingr.ms'; did you mean 'linger.ms'?".
 absl::Status unknown_config(std::string_view key, const std::vector<std::string_view>& known);
-/// INVALID_CONFIG, unsupported: "broker.id is Kafka's, and is not there yet; use node.id".
+/// INVALID_CONFIG, unsupported: "broker.id is Kafka's, and is not there; use node.id".
 absl::Status absent_config(std::string_view key, std::string_view instead);
 absl::StatusOr<std::int64_t> parse_config_number(std::string_view key, std::string_view text,
                                                  ConfigRange range);

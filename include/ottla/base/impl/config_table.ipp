@@ -108,8 +108,8 @@ OTTLA_INLINE absl::Status unknown_config(std::string_view key,
 
 OTTLA_INLINE absl::Status absent_config(std::string_view key, std::string_view instead) {
   return error(ErrorCode::invalid_config, Fault::unsupported,
-               absl::StrCat(av(key), " is Kafka's, and is not there yet",
-                            instead.empty() ? "" : "; ", av(instead)));
+               absl::StrCat(av(key), " is Kafka's, and is not there",
+                            instead.empty() ? " yet" : "; ", av(instead)));
 }
 
 OTTLA_INLINE absl::StatusOr<std::int64_t> parse_config_number(std::string_view key,

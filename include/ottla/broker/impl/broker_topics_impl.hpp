@@ -210,9 +210,11 @@ void BasicBrokerCore<E>::note_place(const std::string& name, const Place& place)
 template <Env E>
 void BasicBrokerCore<E>::report(const TopicPartition& partition, const RecoveryReport& report) {
   for (const RecoveryReport::Finding& finding : report.findings) {
-    std::string where = finding.bytes > 0 ? absl::StrCat(" at byte ", finding.position, ", ",
-                                                         finding.bytes, " bytes")
-                                          : std::string();
+    std::string where;
+    if (finding.bytes > 0) {
+      where = absl::StrCat(" (", finding.bytes, " bytes from byte ", finding.position, " on",
+                           finding.saved_as.empty() ? "" : ", saved as ", finding.saved_as, ")");
+    }
     const bool lost = finding.kind == RecoveryReport::Kind::damage ||
                       finding.kind == RecoveryReport::Kind::segments_missing;
     const std::string_view remedy = finding.kind == RecoveryReport::Kind::damage
@@ -220,8 +222,7 @@ void BasicBrokerCore<E>::report(const TopicPartition& partition, const RecoveryR
                                         : "";
     events_->tell(lost ? EventLevel::error : EventLevel::warning, "recovery",
                   absl::StrCat(partition.to_string(), ": ", finding.file),
-                  absl::StrCat(finding.why, where, finding.saved_as.empty() ? "" : " saved as ",
-                               finding.saved_as, av(remedy)));
+                  absl::StrCat(finding.why, where, av(remedy)));
   }
 }
 
