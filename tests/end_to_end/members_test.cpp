@@ -99,6 +99,24 @@ TEST_CASE("a static member that comes back in time finds its partitions, and nob
   CHECK(rebalances == settled);
 }
 
+TEST_CASE("enforce_rebalance has the whole group join anew, whoever asks for it") {
+  const std::string assignor = GENERATE("range", "cooperative-sticky");
+  MemoryEnv env;
+  const MemoryBroker broker = open_with_topic(env, 2);
+  int rebalances = 0;
+  ConsumerConfig config{.assignors = {assignor}};
+  config.rebalance.assigned = [&](const std::vector<TopicPartition>&) { ++rebalances; };
+  TextConsumer first = member(broker, config);
+  TextConsumer second = member(broker, config);
+  poll_all({&first, &second}, 10s);
+  for (TextConsumer* each : {&first, &second, &first, &second}) {
+    rebalances = 0;
+    must(each->enforce_rebalance());
+    poll_all({&first, &second});
+    CHECK(rebalances == 2);
+  }
+}
+
 TEST_CASE("the elder of two static members with one id is fenced") {
   MemoryEnv env;
   const MemoryBroker broker = open_with_topic(env, 2);

@@ -117,7 +117,7 @@ class Membership {
   Generation generation_{-1};
   std::string assignor_;               // chosen by the group
   std::vector<TopicPartition> owned_;  // ascending
-  Generation owned_since_{-1};
+  Generation owned_since_{-1};         // the last one that it was given an assignment in
 };
 
 }  // namespace ottla::inline OTTLA_ABI

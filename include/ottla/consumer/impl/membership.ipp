@@ -83,12 +83,11 @@ OTTLA_INLINE void Membership::subscribe(std::vector<std::string> topics) {
   topics_ = std::move(topics);
 }
 
+/// The generation, though it owns nothing: a coordinator takes the same words for a JoinGroup that
+/// is repeated, and rebalances nothing.
 OTTLA_INLINE std::vector<std::byte> Membership::subscription(const Assignor& assignor) const {
-  ConsumerSubscription subscription{.topics = topics_};
-  if (protocol_ == RebalanceProtocol::cooperative || !owned_.empty()) {
-    subscription.owned = consumer_impl::by_topic(owned_);
-    subscription.generation = owned_since_;
-  }
+  ConsumerSubscription subscription{
+      .topics = topics_, .owned = consumer_impl::by_topic(owned_), .generation = owned_since_};
   if (assignor.user_data) {
     subscription.user_data = assignor.user_data(owned_since_);
   }
@@ -387,6 +386,7 @@ OTTLA_INLINE std::optional<LeaveGroupRequest> Membership::give_back(std::string_
   mailbox_->stop();
   member_id_.clear();
   generation_ = Generation(-1);
+  owned_since_ = Generation(-1);
   state_ = State::outside;
   return request;
 }
