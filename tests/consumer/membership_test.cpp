@@ -169,6 +169,28 @@ TEST_CASE("a member says since which generation it has its assignment, an eager 
   CHECK(group.joins[3].protocols == group.joins[0].protocols);
 }
 
+TEST_CASE("an assignment of topics that are not subscribed is not taken, and its member joins") {
+  Coordinator group;
+  const std::string assignor = GENERATE("range", "cooperative-sticky");
+  Member member = group.member({.auto_commit = false, .assignors = {assignor}});
+  const auto mine = std::exchange(group.assigned, {{"other", {PartitionId(0)}}});
+  REQUIRE(member.poll(0ms).ok());
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told() == Told{"join -", "sync 1"});  // no poll is endless
+  CHECK(member.assignment()->empty());
+  REQUIRE(member.poll(1s).ok());
+  REQUIRE(group.joins.size() > 2);
+  CHECK(group.joins.size() < 20);
+  CHECK(group.joins[0].protocols != group.joins[1].protocols);
+  CHECK(group.joins[1].protocols != group.joins[2].protocols);
+  group.assigned = mine;
+  group.env().advance(1s);
+  group.take_told();
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told().back() == "assigned 2");
+  CHECK(member.assignment()->size() == 2);
+}
+
 TEST_CASE("a rebalance between join and sync begins it anew") {
   Coordinator group;
   group.sync_error = ErrorCode::rebalance_in_progress;

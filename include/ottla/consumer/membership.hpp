@@ -91,6 +91,7 @@ class Membership {
   absl::Status synced(absl::StatusOr<SyncGroupResponse> answer, SteadyTime now);
   absl::StatusOr<std::vector<SyncGroupRequest::Assignment>> assign_members(
       const JoinGroupResponse& answer) const;
+  bool are_subscribed(const std::vector<TopicPartition>& partitions) const;
   void take_assignment(std::vector<TopicPartition> assigned);
   absl::Status watch_topics(const JoinGroupResponse& answer);
   bool look_at_topics();
@@ -104,7 +105,7 @@ class Membership {
   Owner owner_;
   std::vector<Assignor> assignors_;
   RebalanceProtocol protocol_;
-  std::vector<std::string> topics_;
+  std::vector<std::string> topics_;  // ascending
 
   State state_ = State::outside;
   bool rejoin_ = false;

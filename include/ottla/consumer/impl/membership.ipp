@@ -276,14 +276,27 @@ OTTLA_INLINE absl::Status Membership::synced(absl::StatusOr<SyncGroupResponse> a
     return failed(answer->error, now);
   }
   OTTLA_ASSIGN(const ConsumerAssignment assignment, decode_consumer_assignment(answer->assignment));
-  const absl::Status taken =
-      guarded([&] { take_assignment(consumer_impl::flatten(assignment.partitions)); });
+  std::vector<TopicPartition> assigned = consumer_impl::flatten(assignment.partitions);
+  if (!are_subscribed(assigned)) {
+    owned_since_ = generation_;  // so that its JoinGroup is no repeated one
+    retry_at_ = after(now, consumer_impl::coordinator_pause);
+    return absl::OkStatus();
+  }
+  const absl::Status taken = guarded([&] { take_assignment(std::move(assigned)); });
   if (!taken.ok()) {
     lose_all();  // what is read must be what is owned
     return taken;
   }
   state_ = State::stable;
   return absl::OkStatus();
+}
+
+/// They are not where it has subscribed to others since it joined, or is a static member that is
+/// back, which is given what it had.
+OTTLA_INLINE bool Membership::are_subscribed(const std::vector<TopicPartition>& partitions) const {
+  return std::all_of(partitions.begin(), partitions.end(), [this](const TopicPartition& one) {
+    return std::binary_search(topics_.begin(), topics_.end(), one.topic);
+  });
 }
 
 OTTLA_INLINE void Membership::take_assignment(std::vector<TopicPartition> assigned) {
