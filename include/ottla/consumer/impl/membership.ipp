@@ -386,22 +386,24 @@ OTTLA_INLINE void Membership::close(SteadyTime deadline) {
 
 /// Everything; and what is to be said, where that is anything.
 OTTLA_INLINE std::optional<LeaveGroupRequest> Membership::give_back(std::string_view reason) {
-  std::optional<LeaveGroupRequest> request;
-  if (!member_id_.empty() && config_.instance_id.empty()) {
-    request.emplace(LeaveGroupRequest{.group = config_.group, .members = {}});
-    request->members.push_back(
-        {.member_id = member_id_, .instance_id = {}, .reason = std::string(reason)});
-  }
+  LeaveGroupRequest request{.group = config_.group, .members = {}};
+  request.members.push_back(
+      {.member_id = member_id_, .instance_id = {}, .reason = std::string(reason)});
+  std::string& leaving = request.members.back().member_id;
   if (!owned_.empty()) {
     owner_.revoke(std::exchange(owned_, {}));
     owner_.assign({});
   }
-  mailbox_->stop();
+  std::string unheard = mailbox_->stop();
+  if (leaving.empty()) {
+    leaving = std::move(unheard);
+  }
   member_id_.clear();
   generation_ = Generation(-1);
   owned_since_ = Generation(-1);
   state_ = State::outside;
-  return request;
+  const bool says = !leaving.empty() && config_.instance_id.empty();
+  return says ? std::optional(std::move(request)) : std::nullopt;
 }
 
 }  // namespace ottla::inline OTTLA_ABI
