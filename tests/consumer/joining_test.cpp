@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A member whose join is answered while it works, between its polls.
+#include <optional>
+#include <utility>
+
 #include "tests/consumer/fake_coordinator.hpp"
 
 using namespace ottla;
@@ -23,8 +26,9 @@ struct Parking : Coordinator {
       parked = std::move(reply);
     };
   }
-  void answer() {
-    parked(JoinGroupResponse{.generation = Generation(7),
+  void answer(ErrorCode error = ErrorCode::none) {
+    parked(JoinGroupResponse{.error = error,
+                             .generation = Generation(7),
                              .protocol = "cooperative-sticky",
                              .leader = "other",
                              .member_id = "m7"});
@@ -92,6 +96,62 @@ TEST_CASE("a join that is answered when its member has gone brings no heartbeats
   group.answer();
   group.env().advance(60s);
   CHECK(group.beats.empty());
+}
+
+TEST_CASE("an id that is made for a member that has gone is given back") {
+  Parking group;
+  ConsumerConfig config = group.config;
+  const bool is_static = GENERATE(false, true);
+  if (!is_static) config.instance_id.clear();
+  const ErrorCode error = GENERATE(ErrorCode::member_id_required, ErrorCode::none);
+  const bool answered_before = GENERATE(false, true);
+  std::optional<Member> member = group.member(config);
+  group.park();
+  REQUIRE(member->poll(0ms).ok());
+  if (answered_before) group.answer(error);
+  CHECK(group.take_told().empty());
+  SECTION("closed") { REQUIRE(member->close().ok()); }
+  SECTION("unsubscribed") { REQUIRE(member->unsubscribe().ok()); }
+  SECTION("destroyed") { member.reset(); }
+  SECTION("closed without time") { member->close(0ms).IgnoreError(); }
+  if (!answered_before) group.answer(error);
+  CHECK(group.take_told() == (is_static ? Told{} : Told{"leave m7"}));
+  group.env().advance(60s);
+  CHECK(group.beats.empty());
+}
+
+TEST_CASE("who leaves while it joins with its id leaves once") {
+  Parking group;
+  ConsumerConfig config = group.config;
+  config.instance_id.clear();
+  Member member = group.member(config);
+  group.park();
+  REQUIRE(member.poll(0ms).ok());
+  group.answer(ErrorCode::member_id_required);
+  REQUIRE(member.poll(0ms).ok());
+  const bool answered_before = GENERATE(false, true);
+  if (answered_before) group.answer();
+  REQUIRE(member.close().ok());
+  if (!answered_before) group.answer();
+  CHECK(group.take_told() == Told{"leave m7"});
+}
+
+TEST_CASE("who subscribes again while its first join waits keeps the id of the second") {
+  Parking group;
+  ConsumerConfig config = group.config;
+  config.instance_id.clear();
+  Member member = group.member(config);
+  group.park();
+  REQUIRE(member.poll(0ms).ok());
+  Reply<JoinGroupResponse> first = std::move(group.parked);
+  REQUIRE(member.unsubscribe().ok());
+  REQUIRE(member.subscribe({"orders"}).ok());
+  REQUIRE(member.poll(0ms).ok());
+  group.answer();
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told() == Told{"sync 7", "assigned 2"});
+  first(JoinGroupResponse{.error = ErrorCode::member_id_required, .member_id = "m1"});
+  CHECK(group.take_told() == Told{"leave m1"});
 }
 
 TEST_CASE("a commit between join and sync names the generation that was joined") {

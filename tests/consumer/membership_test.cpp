@@ -142,6 +142,55 @@ TEST_CASE("a member that the coordinator does not know any more has lost everyth
   }
 }
 
+TEST_CASE("a member says since which generation it has its assignment, an eager one too") {
+  Coordinator group;
+  Member member = group.member({.auto_commit = false});
+  REQUIRE(member.poll(0ms).ok());
+  group.sync_error = ErrorCode::coordinator_load_in_progress;
+  REQUIRE(member.enforce_rebalance().ok());
+  REQUIRE(member.poll(0ms).ok());
+  group.env().advance(1s);
+  REQUIRE(member.poll(0ms).ok());
+  REQUIRE(group.joins.size() == 3);
+  CHECK(*decode_consumer_subscription(group.joins[1].protocols[0].metadata) ==
+        ConsumerSubscription{.topics = {"orders"}, .generation = Generation(1)});
+  CHECK(group.joins[0].protocols != group.joins[1].protocols);
+  CHECK(group.joins[1].protocols == group.joins[2].protocols);  // as nobody has synchronized
+  SECTION("who has left begins anew") {
+    REQUIRE(member.unsubscribe().ok());
+    REQUIRE(member.subscribe({"orders"}).ok());
+  }
+  SECTION("who is unknown, too") {
+    group.heartbeat_error = ErrorCode::unknown_member_id;
+    group.env().advance(3s);
+  }
+  REQUIRE(member.poll(0ms).ok());
+  REQUIRE(group.joins.size() == 4);
+  CHECK(group.joins[3].protocols == group.joins[0].protocols);
+}
+
+TEST_CASE("an assignment of topics that are not subscribed is not taken, and its member joins") {
+  Coordinator group;
+  const std::string assignor = GENERATE("range", "cooperative-sticky");
+  Member member = group.member({.auto_commit = false, .assignors = {assignor}});
+  const auto mine = std::exchange(group.assigned, {{"other", {PartitionId(0)}}});
+  REQUIRE(member.poll(0ms).ok());
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told() == Told{"join -", "sync 1"});  // no poll is endless
+  CHECK(member.assignment()->empty());
+  REQUIRE(member.poll(1s).ok());
+  REQUIRE(group.joins.size() > 2);
+  CHECK(group.joins.size() < 20);
+  CHECK(group.joins[0].protocols != group.joins[1].protocols);
+  CHECK(group.joins[1].protocols != group.joins[2].protocols);
+  group.assigned = mine;
+  group.env().advance(1s);
+  group.take_told();
+  REQUIRE(member.poll(0ms).ok());
+  CHECK(group.take_told().back() == "assigned 2");
+  CHECK(member.assignment()->size() == 2);
+}
+
 TEST_CASE("a rebalance between join and sync begins it anew") {
   Coordinator group;
   group.sync_error = ErrorCode::rebalance_in_progress;

@@ -13,7 +13,7 @@ namespace {
 
 TextConsumer member(const MemoryBroker& broker, ConsumerConfig config = {}) {
   config.group = "billing";
-  config.topics = {"orders"};
+  if (config.topics.empty()) config.topics = {"orders"};
   config.offset_reset = OffsetReset::earliest;
   config.heartbeat_interval = 1s;
   return must(TextConsumer::open(broker, std::move(config)));
@@ -97,6 +97,50 @@ TEST_CASE("a static member that comes back in time finds its partitions, and nob
   poll_all({&other, &*first});
   CHECK(must(first->assignment()) == before);
   CHECK(rebalances == settled);
+}
+
+TEST_CASE("a static member that comes back with other topics reads those, and no others") {
+  const std::string assignor = GENERATE("range", "cooperative-sticky");
+  const bool leads = GENERATE(true, false);
+  MemoryEnv env;
+  const MemoryBroker broker = open_with_topic(env, 2);
+  must(broker.create_topic({.name = "bills", .partitions = 2}));
+  TextConsumer other = member(broker, {.assignors = {assignor}});
+  std::optional<TextConsumer> first =
+      member(broker, {.assignors = {assignor}, .instance_id = "one"});
+  if (leads) poll_all({&*first}, 1s);
+  poll_all({&other, &*first}, 10s);
+  REQUIRE(owned(*first) == 1);
+  first.reset();
+  produce_numbers(broker, 0, 3, 0);
+  produce_numbers(broker, 0, 3, 1);
+  first.emplace(
+      member(broker, {.topics = {"bills"}, .assignors = {assignor}, .instance_id = "one"}));
+  for (auto passed = 0ms; passed < 10s; passed += 200ms) {
+    CHECK(must(first->poll(100ms)).empty());
+    must(other.poll(100ms));
+  }
+  CHECK(must(first->assignment()) ==
+        std::vector<TopicPartition>{{"bills", PartitionId(0)}, {"bills", PartitionId(1)}});
+  CHECK(owned(other) == 2);
+}
+
+TEST_CASE("enforce_rebalance has the whole group join anew, whoever asks for it") {
+  const std::string assignor = GENERATE("range", "cooperative-sticky");
+  MemoryEnv env;
+  const MemoryBroker broker = open_with_topic(env, 2);
+  int rebalances = 0;
+  ConsumerConfig config{.assignors = {assignor}};
+  config.rebalance.assigned = [&](const std::vector<TopicPartition>&) { ++rebalances; };
+  TextConsumer first = member(broker, config);
+  TextConsumer second = member(broker, config);
+  poll_all({&first, &second}, 10s);
+  for (TextConsumer* each : {&first, &second, &first, &second}) {
+    rebalances = 0;
+    must(each->enforce_rebalance());
+    poll_all({&first, &second});
+    CHECK(rebalances == 2);
+  }
 }
 
 TEST_CASE("the elder of two static members with one id is fenced") {

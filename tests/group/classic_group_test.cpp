@@ -371,6 +371,26 @@ TEST_CASE("a group takes no more members than it may have") {
   CHECK(beat(kept, joined[0]) == ErrorCode::none);
 }
 
+TEST_CASE("who is turned away by a full group while it rebalances is not waited for") {
+  KeptCoordinator kept({.max_size = 2});
+  const auto joined = stable_group(kept, 1);
+  const std::string b = ask_for_id(kept);
+  const std::string c = ask_for_id(kept);
+  const RequestId joining = kept.ask(join(b));
+  std::string last = c;
+  SECTION("a member") {
+    kept.ask(join(c));
+    last = joined[0].member_id;
+  }
+  SECTION("one that has its id only") { kept.ask(join(joined[0].member_id)); }
+  CHECK_FALSE(kept.take<JoinGroupResponse>(joining));
+  CHECK(kept.answer_to<JoinGroupResponse>(join(last)).error == ErrorCode::group_max_size_reached);
+  const auto answer = kept.take<JoinGroupResponse>(joining);
+  REQUIRE(answer);
+  CHECK(answer->generation == Generation(2));
+  CHECK(kept.group().members().size() == 2);
+}
+
 TEST_CASE("when the leader does not join again the first member that did leads") {
   KeptCoordinator kept;
   const auto joined = stable_group(kept, 3);

@@ -45,9 +45,13 @@ class GroupMailbox final : public Counted {
   /// Once the coordinator welcomes the member, heartbeats are sent for it, until `stop`: whether or
   /// not the polling thread has seen the answer. One that finds no memory, or the one before
   /// unanswered, is left out.
+  ///
+  /// An id that the coordinator makes for a dynamic member which has stopped meanwhile is given
+  /// back, by a LeaveGroup: the group would wait for it.
   void join(JoinGroupRequest request);
   void sync(SyncGroupRequest request);
-  void stop();
+  /// Such an id that has come and was not taken is the caller's to give back; "": there is none.
+  std::string stop();
   /// As whom the coordinator knows the member. Before: it was welcomed.
   HeartbeatRequest as() const;
   /// Another answer said it of the member of that generation.
@@ -57,13 +61,13 @@ class GroupMailbox final : public Counted {
   void leave_poll(SteadyTime now) { last_poll_.store(now, std::memory_order_relaxed); }
 
  private:
-  void joined(std::uint64_t request, absl::StatusOr<JoinGroupResponse> answer);
+  void joined(std::uint64_t request, bool nameless, absl::StatusOr<JoinGroupResponse> answer);
   void beat(std::uint64_t request, std::string member_id, Generation of);
   void arm(std::uint64_t generation);
   void tick(std::uint64_t generation) noexcept;
   void send_heartbeat();
   void answered(std::uint64_t whose);
-  void send_leave(std::string_view reason);
+  void send_leave(std::string member_id, std::string_view reason);
 
   const Ref<Connection> connection_;
   const Ref<Wakeable> bell_;
@@ -72,6 +76,7 @@ class GroupMailbox final : public Counted {
   mutable Mutex mutex_{Mutex::Kind::leaf};
   News news_ OTTLA_GUARDED_BY(mutex_);
   std::uint64_t request_ OTTLA_GUARDED_BY(mutex_) = 0;  // answers to older ones are dropped
+  bool nameless_ OTTLA_GUARDED_BY(mutex_) = false;      // the last JoinGroup asked for an id
   HeartbeatRequest as_ OTTLA_GUARDED_BY(mutex_);
   std::atomic<SteadyTime> last_poll_{never};
   std::uint64_t beating_ OTTLA_GUARDED_BY(mutex_) = 0;  // 0: not; else which `beat` it was

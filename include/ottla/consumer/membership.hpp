@@ -91,6 +91,7 @@ class Membership {
   absl::Status synced(absl::StatusOr<SyncGroupResponse> answer, SteadyTime now);
   absl::StatusOr<std::vector<SyncGroupRequest::Assignment>> assign_members(
       const JoinGroupResponse& answer) const;
+  bool are_subscribed(const std::vector<TopicPartition>& partitions) const;
   void take_assignment(std::vector<TopicPartition> assigned);
   absl::Status watch_topics(const JoinGroupResponse& answer);
   bool look_at_topics();
@@ -104,7 +105,7 @@ class Membership {
   Owner owner_;
   std::vector<Assignor> assignors_;
   RebalanceProtocol protocol_;
-  std::vector<std::string> topics_;
+  std::vector<std::string> topics_;  // ascending
 
   State state_ = State::outside;
   bool rejoin_ = false;
@@ -117,7 +118,7 @@ class Membership {
   Generation generation_{-1};
   std::string assignor_;               // chosen by the group
   std::vector<TopicPartition> owned_;  // ascending
-  Generation owned_since_{-1};
+  Generation owned_since_{-1};         // the last one that it was given an assignment in
 };
 
 }  // namespace ottla::inline OTTLA_ABI

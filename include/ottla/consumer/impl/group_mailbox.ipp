@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,6 +10,16 @@
 #include <ottla/consumer/group_mailbox.hpp>
 
 namespace ottla::inline OTTLA_ABI {
+namespace consumer_impl {
+
+/// The id that the coordinator has made, for who asked without one; "": it has not.
+inline std::string made_id(absl::StatusOr<JoinGroupResponse> answer) {
+  const bool made = answer.ok() && (answer->error == ErrorCode::none ||
+                                    answer->error == ErrorCode::member_id_required);
+  return made ? std::move(answer->member_id) : std::string();
+}
+
+}  // namespace consumer_impl
 
 OTTLA_INLINE GroupMailbox::News GroupMailbox::take() {
   Lock lock(mutex_);
@@ -17,21 +28,23 @@ OTTLA_INLINE GroupMailbox::News GroupMailbox::take() {
 
 OTTLA_INLINE void GroupMailbox::join(JoinGroupRequest request) {
   std::uint64_t number = 0;
+  const bool nameless = request.member_id.empty() && !request.instance_id;
   {
     Lock lock(mutex_);
     number = ++request_;
+    nameless_ = nameless;
     news_.joined.reset();
     news_.synced.reset();
   }
   connection_->call(std::move(request),
-                    Reply<JoinGroupResponse>([self = Ref<GroupMailbox>(this),
-                                              number](absl::StatusOr<JoinGroupResponse> answer) {
-                      self->joined(number, std::move(answer));
+                    Reply<JoinGroupResponse>([self = Ref<GroupMailbox>(this), number,
+                                              nameless](absl::StatusOr<JoinGroupResponse> answer) {
+                      self->joined(number, nameless, std::move(answer));
                     }));
 }
 
 /// A member without heartbeats would be none for long: it has to join again.
-OTTLA_INLINE void GroupMailbox::joined(std::uint64_t request,
+OTTLA_INLINE void GroupMailbox::joined(std::uint64_t request, bool nameless,
                                        absl::StatusOr<JoinGroupResponse> answer) {
   if (answer.ok() && answer->error == ErrorCode::none) {
     const absl::Status beats =
@@ -40,14 +53,22 @@ OTTLA_INLINE void GroupMailbox::joined(std::uint64_t request,
       answer = beats;
     }
   }
+  bool wanted = false;
   {
     Lock lock(mutex_);
-    if (request != request_) {
-      return;
+    wanted = request == request_;
+    if (wanted) {
+      news_.joined.emplace(std::move(answer));
     }
-    news_.joined.emplace(std::move(answer));
   }
-  bell_->wake();
+  if (wanted) {
+    bell_->wake();
+    return;
+  }
+  std::string id = nameless ? consumer_impl::made_id(std::move(answer)) : std::string();
+  if (!id.empty()) {
+    guarded([&] { send_leave(std::move(id), "the consumer has left"); }).IgnoreError();
+  }
 }
 
 OTTLA_INLINE void GroupMailbox::sync(SyncGroupRequest request) {
@@ -89,17 +110,22 @@ OTTLA_INLINE void GroupMailbox::beat(std::uint64_t request, std::string member_i
   arm(generation);
 }
 
-OTTLA_INLINE void GroupMailbox::stop() {
+OTTLA_INLINE std::string GroupMailbox::stop() {
   TimerId timer = no_timer;
+  std::optional<absl::StatusOr<JoinGroupResponse>> untaken;
+  bool nameless = false;
   {
     Lock lock(mutex_);
     beating_ = 0;
     ++request_;
     timer = std::exchange(timer_, no_timer);
+    untaken = std::exchange(news_.joined, std::nullopt);
+    nameless = nameless_;
   }
   if (timer != no_timer) {
     connection_->world().cancel(timer);
   }
+  return nameless && untaken ? consumer_impl::made_id(*std::move(untaken)) : std::string();
 }
 
 OTTLA_INLINE HeartbeatRequest GroupMailbox::as() const {
@@ -152,21 +178,17 @@ OTTLA_INLINE void GroupMailbox::tick(std::uint64_t generation) noexcept {
   }
   if (!is_static) {  // a static member only falls silent, so that its session ends
     guarded([&] {
-      send_leave(leaves ? "max.poll.interval.ms passed without a poll"
-                        : "there was no memory for heartbeats");
+      send_leave(as().member_id, leaves ? "max.poll.interval.ms passed without a poll"
+                                        : "there was no memory for heartbeats");
     }).IgnoreError();
   }
   bell_->wake();
 }
 
-OTTLA_INLINE void GroupMailbox::send_leave(std::string_view reason) {
-  LeaveGroupRequest leave;
-  {
-    Lock lock(mutex_);
-    leave.group = as_.group;
-    leave.members.push_back(
-        {.member_id = as_.member_id, .instance_id = {}, .reason = std::string(reason)});
-  }
+OTTLA_INLINE void GroupMailbox::send_leave(std::string member_id, std::string_view reason) {
+  LeaveGroupRequest leave{.group = as().group, .members = {}};
+  leave.members.push_back(
+      {.member_id = std::move(member_id), .instance_id = {}, .reason = std::string(reason)});
   connection_->call(std::move(leave),
                     Reply<LeaveGroupResponse>([](const absl::StatusOr<LeaveGroupResponse>&) {}));
 }

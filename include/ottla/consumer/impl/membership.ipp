@@ -83,12 +83,11 @@ OTTLA_INLINE void Membership::subscribe(std::vector<std::string> topics) {
   topics_ = std::move(topics);
 }
 
+/// The generation, though it owns nothing: a coordinator takes the same words for a JoinGroup that
+/// is repeated, and rebalances nothing.
 OTTLA_INLINE std::vector<std::byte> Membership::subscription(const Assignor& assignor) const {
-  ConsumerSubscription subscription{.topics = topics_};
-  if (protocol_ == RebalanceProtocol::cooperative || !owned_.empty()) {
-    subscription.owned = consumer_impl::by_topic(owned_);
-    subscription.generation = owned_since_;
-  }
+  ConsumerSubscription subscription{
+      .topics = topics_, .owned = consumer_impl::by_topic(owned_), .generation = owned_since_};
   if (assignor.user_data) {
     subscription.user_data = assignor.user_data(owned_since_);
   }
@@ -277,14 +276,27 @@ OTTLA_INLINE absl::Status Membership::synced(absl::StatusOr<SyncGroupResponse> a
     return failed(answer->error, now);
   }
   OTTLA_ASSIGN(const ConsumerAssignment assignment, decode_consumer_assignment(answer->assignment));
-  const absl::Status taken =
-      guarded([&] { take_assignment(consumer_impl::flatten(assignment.partitions)); });
+  std::vector<TopicPartition> assigned = consumer_impl::flatten(assignment.partitions);
+  if (!are_subscribed(assigned)) {
+    owned_since_ = generation_;  // so that its JoinGroup is no repeated one
+    retry_at_ = after(now, consumer_impl::coordinator_pause);
+    return absl::OkStatus();
+  }
+  const absl::Status taken = guarded([&] { take_assignment(std::move(assigned)); });
   if (!taken.ok()) {
     lose_all();  // what is read must be what is owned
     return taken;
   }
   state_ = State::stable;
   return absl::OkStatus();
+}
+
+/// They are not where it has subscribed to others since it joined, or is a static member that is
+/// back, which is given what it had.
+OTTLA_INLINE bool Membership::are_subscribed(const std::vector<TopicPartition>& partitions) const {
+  return std::all_of(partitions.begin(), partitions.end(), [this](const TopicPartition& one) {
+    return std::binary_search(topics_.begin(), topics_.end(), one.topic);
+  });
 }
 
 OTTLA_INLINE void Membership::take_assignment(std::vector<TopicPartition> assigned) {
@@ -374,21 +386,24 @@ OTTLA_INLINE void Membership::close(SteadyTime deadline) {
 
 /// Everything; and what is to be said, where that is anything.
 OTTLA_INLINE std::optional<LeaveGroupRequest> Membership::give_back(std::string_view reason) {
-  std::optional<LeaveGroupRequest> request;
-  if (!member_id_.empty() && config_.instance_id.empty()) {
-    request.emplace(LeaveGroupRequest{.group = config_.group, .members = {}});
-    request->members.push_back(
-        {.member_id = member_id_, .instance_id = {}, .reason = std::string(reason)});
-  }
+  LeaveGroupRequest request{.group = config_.group, .members = {}};
+  request.members.push_back(
+      {.member_id = member_id_, .instance_id = {}, .reason = std::string(reason)});
+  std::string& leaving = request.members.back().member_id;
   if (!owned_.empty()) {
     owner_.revoke(std::exchange(owned_, {}));
     owner_.assign({});
   }
-  mailbox_->stop();
+  std::string unheard = mailbox_->stop();
+  if (leaving.empty()) {
+    leaving = std::move(unheard);
+  }
   member_id_.clear();
   generation_ = Generation(-1);
+  owned_since_ = Generation(-1);
   state_ = State::outside;
-  return request;
+  const bool says = !leaving.empty() && config_.instance_id.empty();
+  return says ? std::optional(std::move(request)) : std::nullopt;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

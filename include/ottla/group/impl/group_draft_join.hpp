@@ -94,6 +94,7 @@ inline void GroupDraft::join(const JoinGroupRequest& request, RequestId id, cons
     }
     remove_pending(request.member_id);
     refuse_join(id, ErrorCode::group_max_size_reached);
+    maybe_complete_join();  // all others may have joined
   } else if (!supports(request)) {
     refuse_join(id, ErrorCode::inconsistent_group_protocol, request.member_id);
   } else if (request.member_id.empty()) {
