@@ -165,7 +165,7 @@ class LineSender {
     const absl::Status closed = producer_->close();
     report();
     for (const Pending& pending : pending_) {  // nobody could tell in time
-      if (!pending.done) fail(pending.place, closed);
+      if (!pending.done) fail(pending.place, unanswered());
     }
     progress_.clear();
     tell_failures();
@@ -298,6 +298,11 @@ class LineSender {
         "read");
   }
 
+  static absl::Status unanswered() {
+    return ottla::error(ottla::Fault::timed_out,
+                        "not all lines were acknowledged in time; see whether the disk answers",
+                        ottla::Outcome::unknown);
+  }
   std::string label(std::size_t input) const {
     const std::string& name = settings_.inputs[input];
     return name == "-" ? std::string("standard input") : name;

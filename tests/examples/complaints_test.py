@@ -55,6 +55,14 @@ class Complaining(Programs):
             told += range(int(first), int(last) + 1)
         self.assertEqual(told, [i + 1 for i in range(20) if i % 5 != 0])
 
+    def test_many_ranges_are_summed_up(self):
+        given = (b"x" * 1_048_477 + b"\nfine\n") * 30
+        code, _, err = self.run_to_end("producer", "--topic", "t", given=given)
+        self.assertEqual(code, 1)
+        told = re.findall(r"error: standard input: (.*)\n", err)
+        self.assertEqual(told, ["line %d failed" % (2 * i + 1) for i in range(10, 20)] +
+                         ["10 of the lines 41-59 failed"])
+
     def test_on_a_full_disk_it_is_told_which_lines_are_there(self):
         """A file that may not grow stands for the disk."""
         def may_not_grow():
