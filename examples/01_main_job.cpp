@@ -114,10 +114,9 @@ class MainJob {
     for (const auto& [folder, lines] : folders) {
       std::cout << "  " << std::left << std::setw(10) << folder << std::right << std::setw(6)
                 << lines.produced << std::setw(6) << lines.consumed
-                << (++column % 3 == 0 ? "\n" : "   ");
+                << (++column % 3 == 0 || column == static_cast<int>(folders.size()) ? "\n" : "   ");
     }
-    std::cout << (column % 3 == 0 ? "" : "\n") << "  in all " << total_ << " produced, "
-              << consumed_ << " consumed\n";
+    std::cout << "  in all " << total_ << " produced, " << consumed_ << " consumed\n";
     for (const auto& [name, lines] : lines_) {
       if (lines.produced != lines.consumed) return absl::DataLossError(name + " differs");
     }
@@ -187,6 +186,11 @@ int main(int argc, char** argv) {
     const auto option = given.find(argv[i]);
     if (option == given.end() || i + 1 == argc) {
       const bool asked = std::string_view(argv[i]) == "--help";
+      if (!asked) {
+        std::cerr << "error: "
+                  << (option == given.end() ? "unknown option " : "a value is missing behind ")
+                  << argv[i] << '\n';
+      }
       (asked ? std::cout : std::cerr) << usage;
       return asked ? 0 : 2;
     }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Prints the records of a topic on a directory: what a group has not read yet, or all partitions.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -12,11 +14,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <ottla/ottla.hpp>
 
+#include "support/closing.hpp"
 #include "support/command_line.hpp"
+#include "support/counted.hpp"
 #include "support/interruption.hpp"
 #include "support/memory.hpp"
 #include "support/output.hpp"
@@ -29,15 +34,19 @@ constexpr std::string_view synopsis =
     "consumer [--dir DIR] --topic T [--group G] [--from-beginning] [--exit-at-end]\n"
     "                [--format '%t %p %o %k %v\\n']\n"
     "\n"
-    "Prints the records of a topic: with a group, those that it has not committed yet; without,\n"
-    "every partition from its end, or from its beginning.";
+    "Prints the records of a topic: with a group, those behind what it has committed; without, "
+    "every\n"
+    "partition. Without --from-beginning a new group, or no group, begins at the end: what is "
+    "there\n"
+    "already is not printed.";
 constexpr std::string_view notes =
     "In a format, %t is the topic, %p the partition, %o the offset, %d the timestamp in ms, %k and "
     "%v\n"
     "key and value as they are (nothing for null), %K and %V the same in hex (null for null), %h "
     "the\n"
     "headers as name=hex joined by commas, %% a percent sign, \\n \\t \\\\ the usual.\n"
-    "What was printed is committed at the end, also after Ctrl-C and on a closed pipe.\n"
+    "A group goes on behind what was printed, a new one that found nothing behind where it began:\n"
+    "that is committed when the program ends, also after Ctrl-C and on a closed pipe.\n"
     "Without --exit-at-end it waits for more until Ctrl-C; a directory has one owner, so no other\n"
     "program can write into it meanwhile.\n"
     "Exit code: 0 fine, 1 something failed, 2 wrong usage, 130 after Ctrl-C (twice: at once).\n"
@@ -58,6 +67,7 @@ struct Settings {
 
 console::CommandLine command_line(Settings& settings) {
   const auto format = [&settings](std::string_view text) -> std::string {
+    if (text.empty()) return "it may not be empty";
     auto parsed = console::RecordFormat::parse(text);
     if (!parsed.ok()) return std::string(ottla::sv(parsed.status().message()));
     settings.format = *std::move(parsed);
@@ -69,7 +79,7 @@ console::CommandLine command_line(Settings& settings) {
                             "where the topics lie, for one process at a time; ./ottla-data"
                             " by default",
                             settings.dir),
-       console::text_option("--topic", "T", "the topic's name", settings.topic),
+       console::topic_option(settings.topic),
        console::text_option("--group", "G", "goes on where this group left off", settings.group),
        console::flag_option("--from-beginning", "where the group has no commit, or without one",
                             settings.from_beginning),
@@ -94,7 +104,7 @@ class Printer {
     consumer_.emplace(std::move(consumer));
     OTTLA_ASSIGN(const auto partitions, consumer_->partitions_of(settings_.topic));
     OTTLA_ASSIGN(ends_, consumer_->end_offsets(partitions));
-    if (!settings_.group.empty()) return absl::OkStatus();
+    if (!settings_.group.empty()) return tell_where_it_begins(partitions);
     OTTLA_TRY(consumer_->assign(partitions));
     return settings_.from_beginning ? consumer_->seek_to_beginning() : consumer_->seek_to_end();
   }
@@ -130,6 +140,23 @@ class Printer {
   std::uint64_t count() const { return count_; }
 
  private:
+  /// What is there already is passed over where the group has no commit: whoever did not mean that
+  /// learns it.
+  absl::Status tell_where_it_begins(const std::vector<ottla::TopicPartition>& partitions) {
+    if (settings_.from_beginning) return absl::OkStatus();
+    OTTLA_ASSIGN(const auto commits, consumer_->committed(partitions));
+    const bool passes_over = std::any_of(ends_.begin(), ends_.end(), [&](const auto& end) {
+      return end.second > ottla::Offset(0) && !commits.contains(end.first);
+    });
+    if (passes_over) {
+      std::cerr << "note: group " << settings_.group << " begins at the end"
+                << (commits.empty() ? "" : " of partitions that it has not committed")
+                << "; what is there already, a group of another name prints\n"
+                   "  with --from-beginning\n";
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status print(const Consumer::Records& records) {
     for (const auto& record : records) {
       settings_.format.print(record, output_);
@@ -204,23 +231,55 @@ class Teller {
   std::atomic<bool> lost_{false};
 };
 
-absl::Status run(const Settings& settings, Printer& printer) {
+/// An error where no producer ever was: reading makes no directory.
+absl::Status find_topics(const std::string& dir) {
   std::error_code problem;
-  if (!std::filesystem::exists(settings.dir + "/meta.properties", problem)) {
-    return absl::NotFoundError(settings.dir +
-                               " holds no topics; name a directory that producer wrote with --dir");
+  std::filesystem::directory_iterator entry(dir, problem);
+  for (; !problem && entry != std::filesystem::directory_iterator(); entry.increment(problem)) {
+    const std::string name = entry->path().filename().string();
+    if (name == "meta.properties" || ottla::TopicPartition::parse(name)) return absl::OkStatus();
   }
-  Teller tell(settings.topic);
-  OTTLA_ASSIGN(const ottla::Broker broker,
-               ottla::Broker::open({.log_dirs = settings.dir, .on_event = std::ref(tell)}));
+  if (problem && problem != std::errc::no_such_file_or_directory) {
+    return absl::UnknownError("cannot look into " + dir + ": " + problem.message() +
+                              "; name a directory that producer wrote with --dir, and that you may "
+                              "read and write");
+  }
+  return absl::NotFoundError(dir +
+                             " holds no topics; name a directory that producer wrote with --dir");
+}
+
+/// The library advises to seek, which this program cannot.
+absl::Status as_a_user_reads(const absl::Status& status) {
+  constexpr std::string_view advice = "; seek to ";
+  const std::string_view message = ottla::sv(status.message());
+  const std::size_t at = message.find(advice);
+  if (ottla::fault(status) != ottla::Fault::corrupt || at == std::string_view::npos) return status;
+  const std::string_view next = message.substr(message.rfind(advice) + advice.size());
+  return absl::DataLossError(
+      std::string(message.substr(0, at)) +
+      "; restore the file from a copy, or read on with a program of yours that seeks to offset " +
+      std::string(next.substr(0, next.find(' '))));
+}
+
+absl::Status print_topic(const ottla::Broker& broker, const Settings& settings, Printer& printer) {
   if (!broker.describe_topic(settings.topic).ok()) return missing_topic(broker, settings);
   OTTLA_TRY(printer.open(broker));
-  const absl::Status printed = printer.print_all();
+  const absl::Status printed = as_a_user_reads(printer.print_all());
   const absl::Status finished = printer.finish();
-  const absl::Status closed = broker.close();
-  for (const absl::Status& status : {printed, finished, closed}) {
-    if (!status.ok()) return status;
-  }
+  return printed.ok() ? finished : printed;
+}
+
+absl::Status run(const Settings& settings, Printer& printer) {
+  OTTLA_TRY(find_topics(settings.dir));
+  Teller tell(settings.topic);
+  OTTLA_ASSIGN(const ottla::Broker broker,
+               ottla::Broker::open({.log_dirs = settings.dir,
+                                    .on_event = std::ref(tell),
+                                    .close_timeout = console::destructor_close}));
+  const absl::Status printed = print_topic(broker, settings, printer);
+  const absl::Status closed = console::close(broker, settings.dir);
+  OTTLA_TRY(printed);
+  OTTLA_TRY(closed);
   return tell.problem();
 }
 
@@ -239,7 +298,8 @@ int work(int argc, char** argv) {
   const absl::Status done = run(settings, printer);
   if (!done.ok()) console::complain(ottla::sv(done.message()));
   if (interruption.asked()) {
-    std::cerr << "interrupted: " << printer.count() << " records were printed\n";
+    std::cerr << "interrupted: " << console::counted(printer.count(), "record")
+              << (printer.count() == 1 ? " was" : " were") << " printed\n";
     return interruption.exit_code();
   }
   return done.ok() ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -27,8 +27,10 @@ done | build/examples/producer --dir "$job/data" --topic headers --partitions 3 
 echo "01_main_job: two members of one group read them"
 build/examples/01_main_job --dir "$job/data" --table "$job/lines"
 
-echo "consumer: what the group has left to read, and all that the topic holds, by file"
+echo "consumer: what the group has left to read, and all that the topic holds, counted by file"
 left=$(build/examples/consumer --dir "$job/data" --topic headers --group readers --exit-at-end)
+[ -z "$left" ] || { echo "error: the group had not read: $left" >&2; exit 1; }
+echo "  0 lines are left to read"
 build/examples/consumer --dir "$job/data" --topic headers --from-beginning --exit-at-end \
   --format '%k\n' >"$job/keys"
 
@@ -42,7 +44,7 @@ done | awk '
   { total += $1; files++
     if (produced[$2] != $1 || consumed[$2] != $1 || printed[$2] != $1) {
       print "error: wc -l says " $1 " lines of " $2; wrong = 1 } }
-  END { print "  " files " files, " total " lines by wc -l: " (wrong ? "not the same" : "the same")
+  END { print "  " files " files, " total " lines by wc -l: the counts of each file are " \
+              (wrong ? "not the same" : "the same")
         exit wrong }' "$job/lines" "$job/printed" -
-[ -z "$left" ] || { echo "error: the group had not read: $left" >&2; exit 1; }
 echo "Each file: $job/lines (lines produced, lines consumed, file)"

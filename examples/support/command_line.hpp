@@ -13,12 +13,15 @@
 #include <iostream>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <ottla/base/abi.hpp>
+#include <ottla/base/status.hpp>
+#include <ottla/base/topic_partition.hpp>
 
 namespace console {
 
@@ -37,6 +40,13 @@ inline Option text_option(std::string name, std::string value, std::string about
   return {std::move(name), std::move(value), std::move(about), [&into](std::string_view text) {
             into = text;
             return std::string(text.empty() ? "it may not be empty" : "");
+          }};
+}
+
+inline Option topic_option(std::string& into) {
+  return {"--topic", "T", "the topic's name", [&into](std::string_view text) {
+            into = text;
+            return std::string(ottla::sv(ottla::check_topic_name(text).message()));
           }};
 }
 
@@ -70,6 +80,7 @@ class CommandLine {
   /// The words that are no options; or, where the program is to end, its exit code in `exit_code`.
   std::optional<std::vector<std::string>> read(int argc, char** argv, int& exit_code) const {
     std::vector<std::string> operands;
+    std::set<const Option*> given;
     exit_code = usage_error;
     for (int i = 1; i < argc; ++i) {
       const std::string_view word = argv[i];
@@ -87,7 +98,7 @@ class CommandLine {
         return std::nullopt;
       }
       const char* next = i + 1 < argc ? argv[i + 1] : nullptr;
-      const std::optional<bool> took_next = take(word, next);
+      const std::optional<bool> took_next = take(word, next, given);
       if (!took_next) {
         return std::nullopt;
       }
@@ -108,12 +119,16 @@ class CommandLine {
 
  private:
   /// Whether the next word was the value; nothing when something is wrong, which was said then.
-  std::optional<bool> take(std::string_view word, const char* next) const {
+  std::optional<bool> take(std::string_view word, const char* next,
+                           std::set<const Option*>& given) const {
     const std::string_view name = word.substr(0, word.find('='));
     const auto option = std::find_if(options_.begin(), options_.end(),
                                      [&](const Option& one) { return one.name == name; });
     if (option == options_.end()) {
       return refuse("unknown option " + std::string(name) + hint(name));
+    }
+    if (!given.insert(&*option).second) {
+      return refuse(option->name + " is given twice; give it once");
     }
     const bool is_flag = option->value.empty();
     const bool has_own = name.size() < word.size();

@@ -3,6 +3,7 @@
 // Outcomes of sent records, from whichever thread brings them to the one that waits for them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <utility>
@@ -28,12 +29,20 @@ class Deliveries {
   Deliveries& operator=(const Deliveries&) = delete;
   ~Deliveries() { ::close(bell_); }
 
+  /// Whether a line failed for another reason than itself: those that follow would, too.
+  bool failed() const { return failed_.load(std::memory_order_relaxed); }
+  static bool is_about_the_line(const absl::Status& status) {
+    return ottla::error_code(status) == ottla::ErrorCode::message_too_large;
+  }
+
   void add(const ottla::Delivery& delivery) {
+    const absl::Status status = delivery.offset.status();
+    if (!status.ok() && !is_about_the_line(status)) failed_.store(true, std::memory_order_relaxed);
     const std::lock_guard lock(mutex_);
     if (outcomes_.empty()) {
       ::eventfd_write(bell_, 1);
     }
-    outcomes_.push_back({delivery.tag, delivery.offset.status()});
+    outcomes_.push_back({delivery.tag, status});
   }
 
   /// Those that came since the last call, in their order.
@@ -49,6 +58,7 @@ class Deliveries {
 
  private:
   int bell_;
+  std::atomic<bool> failed_{false};
   std::mutex mutex_;
   std::vector<Outcome> outcomes_;
 };

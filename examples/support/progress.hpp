@@ -43,6 +43,15 @@ class Progress {
     written_ = true;
   }
 
+  /// Instead of how far it is.
+  void say(std::string_view text) {
+    if (!shown_) {
+      return;
+    }
+    std::cerr << '\r' << text << "\033[K" << std::flush;
+    written_ = true;
+  }
+
   /// Before anything else is written there.
   void clear() {
     if (written_) {

@@ -19,6 +19,7 @@
 #include <ottla/base/bytes.hpp>
 #include <ottla/base/status.hpp>
 
+#include "escapes.hpp"
 #include "output.hpp"
 
 namespace console {
@@ -35,13 +36,10 @@ class RecordFormat {
         continue;
       }
       const char next = ++i < text.size() ? text[i] : '\0';
-      constexpr std::string_view escapes = "n\nt\t\\\\";
       if (c == '\\') {
-        const std::size_t at = escapes.find(next);
-        if (at == std::string_view::npos || at % 2 != 0) {
-          return wrong(text.substr(i - 1, 2), "the escapes are \\n \\t \\\\");
-        }
-        literal += escapes[at + 1];
+        const std::optional<char> plain = escaped(next);
+        if (!plain) return wrong(text.substr(i - 1, 2), "the escapes are \\n \\t \\\\");
+        literal += *plain;
       } else if (next == '%') {
         literal += '%';
       } else if (next != '\0' && directives.find(next) != std::string_view::npos) {

@@ -1,65 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs producer and consumer, run as a user runs them, each test in a directory of its own.
-
-programs_test.py FOLDER SEED [TEST...]: where the two programs lie, and the one that writes records
-with headers.
-"""
+"""What producer and consumer do."""
 
 import os
 import pty
+import re
 import select
-import signal
 import subprocess
-import sys
-import tempfile
-import unittest
 
-FOLDER, SEED = map(os.path.abspath, sys.argv[1:3])
+from programs import FOLDER, SEED, Programs, main
+
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
 
-class Programs(unittest.TestCase):
-    def setUp(self):
-        self.place = tempfile.TemporaryDirectory(prefix="ottla-test-")
-        self.addCleanup(self.place.cleanup)
-
-    def start(self, program, *words, **options):
-        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        return subprocess.Popen([os.path.join(FOLDER, program), *words], cwd=self.place.name,
-                                bufsize=0, **{**streams, **options})
-
-    def run_to_end(self, program, *words, given=b"", **options):
-        """Exit code, standard output, standard error."""
-        ran = self.start(program, *words, **options)
-        out, err = ran.communicate(given, timeout=120)
-        return ran.returncode, out, err.decode() if err is not None else None
-
-    def produce(self, given, *words):
-        code, out, err = self.run_to_end("producer", "--topic", "t", *words, given=given)
-        self.assertEqual((code, err), (0, ""))
-        return out
-
-    def consume(self, *words, topic="t"):
-        """The lines that it prints, without their line feeds."""
-        code, out, err = self.run_to_end("consumer", "--topic", topic, "--exit-at-end", *words)
-        self.assertEqual((code, err), (0, ""))
-        self.assertTrue(out == b"" or out.endswith(b"\n"))
-        return out.split(b"\n")[:-1]
-
-    def values(self, *words):
-        return self.consume("--from-beginning", "--format", "%v\\n", *words)
-
-    def interrupt(self, program):
-        """What comes after its Ctrl-C: the rest of standard output, and standard error."""
-        program.send_signal(signal.SIGINT)
-        out, err = program.communicate(timeout=60)
-        self.assertEqual(program.returncode, 130)
-        return out, err.decode()
-
+class Doing(Programs):
     def test_lines_come_back_keyed_as_kafka_partitions_them(self):
         self.produce(b"ada:one:lamp\nbob:two\ncyd:\n", "--partitions", "3", "--key-separator", ":")
         self.assertEqual(self.consume("--from-beginning"),
                          [b"t 0 0 bob two", b"t 1 0 cyd ", b"t 2 0 ada one:lamp"])
+
+    def test_a_separator_has_the_escapes_of_a_format(self):
+        self.produce(b"a\tb\n", "--key-separator", "\\t")
+        self.produce(b"c\\d\n", "--key-separator", "\\\\")
+        self.assertEqual(self.consume("--from-beginning", "--format", "%k=%v\\n"), [b"a=b", b"c=d"])
 
     def test_a_line_without_the_separator_has_no_key(self):
         self.produce(b"none\n::both empty\n", "--key-separator", "::")
@@ -105,21 +67,6 @@ class Programs(unittest.TestCase):
         self.assertTrue(os.path.isdir(os.path.join(self.place.name, "ottla-data", "t-2")))
         self.assertFalse(os.path.isdir(os.path.join(self.place.name, "ottla-data", "t-3")))
 
-    def test_records_that_cannot_be_read_are_told_by_the_exit_code(self):
-        self.produce(b"".join(b"line %d\n" % i for i in range(1000)), "--linger", "0")
-        log = os.path.join(self.place.name, "ottla-data", "t-0", "0" * 20 + ".log")
-        with open(log, "rb") as file:
-            data = file.read()
-        with open(log, "wb") as file:
-            file.write(data[:len(data) // 2])
-        for words in ([], ["--group", "g"]):
-            code, out, err = self.run_to_end("consumer", "--topic", "t", "--exit-at-end",
-                                             "--from-beginning", "--format", "%v\n", *words)
-            self.assertEqual(code, 1)
-            self.assertTrue(out.startswith(b"line 0\nline 1\n"))
-            self.assertIn("not all records of the topic can be read", err)
-            self.assertIn("restore", err)
-
     def test_every_codec_and_level_of_acknowledgement_keeps_all_lines(self):
         lines = [b"line %d of many" % i for i in range(2000)]
         given = b"\n".join(lines) + b"\n"
@@ -164,10 +111,18 @@ class Programs(unittest.TestCase):
     def test_without_from_beginning_a_new_group_begins_at_the_end_and_misses_nothing_later(self):
         self.produce(b"before\n", "--partitions", "2")
         group = ["--group", "g", "--format", "%v\\n"]
-        self.assertEqual(self.consume(*group), [])
+        code, out, err = self.run_to_end("consumer", "--topic", "t", "--exit-at-end", *group)
+        self.assertEqual((code, out), (0, b""))
+        self.assertRegex(err, r"\Anote: group g begins at the end; .*\n.*--from-beginning\n\Z")
         self.produce(b"after\n")
         self.assertEqual(self.consume(*group), [b"after"])
         self.assertEqual(self.consume("--format", "%v\\n"), [])
+
+    def test_a_group_that_passes_over_nothing_is_told_nothing(self):
+        self.produce(b"", "--partitions", "2")
+        self.assertEqual(self.consume("--group", "early"), [])  # asserts that nothing is told
+        self.produce(b"a\n")
+        self.assertEqual(self.consume("--group", "early", "--format", "%v\\n"), [b"a"])
 
     def test_a_ctrl_c_flushes_what_the_producer_read(self):
         with self.start("producer", "--topic", "t", "--echo") as program:
@@ -241,15 +196,6 @@ class Programs(unittest.TestCase):
             self.assertEqual((program.stderr.read(), program.wait(timeout=60)), (b"", 0))
         self.assertEqual(self.values(), lines)
 
-    def test_what_could_not_be_printed_is_an_error_and_is_not_committed(self):
-        self.produce(b"a\n")
-        words = ["--topic", "t", "--group", "g", "--from-beginning", "--exit-at-end"]
-        with open("/dev/full", "wb") as full:
-            code, _, err = self.run_to_end("consumer", *words, stdout=full)
-        self.assertEqual(code, 1)
-        self.assertIn("No space left on device", err)
-        self.assertEqual(self.values("--group", "g"), [b"a"])
-
     def test_standard_streams_that_are_closed_harm_no_file(self):
         self.produce(b"".join(b"%d\n" % i for i in range(1000)))
         for program, words, closed in (("consumer", ["--from-beginning", "--exit-at-end"], 1),
@@ -285,69 +231,40 @@ class Programs(unittest.TestCase):
             os.close(terminal)
             self.assertIn(b"\r", shown)
 
-    def test_an_overlong_line_fails_and_the_others_are_sent(self):
-        given = b"before\n" + b"x" * 2_000_000 + b"\n" + b"y" * 20_000_000 + b"\nafter\n"
-        code, out, err = self.run_to_end("producer", "--topic", "t", "--echo", given=given)
-        self.assertEqual((code, out), (1, b"before\nafter\n"))
-        self.assertRegex(err, "standard input:2: .*(2000000|max.request.size)")
-        self.assertRegex(err, "standard input:3: .*bytes\n  split it")
-        self.assertEqual(self.values(), [b"before", b"after"])
-
-    def expect_error(self, code, program, words, *texts, **options):
-        got, out, err = self.run_to_end(program, *words, **options)
-        self.assertEqual((words, got, out), (words, code, b""))
-        self.assertRegex(err, "^error: .+\n  .+\n")  # the cause, then a remedy
-        for text in texts:
-            self.assertIn(text, err)
-
-    def test_wrong_usage_is_2_and_says_what_is_right(self):
-        for words, text in (([], "--topic T"), (["--topic"], "needs a value"),
-                            (["--topik", "t"], "did you mean --topic?"),
-                            (["--topic", ""], "empty"), (["--topic", "t", "--no"], "unknown")):
-            for program in ("producer", "consumer"):
-                self.expect_error(2, program, words, text, program + " --help")
-        for words, text in ((["--acks", "2"], "all"), (["--linger", "-5"], "at least 0"),
-                            (["--linger", "5ms"], "linger"), (["--compression", "lzo"], "zstd"),
-                            (["--partitions", "0"], "above 0"), (["--partitions", "3x"], "above 0"),
-                            (["--echo=yes"], "no value"), (["--key-separator", ""], "empty")):
-            self.expect_error(2, "producer", ["--topic", "t", *words], text)
-        for words, text in ((["--format", "%z"], "%V"), (["--format", "%"], "%V"),
-                            (["--format", "\\r"], "\\t"), (["--format", "x\\"], "\\t"),
-                            (["t2"], "t2")):
-            self.expect_error(2, "consumer", ["--topic", "t", *words], text)
-        self.assertEqual(os.listdir(self.place.name), [])
-
-    def test_what_fails_is_1_with_cause_and_remedy(self):
-        self.expect_error(1, "consumer", ["--topic", "t"], "ottla-data", "--dir")
-        self.produce(b"a\n")
-        self.expect_error(1, "consumer", ["--topic", "u"], "'u'", "there are: t")
-        self.expect_error(1, "producer", ["--topic", "a/b"], "a/b", "A-Z")
-        self.expect_error(1, "producer", ["--topic", "t", "nofile"], "nofile")
-        self.expect_error(1, "producer", ["--topic", "new", "-", "."],
-                          "cannot read .: Is a directory", "name files", given=b"a line\n")
-        self.assertFalse(os.path.exists(os.path.join(self.place.name, "ottla-data", "new-0")))
-        self.expect_error(1, "producer", ["--topic", "t", "--dir", "/proc/nowhere"],
-                          "/proc/nowhere")
-
-    def test_a_directory_in_use_names_the_process(self):
+    def test_one_is_one_line(self):
         with self.start("producer", "--topic", "t", "--echo") as program:
-            program.stdin.write(b"a\n")
-            program.stdin.flush()
-            self.assertEqual(program.stdout.readline(), b"a\n")
-            for other in ("producer", "consumer"):
-                self.expect_error(1, other, ["--topic", "t"], "ottla-data",
-                                  "process " + str(program.pid))
-            program.stdin.close()
-            self.assertEqual(program.wait(timeout=60), 0)
+            program.stdin.write(b"one\n")
+            self.assertEqual(program.stdout.readline(), b"one\n")
+            _, err = self.interrupt(program)
+        self.assertIn("interrupted: 1 line was acknowledged\n", err)
+        with self.start("consumer", "--topic", "t", "--from-beginning") as program:
+            self.assertTrue(program.stdout.readline())
+            _, err = self.interrupt(program)
+        self.assertIn("interrupted: 1 record was printed\n", err)
 
-    def test_a_directory_that_cannot_be_written_is_an_error(self):
-        self.produce(b"a\n")
-        data = os.path.join(self.place.name, "ottla-data")
-        if os.geteuid() == 0:
-            self.skipTest("root writes everywhere")
-        os.chmod(data, 0o500)
-        self.addCleanup(os.chmod, data, 0o700)
-        self.expect_error(1, "producer", ["--topic", "t"], "ottla-data")
+    def test_who_types_is_asked_once_for_each_line(self):
+        try:
+            terminal, their_end = pty.openpty()
+        except OSError as problem:
+            self.skipTest(f"this machine has no terminals: {problem}")
+        shown = b""
+        with self.start("producer", "--topic", "t", stdin=their_end, stderr=their_end,
+                        env={**os.environ, "TERM": "xterm"}) as program:
+            os.close(their_end)
+            for typed in (b"one\n", b"two\n", b"\x04"):
+                asked = shown.count(b"> ")
+                while shown.count(b"> ") == asked:
+                    shown += os.read(terminal, 4096)
+                os.write(terminal, typed)
+            self.assertEqual(program.wait(timeout=60), 0)
+        while select.select([terminal], [], [], 0)[0]:
+            try:
+                shown += os.read(terminal, 4096)
+            except OSError:  # nobody has its other end any more
+                break
+        os.close(terminal)
+        plain = re.sub(rb"\r?[^\r\n]*\r\x1b\[K", b"", shown)  # what was written over
+        self.assertEqual(plain, b"> one\r\n> two\r\n> \r\n")
 
     def test_typed_orders_come_back_as_orders_and_what_is_none_says_so(self):
         code, out, err = self.run_to_end("03_typed_orders")
@@ -364,10 +281,13 @@ class Programs(unittest.TestCase):
             code, out, err = self.run_to_end(program, "--help")
             self.assertEqual((code, err), (0, ""))
             self.assertRegex(out.decode(), "(?s)usage: %s .*\n  %s --topic" % (program, program))
+            self.assertRegex(out.decode(),
+                             {"producer": r"1048476 bytes(?s:.*)\\t is a tab",
+                              "consumer": "a new group, .* begins at the end"}[program])
             code, out, err = self.run_to_end(program, "--version")
             self.assertEqual((code, err), (0, ""))
             self.assertRegex(out.decode(), r"Ottla\) \d+\.\d+\.\d+\n")
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
+    main()
