@@ -35,6 +35,8 @@ clear() {
       'built: '*)
         status=${line#built: }
         continue ;;
+      *'Re-checking globbed'*)
+        [ -z "$quiet" ] || continue ;;
       \[[0-9]*/[0-9]*\]\ *)
         progress "$line"
         [ -z "$quiet" ] || continue ;;
