@@ -31,10 +31,10 @@ inline absl::Status still_in_use(const std::string& name) {
                             "another name"));
 }
 /// Never a lower one than before: recovery takes batches for damaged whose epochs go back.
-inline LeaderEpoch epoch_after(const RecoveryReport& recovered, bool crashed) {
+inline LeaderEpoch epoch_after(const RecoveryReport& recovered, bool is_new) {
   const LeaderEpoch latest = recovered.latest_epoch.value_or(LeaderEpoch(0));
   const bool last = latest.value() == std::numeric_limits<std::int32_t>::max();
-  return latest + (crashed && !last ? 1 : 0);
+  return latest + (is_new && !last ? 1 : 0);
 }
 }  // namespace broker_impl
 
@@ -270,19 +270,20 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
   // What was written may have been lost: readers of it must not take new records for it (R13).
   const bool crashed = recovered.last_stop != LastStop::clean || place.anew;
   may_have_lost_ |= place.anew || recovered.last_stop == LastStop::system_crash;
-  PartitionOptions options{
-      .partition = partition,
-      .topic_id = topic.id,
-      .epoch = broker_impl::epoch_after(recovered, crashed),
-      .recovered_end = crashed && log.damage() == nullptr ? std::optional(log.end()) : std::nullopt,
-      .config = config,
-      .write_out_delay = config_.write_out_delay,
-      .producer_id_expiration = config_.producer_id_expiration,
-      .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
-      .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
-      .events = events_,
-      .lane = &directory,
-      .clock = clock_};
+  // What is damaged may be whole at the next opening: nothing behind it is given up.
+  const bool ends_anew = crashed && log.damage() == nullptr;
+  PartitionOptions options{.partition = partition,
+                           .topic_id = topic.id,
+                           .epoch = broker_impl::epoch_after(recovered, ends_anew),
+                           .recovered_end = ends_anew ? std::optional(log.end()) : std::nullopt,
+                           .config = config,
+                           .write_out_delay = config_.write_out_delay,
+                           .producer_id_expiration = config_.producer_id_expiration,
+                           .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
+                           .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
+                           .events = events_,
+                           .lane = &directory,
+                           .clock = clock_};
   return make_ref<Partition>(world_, std::move(log), std::move(options), tails_, buffers_);
 }
 
