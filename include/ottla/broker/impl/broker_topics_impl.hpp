@@ -316,6 +316,9 @@ absl::Status BasicBrokerCore<E>::open_partitions(std::string_view name) {
       events_->tell(EventLevel::warning, "too_few_replicas", known->name, sv(kept.message()));
     }
   }
+  const std::string_view remedy = is_internal_topic(known->name)
+                                      ? "; its next use tries again"
+                                      : "; create_topic with if_not_exists tries again";
   absl::Status opened;
   for (std::size_t i = 0; i < known->partitions.size(); ++i) {
     if (old && i < old->partitions.size() && old->partitions[i]) {
@@ -327,7 +330,7 @@ absl::Status BasicBrokerCore<E>::open_partitions(std::string_view name) {
     if (!partition.ok()) {
       opened.Update(partition.status());
       events_->tell(EventLevel::error, "partition_offline", absl::StrCat(known->name, "-", i),
-                    sv(partition.status().message()));
+                    absl::StrCat(partition.status().message(), av(remedy)));
     }
     topic->partitions.push_back(partition.ok() ? *std::move(partition) : Ref<Partition>());
   }
