@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include <ottla/env/fault_file_system.hpp>
 #include <ottla/env/posix/posix_env.hpp>
 
 #include "tests/support/catch.hpp"
@@ -164,4 +165,47 @@ TEST_CASE("a sink that was muted is not called, and one that is being called is 
   teller.join();
   events->tell(EventLevel::info, "code", "file", "text");
   CHECK(calls == 1);
+}
+
+TEST_CASE("a change of topics that cannot be written is told why, and whether it may come") {
+  IoOperation at = IoOperation::write;
+  absl::Status why;
+  MemoryEnv env({.files = AnyFileSystem(FaultFileSystem(MemoryFileSystem(), [&](IoCall& call) {
+                   const bool hit = call.path == "data/ottla_metadata" && call.operation == at;
+                   return hit && !call.done ? why : absl::OkStatus();
+                 }))});
+  const MemoryBroker broker = test::open_with_topic(env, 1);
+  const auto is_told = [&](Outcome left) {
+    for (const absl::Status& refused :
+         {broker.create_topic({.name = "new"}), broker.add_partitions("orders", 2),
+          broker.delete_topic("orders")}) {
+      INFO(refused);
+      CHECK(fault(refused) == fault(why));
+      CHECK(refused.message().find("; do this") != std::string::npos);
+      CHECK(outcome(refused) == left);
+      left = Outcome::not_written;  // nothing is tried any more where a sync failed
+    }
+  };
+  for (const Fault fault : {Fault::no_descriptors, Fault::no_space}) {
+    why = error(fault, "no write there; do this");
+    is_told(Outcome::not_written);
+    CHECK(must(broker.list_topics()) == std::vector<std::string>{"orders"});
+  }
+  why = absl::OkStatus();
+  must(broker.create_topic({.name = "new"}));
+  must(broker.delete_topic("new"));
+  at = IoOperation::sync;
+  why = error(Fault::io, "the device failed; do this", Outcome::unknown);
+  is_told(Outcome::unknown);
+}
+
+TEST_CASE("who asks for more than a broker holds is told what to do") {
+  MemoryEnv env;
+  const MemoryBroker broker = test::open_with_topic(env, 1);
+  for (const absl::Status& refused : {broker.create_topic({.name = "large", .partitions = 100'000}),
+                                      broker.add_partitions("orders", 100'001)}) {
+    INFO(refused);
+    CHECK(error_code(refused) == ErrorCode::policy_violation);
+    CHECK(refused.message().find("; delete topics") != std::string::npos);
+  }
 }

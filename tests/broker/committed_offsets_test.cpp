@@ -119,7 +119,8 @@ TEST_CASE("why commits are refused is told once, and they work again when the di
 }
 
 TEST_CASE("who commits on a disk that takes no write is told so at once, and what to do") {
-  const Fault why = GENERATE(Fault::no_space, Fault::io, Fault::read_only);
+  const Fault why = GENERATE(Fault::no_space, Fault::io, Fault::read_only, Fault::no_descriptors,
+                             Fault::not_found);
   bool failing = false;
   const auto hook = [&](IoCall& call) {
     const bool hit = failing && !call.done && call.operation == IoOperation::write &&

@@ -3,6 +3,7 @@
 // Partitions that were found damaged: nothing behind the damage is cut, whatever stops come next,
 // and the others in their directory do not suffer.
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include <ottla/log/checkpoint_file.hpp>
@@ -45,6 +46,12 @@ struct DamagedSite : Site {
         producer.send({.topic = "orders", .partition = PartitionId(0), .value = "new"});
     CHECK_FALSE((sent.ok() ? producer.wait(*sent).status() : sent.status()).ok());
     CHECK(read(damaged_log) == bad);
+  }
+  std::optional<Offset> committed(const MemoryBroker& broker) {
+    auto consumer = must(TextConsumer::open(broker, {.group = "billing"}));
+    const auto all = must(consumer.committed({partition(0)}));
+    const auto found = all.find(partition(0));
+    return found == all.end() ? std::nullopt : std::optional(found->second.offset);
   }
   std::int64_t recovery_point(int number) {
     const auto all = must(parse_offset_checkpoint(read("/recovery-point-offset-checkpoint"), ""));
@@ -128,4 +135,62 @@ TEST_CASE("a damaged partition whose file was restored is served in full, and ta
   auto consumer = must(TextConsumer::open(broker, {.offset_reset = OffsetReset::earliest}));
   must(consumer.assign({partition(0)}));
   CHECK(drain(consumer).size() == 11);
+}
+
+TEST_CASE("a damaged partition takes no commit back, and is read from there when it is whole") {
+  const int how = GENERATE(0, 1, 2);
+  INFO(how);
+  const bool moved_away = how > 0;  // else cut
+  const bool killed = how == 2;     // so that a leader epoch begins behind the damage
+  DamagedSite site;
+  const auto produce_and_commit = [&](MemoryBroker& broker) {
+    for (int i = 0; i < 10; ++i) produce_numbers(broker, i, 1);
+    auto consumer = must(TextConsumer::open(broker, {.group = "billing",
+                                                     .topics = {"orders"},
+                                                     .offset_reset = OffsetReset::earliest,
+                                                     .auto_commit = false}));
+    drain(consumer);
+    must(consumer.commit());
+  };
+  {
+    MemoryBroker broker = site.open();
+    must(broker.create_topic(
+        {.name = "orders", .partitions = 1, .configs = {{"internal.segment.bytes", "200"}}}));
+    produce_and_commit(broker);
+    if (killed) site.kill();
+  }
+  if (killed) {
+    const MemoryBroker broker = site.open();
+    for (int i = 10; i < 20; ++i) produce_numbers(broker, i, 1);
+  }
+  std::vector<std::string> segments;
+  for (const auto& entry : must(site.files().list(site.directory + "/orders-0"))) {
+    if (entry.name.ends_with(".log")) segments.push_back("/orders-0/" + entry.name);
+  }
+  std::sort(segments.begin(), segments.end());
+  REQUIRE(segments.size() >= (killed ? 8U : 4U));
+  const std::string hurt = segments[killed ? segments.size() / 4 : segments.size() - 1];
+  const std::string whole = site.read(hurt);
+  if (moved_away) {
+    must(site.files().remove(site.directory + hurt, IoReason::other));
+  } else {
+    site.write(hurt, whole.substr(0, whole.size() / 2));
+  }
+  site.told.clear();
+  {
+    const MemoryBroker broker = site.open();
+    auto consumer = must(TextConsumer::open(broker));
+    CHECK(must(consumer.end_offsets({partition(0)})).at(partition(0)) < Offset(10));
+    CHECK(site.committed(broker) == Offset(10));
+  }
+  site.write(hurt, whole);
+  for (int i = 0; i < 2; ++i) {
+    const MemoryBroker broker = site.open();
+    auto consumer = must(TextConsumer::open(broker));
+    CHECK(must(consumer.end_offsets({partition(0)})).at(partition(0)) ==
+          Offset((killed ? 20 : 10) + i));
+    CHECK(site.committed(broker) == Offset(10));
+    produce_numbers(broker, 0, 1);
+  }
+  CHECK(std::count(site.told.begin(), site.told.end(), "offset_lowered orders-0") == 0);
 }

@@ -78,3 +78,19 @@ TEST_CASE("a word that is none names those that are") {
         "'delete,compact', ''");
   CHECK(text("consumer", "isolation.level").ends_with("'read_uncommitted', 'read_committed'"));
 }
+
+TEST_CASE("a key of topics that is not there may be left at the value that asks for nothing") {
+  TopicConfig config;
+  for (const std::string key : {"flush.ms", "remote.storage.enable", "local.retention.bytes"}) {
+    INFO(key);
+    const absl::Status refused = set_config(config, key, "1");
+    CHECK(fault(refused) == Fault::unsupported);
+    CHECK(refused == set("topic", key, "1"));
+    CHECK(refused.message().find(key + "=1 is not there yet; leave it at ") == 0);
+  }
+  CHECK(set_config(config, "flush.ms", "9223372036854775807").ok());
+  CHECK(set_config(config, "remote.storage.enable", "false").ok());
+  CHECK(set_config(config, "flush.m", "1").message().find("unknown config") == 0);
+  CHECK(set_config(config, "flush.messages", "1").ok());
+  CHECK(config.flush_messages == 1);
+}

@@ -83,11 +83,13 @@ class Admin {
   // ── topics ────────────────────────────────────────────────────────────────────────────────────
 
   /// TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG. Where the
-  /// disk fails: KAFKA_STORAGE_ERROR, UNKNOWN_SERVER_ERROR, of an unknown outcome.
+  /// disk fails: why, `not_written` where nothing is changed; KAFKA_STORAGE_ERROR, of an unknown
+  /// outcome, where it is, and the topic's files could not be made.
   absl::Status create_topic(TopicDefinition topic) const;
   /// It is gone for clients when this answers; its files go by and by.
   absl::Status delete_topic(std::string_view name) const;
-  /// `partitions`: the new total.
+  /// `partitions`: the new total, or the present one where some could not be opened, to have that
+  /// tried again.
   absl::Status add_partitions(std::string_view name, std::int32_t partitions) const;
   /// Ascending.
   absl::StatusOr<std::vector<std::string>> list_topics() const;

@@ -252,8 +252,6 @@ class BasicBrokerCore final : public Counted {
   std::map<TopicId, std::size_t> known_sizes_;  // partitions of the topics known at opening
   Ref<MetadataFile<Fs>> metadata_file_;
   Ref<MetadataKeeper> metadata_;
-  /// Why it could not be written last; the keeper's.
-  std::shared_ptr<absl::Status> metadata_refusal_ = std::make_shared<absl::Status>();
   ProducerIds producer_ids_;
   Registry topics_;
   std::atomic<bool> closed_{false};

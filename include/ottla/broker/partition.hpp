@@ -49,8 +49,9 @@ class BasicPartition final : public Counted {
   /// lock, with the write baton.
   using Checkpoint = absl::FunctionRef<absl::Status(Offset)>;
 
-  /// Before: `world` outlives it; nobody else uses the log. After: a new leader epoch begins at its
-  /// end, which is written no later than the first batch of it (R13).
+  /// Before: `world` outlives it; nobody else uses the log. After: the leader epoch of `options` is
+  /// that at its end, written no later than the first batch of it (R13). Not where the log is
+  /// damaged: whose the records behind its end are is not known.
   BasicPartition(World& world, BasicLog<Fs> log, PartitionOptions options, Ref<TailBudget> tails,
                  Ref<ReadBuffers> buffers);
   ~BasicPartition() override;

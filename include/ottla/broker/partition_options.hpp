@@ -28,7 +28,7 @@ struct TailBudget final : Counted {
 struct PartitionOptions {
   TopicPartition partition;
   TopicId topic_id;
-  LeaderEpoch epoch{0};  ///< a new one after an unclean stop
+  LeaderEpoch epoch{0};  ///< a new one after an unclean stop, unless the log is damaged
   /// Where an unclean stop left the end of a log that is not damaged: what was behind it is lost.
   std::optional<Offset> recovered_end = {};
   TopicConfig config = {};

@@ -117,6 +117,9 @@ inline constexpr auto config_table<TopicConfig> = std::array{
     config_key<&TopicConfig::min_insync_replicas>("min.insync.replicas", at_least(1),
                                                   "Log directories that acks=all needs.")};
 
+/// As for other configs. A key of what is not there yet may have the value that asks for nothing.
+absl::Status set_config(TopicConfig& config, std::string_view name, std::string_view value);
+
 /// `defaults` with the topic's own keys over them. INVALID_CONFIG for a key that is unknown, out of
 /// its range, does not fit another, or asks for what is not there yet.
 absl::StatusOr<TopicConfig> resolve_topic_config(const TopicConfig& defaults,

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -126,16 +127,42 @@ void handle(Ref<Core> core, DeleteTopicsRequest request, Reply<DeleteTopicsRespo
                });
 }
 
+/// The topic has that many partitions, and some of them could not be opened.
+template <class Core>
+bool is_offline_at(Core& core, std::string_view name, std::int32_t total) {
+  const bool has_them = core.metadata().query([&](const MetadataMachine& machine) {
+    const MetadataTopic* known = machine.find(name);
+    return known != nullptr && std::cmp_equal(known->partitions.size(), total);
+  });
+  return has_them && !core.is_open(name);
+}
+
 template <class Core>
 void handle(Ref<Core> core, CreatePartitionsRequest request,
             Reply<CreatePartitionsResponse> reply) {
   const bool dry = request.validate_only;
+  std::map<std::string, std::int32_t> totals;
+  const absl::Status ready = guarded([&] {
+    for (const CreatePartitionsRequest::Topic& topic : request.topics) {
+      totals[topic.name] = topic.partitions;
+    }
+  });
+  if (!ready.ok()) {
+    reply(ready);
+    return;
+  }
   ask_metadata(*core, MetadataMachine::CreatePartitions{{}, std::move(request)}, std::move(reply),
-               [core, dry](CreatePartitionsResponse& response) {
+               [core, dry, totals = std::move(totals)](CreatePartitionsResponse& response) {
                  for (CreatePartitionsResponse::Topic& topic : response.topics) {
-                   if (topic.error == ErrorCode::none && !dry) {
+                   // Also what could not be made on the disk when it was added.
+                   const bool again = topic.error == ErrorCode::invalid_partitions &&
+                                      is_offline_at(*core, topic.name, totals.at(topic.name));
+                   if ((topic.error == ErrorCode::none || again) && !dry) {
                      if (const absl::Status opened = core->open_topic(topic.name); !opened.ok()) {
                        storage_failed(topic, opened);
+                     } else if (again) {
+                       topic.error = ErrorCode::none;
+                       topic.message.clear();
                      }
                    }
                  }

@@ -96,9 +96,8 @@ absl::Status BasicBrokerCore<E>::adopt(const std::vector<Found>& found) {
     } else if (error_code(adopted) == ErrorCode::topic_already_exists) {
       tell_not_adopted(topic, found);
     } else {
-      return annotate(
-          metadata_refusal_->ok() ? adopted : *metadata_refusal_,
-          absl::StrCat("topic '", topic.name, "', whose directories were found, cannot be noted"));
+      return annotate(adopted, absl::StrCat("topic '", topic.name,
+                                            "', whose directories were found, cannot be noted"));
     }
   }
   return absl::OkStatus();

@@ -135,13 +135,13 @@ absl::Status BasicBrokerCore<E>::open_metadata(bool clean) {
   metadata_ = make_ref<MetadataKeeper>(
       world_, MetadataMachine(placement), metadata_file_,
       typename MetadataKeeper::Hooks{
-          .refused = [events = events_, path = directories_.front()->path(),
-                      refusal = metadata_refusal_](const absl::Status& why) {
-            *refusal = why;
-            if (fault(why) != Fault::closed) {
-              events->tell(EventLevel::error, "topics_refused", path, sv(why.message()));
-            }
-          }});
+          .tells = [](Fault) { return true; },
+          .refused =
+              [events = events_, path = directories_.front()->path()](const absl::Status& why) {
+                if (fault(why) != Fault::closed) {
+                  events->tell(EventLevel::error, "topics_refused", path, sv(why.message()));
+                }
+              }});
   OTTLA_TRY(metadata_->load());
   MetadataKeeper* keeper =
       metadata_.get();  // which outlives the file's use of it: the core has both

@@ -30,6 +30,11 @@ inline bool is_of_the_disk(Fault fault) {
          fault == Fault::corrupt;
 }
 
+/// What who asked can do something about.
+inline bool is_told(Fault fault) {
+  return is_of_the_disk(fault) || fault == Fault::no_descriptors || fault == Fault::not_found;
+}
+
 }  // namespace broker_impl
 
 template <Env E>
@@ -147,7 +152,7 @@ auto BasicBrokerCore<E>::load_coordinator(const Ref<Partition>& partition)
                     .timer = timer, .clock_stepped = by_age && !clock->now_for(retention)});
               },
           .translate = &coordinator_error,
-          .tells = &broker_impl::is_of_the_disk,
+          .tells = &broker_impl::is_told,
           .refused =
               [events = events_, partition](const absl::Status& why) {
                 if (fault(why) != Fault::closed) {

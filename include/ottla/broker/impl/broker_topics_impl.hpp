@@ -31,10 +31,10 @@ inline absl::Status still_in_use(const std::string& name) {
                             "another name"));
 }
 /// Never a lower one than before: recovery takes batches for damaged whose epochs go back.
-inline LeaderEpoch epoch_after(const RecoveryReport& recovered, bool crashed) {
+inline LeaderEpoch epoch_after(const RecoveryReport& recovered, bool is_new) {
   const LeaderEpoch latest = recovered.latest_epoch.value_or(LeaderEpoch(0));
   const bool last = latest.value() == std::numeric_limits<std::int32_t>::max();
-  return latest + (crashed && !last ? 1 : 0);
+  return latest + (is_new && !last ? 1 : 0);
 }
 }  // namespace broker_impl
 
@@ -271,19 +271,20 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
   // What was written may have been lost: readers of it must not take new records for it (R13).
   const bool crashed = recovered.last_stop != LastStop::clean || place.anew;
   may_have_lost_ |= place.anew || recovered.last_stop == LastStop::system_crash;
-  PartitionOptions options{
-      .partition = partition,
-      .topic_id = topic.id,
-      .epoch = broker_impl::epoch_after(recovered, crashed),
-      .recovered_end = crashed && log.damage() == nullptr ? std::optional(log.end()) : std::nullopt,
-      .config = config,
-      .write_out_delay = config_.write_out_delay,
-      .producer_id_expiration = config_.producer_id_expiration,
-      .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
-      .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
-      .events = events_,
-      .lane = &directory,
-      .clock = clock_};
+  // What is damaged may be whole at the next opening: nothing behind it is given up.
+  const bool ends_anew = crashed && log.damage() == nullptr;
+  PartitionOptions options{.partition = partition,
+                           .topic_id = topic.id,
+                           .epoch = broker_impl::epoch_after(recovered, ends_anew),
+                           .recovered_end = ends_anew ? std::optional(log.end()) : std::nullopt,
+                           .config = config,
+                           .write_out_delay = config_.write_out_delay,
+                           .producer_id_expiration = config_.producer_id_expiration,
+                           .staged_bytes = static_cast<std::size_t>(config_.staged_bytes),
+                           .tail_bytes = static_cast<std::size_t>(config_.hot_tail_partition_bytes),
+                           .events = events_,
+                           .lane = &directory,
+                           .clock = clock_};
   return make_ref<Partition>(world_, std::move(log), std::move(options), tails_, buffers_);
 }
 
@@ -316,6 +317,9 @@ absl::Status BasicBrokerCore<E>::open_partitions(std::string_view name) {
       events_->tell(EventLevel::warning, "too_few_replicas", known->name, sv(kept.message()));
     }
   }
+  const std::string_view remedy = is_internal_topic(known->name)
+                                      ? "; its next use tries again"
+                                      : "; create_topic with if_not_exists tries again";
   absl::Status opened;
   for (std::size_t i = 0; i < known->partitions.size(); ++i) {
     if (old && i < old->partitions.size() && old->partitions[i]) {
@@ -327,7 +331,7 @@ absl::Status BasicBrokerCore<E>::open_partitions(std::string_view name) {
     if (!partition.ok()) {
       opened.Update(partition.status());
       events_->tell(EventLevel::error, "partition_offline", absl::StrCat(known->name, "-", i),
-                    sv(partition.status().message()));
+                    absl::StrCat(partition.status().message(), av(remedy)));
     }
     topic->partitions.push_back(partition.ok() ? *std::move(partition) : Ref<Partition>());
   }

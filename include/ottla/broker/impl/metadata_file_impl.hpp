@@ -199,7 +199,7 @@ absl::StatusOr<SharedBytes> MetadataFile<Fs>::batch_of(std::span<const MachineRe
 
 template <FileSystem Fs>
 absl::StatusOr<Offset> MetadataFile<Fs>::write(std::span<const MachineRecord> records) {
-  OTTLA_TRY(find_again());
+  OTTLA_TRY(ready());
   OTTLA_TRY(health_->check());
   OTTLA_ASSIGN(const SharedBytes batch, batch_of(records, next_));
   const Bytes piece = batch.bytes();
@@ -236,11 +236,11 @@ absl::Status MetadataFile<Fs>::undo() {
   return undone;
 }
 
-/// What an earlier change has left to do is done. An error: nothing can be written.
+/// What an earlier change has left to do is done. An error: nothing is written.
 template <FileSystem Fs>
 absl::Status MetadataFile<Fs>::ready() {
-  OTTLA_TRY(failed_);
-  return torn_ ? with_outcome(undo(), Outcome::not_written) : find_again();
+  const absl::Status found = failed_.ok() && torn_ ? undo() : find_again();
+  return with_outcome(found, Outcome::not_written);
 }
 
 /// A rewriting has put another file in its place, or may have.

@@ -24,7 +24,9 @@ BasicPartition<Fs>::BasicPartition(World& world, BasicLog<Fs> log, PartitionOpti
       buffers_(std::move(buffers)),
       log_(std::move(log)),
       next_offset_(log_.end()) {
-  log_.assign_epoch(options_.epoch);
+  if (log_.damage() == nullptr) {
+    log_.assign_epoch(options_.epoch);
+  }
   Lock lock(mutex_);
   log_.publish(replicated_end());
   copy_producers();

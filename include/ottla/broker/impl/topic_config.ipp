@@ -20,27 +20,27 @@ inline constexpr KeyNotThere keys_not_there[] = {
     {"remote.log.copy.disable", "false"}, {"remote.log.delete.on.disable", "false"},
     {"flush.ms", "9223372036854775807"}};
 
-inline absl::Status set_topic_key(TopicConfig& config, const std::string& key,
-                                  const std::string& value) {
-  for (const KeyNotThere& known : keys_not_there) {
-    if (key == known.name) {
+}  // namespace broker_impl
+
+OTTLA_INLINE absl::Status set_config(TopicConfig& config, std::string_view name,
+                                     std::string_view value) {
+  for (const broker_impl::KeyNotThere& known : broker_impl::keys_not_there) {
+    if (name == known.name) {
       return value == known.harmless
                  ? absl::OkStatus()
                  : error(ErrorCode::invalid_config, Fault::unsupported,
-                         absl::StrCat(key, "=", value, " is not there yet; leave it at ",
+                         absl::StrCat(av(name), "=", av(value), " is not there yet; leave it at ",
                                       av(known.harmless)));
     }
   }
-  return set_config(config, key, value);
+  return set_config<TopicConfig>(config, name, value);
 }
-
-}  // namespace broker_impl
 
 OTTLA_INLINE absl::StatusOr<TopicConfig> resolve_topic_config(
     const TopicConfig& defaults, const std::map<std::string, std::string>& own) {
   TopicConfig config = defaults;
   for (const auto& [key, value] : own) {
-    OTTLA_TRY(broker_impl::set_topic_key(config, key, value));
+    OTTLA_TRY(set_config(config, key, value));
   }
   if (config.min_compaction_lag > config.log.max_compaction_lag) {
     return error(ErrorCode::invalid_config, Fault::invalid_argument,

@@ -79,7 +79,7 @@ OTTLA_INLINE ErrorCode MetadataMachine::check_new(const CreateTopicsRequest::Top
   if (partitions > limits_.partitions ||
       static_cast<std::int64_t>(topics_.size()) + planned.topics + 1 > limits_.topics) {
     message = absl::StrCat("a broker holds ", limits_.topics, " topics and ", limits_.partitions,
-                           " partitions at most");
+                           " partitions at most; delete topics, or open another broker");
     return ErrorCode::policy_violation;
   }
   return ErrorCode::none;
@@ -183,7 +183,8 @@ OTTLA_INLINE void MetadataMachine::decide_growth(const CreatePartitions& event,
                                     " partitions; the new total must be larger");
     } else if (total + topic.partitions - count > limits_.partitions) {
       answer.error = ErrorCode::policy_violation;
-      answer.message = absl::StrCat("a broker holds ", limits_.partitions, " partitions at most");
+      answer.message = absl::StrCat("a broker holds ", limits_.partitions,
+                                    " partitions at most; delete topics, or open another broker");
     } else {
       total += topic.partitions - count;
       for (std::int32_t i = count; i < topic.partitions && !event.topics.validate_only; ++i) {
