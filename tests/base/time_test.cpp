@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
+#include <cmath>
 
 #include <ottla/base/time.hpp>
 #include <ottla/base/units.hpp>
@@ -36,6 +37,15 @@ TEST_CASE("A length of time that is too long to count is the longest one") {
   const auto as_taken = [](Duration length) { return std::chrono::nanoseconds(length); };
   CHECK(as_taken(5ms) == 5'000'000ns);
   CHECK(as_taken(std::chrono::duration<double>(0.5)) == 500ms);
+  CHECK(as_taken(std::chrono::duration<float>(1e30F)) == std::chrono::nanoseconds::max());
+  CHECK(as_taken(std::chrono::duration<double>(std::nan(""))) == std::chrono::nanoseconds::max());
+  CHECK(as_taken(std::chrono::duration<std::uint32_t>(5)) == 5s);
+  CHECK(as_taken(std::chrono::duration<std::uint64_t, std::milli>(5)) == 5ms);
+  CHECK(as_taken(std::chrono::duration<std::uint64_t>(UINT64_MAX)) ==
+        std::chrono::nanoseconds::max());
+  CHECK(as_taken(std::chrono::duration<int, std::micro>(500)) == 500us);
+  CHECK(as_taken(std::chrono::duration<int, std::nano>(-500)) == -500ns);
+  CHECK(as_taken(std::chrono::duration<short>(5)) == 5s);
   CHECK(as_taken(-1s) == -1s);
   CHECK(as_taken(std::chrono::milliseconds::max()) == std::chrono::nanoseconds::max());
   CHECK(as_taken(std::chrono::hours::min()) == std::chrono::nanoseconds::min());

@@ -196,6 +196,24 @@ TEST_CASE("leaving is answered for each member by itself") {
         ErrorCode::unknown_member_id);
 }
 
+TEST_CASE("an id that is given back before it has joined disturbs nobody") {
+  KeptCoordinator kept;
+  const auto joined = stable_group(kept, 2);
+  const Generation generation = kept.group().generation();
+  kept.ask(leave(ask_for_id(kept)));
+  CHECK(kept.group().pending() == 0);
+  CHECK(kept.group().state() == GroupState::stable);
+  CHECK(kept.group().generation() == generation);
+
+  const std::string pending = ask_for_id(kept);
+  const RequestId first = kept.ask(join(joined[0].member_id));
+  const RequestId second = kept.ask(join(joined[1].member_id));
+  CHECK_FALSE(kept.take<JoinGroupResponse>(first));
+  kept.ask(leave(pending));
+  CHECK(kept.take<JoinGroupResponse>(first));
+  CHECK(kept.take<JoinGroupResponse>(second));
+}
+
 TEST_CASE("a member that leaves while it waits is answered, or known to have left") {
   KeptCoordinator kept;
   const auto joined = stable_group(kept, 1);

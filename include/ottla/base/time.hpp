@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <ratio>
+#include <type_traits>
 
 #include <ottla/base/strong_int.hpp>
 
@@ -36,15 +37,24 @@ template <class Rep, class Period>
 requires std::ratio_greater_equal_v<Period, std::nano>
 constexpr SteadyTime after(SteadyTime start, std::chrono::duration<Rep, Period> delay) {
   using std::chrono::nanoseconds;
-  using Delay = std::chrono::duration<Rep, Period>;
-  if (delay.count() > std::chrono::duration_cast<Delay>(nanoseconds::max()).count()) {
+  constexpr bool is_real = std::chrono::treat_as_floating_point_v<Rep>;
+  using Wide = std::chrono::duration<std::conditional_t<is_real, double, std::int64_t>, Period>;
+  if constexpr (std::is_unsigned_v<Rep> && sizeof(Rep) >= sizeof(std::int64_t)) {
+    if (delay.count() > INT64_MAX) {
+      return never;
+    }
+  }
+  const Wide wide(static_cast<typename Wide::rep>(delay.count()));
+  constexpr auto most = std::chrono::duration_cast<Wide>(nanoseconds::max()).count();
+  constexpr auto least = std::chrono::duration_cast<Wide>(nanoseconds::min()).count();
+  if (is_real ? !(wide.count() < most) : wide.count() > most) {  // what is no number is never, too
     return never;
   }
-  if (delay.count() < std::chrono::duration_cast<Delay>(nanoseconds::min()).count()) {
+  if (is_real ? !(wide.count() > least) : wide.count() < least) {
     return SteadyTime::min();
   }
   std::int64_t sum = 0;
-  const auto wait = std::chrono::duration_cast<nanoseconds>(delay);
+  const auto wait = std::chrono::duration_cast<nanoseconds>(wide);
   if (__builtin_add_overflow(start.time_since_epoch().count(), wait.count(), &sum)) {
     return wait.count() > 0 ? never : SteadyTime::min();
   }
@@ -56,6 +66,7 @@ constexpr SteadyTime after(SteadyTime start, std::chrono::duration<Rep, Period> 
 class Duration {
  public:
   template <class Rep, class Period>
+  requires std::ratio_greater_equal_v<Period, std::nano>
   constexpr Duration(std::chrono::duration<Rep, Period> length)
       : length_(after(SteadyTime(), length).time_since_epoch()) {}
   constexpr operator std::chrono::nanoseconds() const { return length_; }

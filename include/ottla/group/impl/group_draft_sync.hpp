@@ -135,14 +135,17 @@ inline void GroupDraft::leave(const LeaveGroupRequest& request, RequestId id) {
   LeaveGroupResponse response;
   bool left = false;
   for (const LeaveGroupRequest::Member& leaving : request.members) {
+    const bool was_member = !group_.is_pending(leaving.member_id);
     const ErrorCode error = leave_one(leaving);
-    left = left || error == ErrorCode::none;
+    left = left || (was_member && error == ErrorCode::none);
     response.members.push_back(
         {.member_id = leaving.member_id, .instance_id = leaving.instance_id, .error = error});
   }
   decision_.answer(id, std::move(response));
   if (left && group_.state_ != GroupState::empty) {
     rebalance_or_complete();
+  } else {
+    maybe_complete_join();  // a pending one may have been waited for
   }
 }
 

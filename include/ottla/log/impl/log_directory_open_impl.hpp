@@ -210,8 +210,9 @@ class BasicLogDirectory<Fs>::Opener {
     if (foreign_) {
       report_.findings.push_back(absl::StrCat(
           directory_.path(),
-          ": somebody else, Kafka perhaps, had this directory meanwhile: its checkpoints are "
-          "believed, and nothing that was noted here of how its files were"));
+          ": somebody else, Kafka perhaps, had this directory meanwhile, or its last process died "
+          "while it closed: its checkpoints are believed, and nothing that was noted here of how "
+          "its files were"));
     }
     for (std::size_t i = 0; i < checkpoint_files.size(); ++i) {
       if (strange_[i] && !malformed_[i]) {
