@@ -54,19 +54,19 @@ OTTLA_INLINE void GroupMailbox::joined(std::uint64_t request, bool nameless,
     }
   }
   bool wanted = false;
+  std::string id;  // of who has left
   {
     Lock lock(mutex_);
-    wanted = request == request_;
-    if (wanted) {
+    if (request == request_) {
       news_.joined.emplace(std::move(answer));
+      wanted = true;
+    } else if (nameless) {
+      id = consumer_impl::made_id(std::move(answer));
     }
   }
   if (wanted) {
     bell_->wake();
-    return;
-  }
-  std::string id = nameless ? consumer_impl::made_id(std::move(answer)) : std::string();
-  if (!id.empty()) {
+  } else if (!id.empty()) {
     guarded([&] { send_leave(std::move(id), "the consumer has left"); }).IgnoreError();
   }
 }
