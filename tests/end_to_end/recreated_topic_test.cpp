@@ -74,6 +74,25 @@ TEST_CASE("what was read of a deleted topic is not committed for a new one of it
   CHECK(must(consumer.committed({partition(0)})).at(partition(0)).offset == Offset(5));
 }
 
+TEST_CASE("a producer's numbers begin anew with its topic: one more attempt is enough") {
+  MemoryEnv env;
+  const MemoryBroker broker = open_with_topic(env, 1);
+  auto producer = must(TextProducer::open(broker, {.linger = 0ms, .retries = 1}));
+  const auto send = [&](std::string_view value) {
+    must(producer.send({.topic = "orders", .value = std::string(value)}).status());
+    return producer.flush();
+  };
+  must(send("old"));
+  must(send("older"));
+  must(broker.delete_topic("orders"));
+  must(broker.create_topic({.name = "orders"}));
+  must(send("new"));
+  must(send("newer"));
+  TextConsumer consumer = member(broker);
+  CHECK(drain(consumer) ==
+        std::vector<std::string>{"orders-0@0 null=new", "orders-0@1 null=newer"});
+}
+
 TEST_CASE("a consumer that commits by itself leaves without an error, and the next reads it all") {
   MemoryEnv env;
   const MemoryBroker broker = open_with_topic(env, 1);

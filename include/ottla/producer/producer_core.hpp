@@ -113,7 +113,7 @@ class ProducerCore final : public Counted {
   /// After: its builder holds no memory.
   absl::StatusOr<SealedBatch> seal(ProducerLane& lane, ClosedBatch& batch);
   /// With the send baton. False while batches with older numbers are under way, or come first.
-  bool number(ProducerLane& lane, ClosedBatch& batch);
+  bool number(ProducerLane& lane, ClosedBatch& batch, const TopicId& topic);
   /// False where that needs another producer id, and none was given yet.
   bool begin_epoch(ProducerLane& lane);
   void ask_for_id(ProducerLane& lane);

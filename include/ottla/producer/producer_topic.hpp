@@ -45,6 +45,7 @@ class ProducerLane final : public PartitionQueue {
   ProducerId producer_id = no_producer_id;  // the producer's, until it has its own
   ProducerEpoch epoch{0};
   std::int32_t next_sequence = 0;
+  TopicId numbered_for{};  // the topic that knows the numbers
 };
 
 class ProducerTopic final : public Counted {

@@ -61,7 +61,8 @@ OTTLA_INLINE absl::StatusOr<SealedBatch> ProducerCore::seal(ProducerLane& lane,
 /// take long: whoever gives it up meanwhile tells it.
 OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch,
                                           SteadyTime deadline) {
-  if (producer_id_ != no_producer_id && !number(lane, batch)) {
+  const TopicId topic = lane.topic.snapshot().id;
+  if (producer_id_ != no_producer_id && !number(lane, batch, topic)) {
     const SteadyTime when = after(world_.steady_now(), config_.retry_backoff);
     if (when < after(batch.opened, config_.delivery_timeout)) {
       send_again_at(when, lane, batch);
@@ -78,7 +79,6 @@ OTTLA_INLINE void ProducerCore::hand_over(ProducerLane& lane, ClosedBatch& batch
     return;
   }
   ++batch.attempts;
-  const TopicId topic = lane.topic.snapshot().id;
   // A refusal for want of room comes again; not where it would be the end.
   const bool is_last = config_.acks == Acks::none || batch.attempts > config_.retries;
   const SteadyTime room_by =
@@ -152,7 +152,12 @@ OTTLA_INLINE bool ProducerCore::is_out_of_order(const absl::Status& status,
          batch.attempts <= config_.retries;
 }
 
-OTTLA_INLINE bool ProducerCore::number(ProducerLane& lane, ClosedBatch& batch) {
+/// A topic of the same name that was made anew knows no numbers.
+OTTLA_INLINE bool ProducerCore::number(ProducerLane& lane, ClosedBatch& batch,
+                                       const TopicId& topic) {
+  if (std::exchange(lane.numbered_for, topic) != topic && lane.next_sequence > 0) {
+    lane.renumber.store(true);
+  }
   if (lane.renumber.load()) {
     if (lane.in_flight.load() > 0 || lane.settling.load() > 0 || !lane.comes_first(batch) ||
         !begin_epoch(lane)) {
