@@ -248,17 +248,13 @@ absl::Status find_topics(const std::string& dir) {
                              " holds no topics; name a directory that producer wrote with --dir");
 }
 
-/// The library advises to seek, which this program cannot.
+/// What the library advises, to seek behind the damage, this program cannot.
 absl::Status as_a_user_reads(const absl::Status& status) {
-  constexpr std::string_view advice = "; seek to ";
-  const std::string_view message = ottla::sv(status.message());
-  const std::size_t at = message.find(advice);
-  if (ottla::fault(status) != ottla::Fault::corrupt || at == std::string_view::npos) return status;
-  const std::string_view next = message.substr(message.rfind(advice) + advice.size());
-  return absl::DataLossError(
-      std::string(message.substr(0, at)) +
-      "; restore the file from a copy, or read on with a program of yours that seeks to offset " +
-      std::string(next.substr(0, next.find(' '))));
+  return ottla::fault(status) != ottla::Fault::corrupt
+             ? status
+             : absl::DataLossError(std::string(ottla::sv(status.message())) +
+                                   "; restore the file from a copy, or read on with a program of "
+                                   "yours that seeks");
 }
 
 absl::Status print_topic(const ottla::Broker& broker, const Settings& settings, Printer& printer) {

@@ -41,6 +41,18 @@ struct Parking : Coordinator {
                               .assignors = {"cooperative-sticky"},
                               .instance_id = "one"};
 
+  ConsumerConfig dynamic() const {
+    ConsumerConfig same = config;
+    same.instance_id.clear();
+    return same;
+  }
+  /// A dynamic member whose first join waits.
+  Member joining() {
+    Member one = member(dynamic());
+    park();
+    REQUIRE(one.poll(0ms).ok());
+    return one;
+  }
   /// A member whose second join waits.
   Member rejoining() {
     Member one = member(config);
@@ -100,12 +112,10 @@ TEST_CASE("a join that is answered when its member has gone brings no heartbeats
 
 TEST_CASE("an id that is made for a member that has gone is given back") {
   Parking group;
-  ConsumerConfig config = group.config;
   const bool is_static = GENERATE(false, true);
-  if (!is_static) config.instance_id.clear();
   const ErrorCode error = GENERATE(ErrorCode::member_id_required, ErrorCode::none);
   const bool answered_before = GENERATE(false, true);
-  std::optional<Member> member = group.member(config);
+  std::optional<Member> member = group.member(is_static ? group.config : group.dynamic());
   group.park();
   REQUIRE(member->poll(0ms).ok());
   if (answered_before) group.answer(error);
@@ -122,11 +132,7 @@ TEST_CASE("an id that is made for a member that has gone is given back") {
 
 TEST_CASE("who leaves while it joins with its id leaves once") {
   Parking group;
-  ConsumerConfig config = group.config;
-  config.instance_id.clear();
-  Member member = group.member(config);
-  group.park();
-  REQUIRE(member.poll(0ms).ok());
+  Member member = group.joining();
   group.answer(ErrorCode::member_id_required);
   REQUIRE(member.poll(0ms).ok());
   const bool answered_before = GENERATE(false, true);
@@ -138,11 +144,7 @@ TEST_CASE("who leaves while it joins with its id leaves once") {
 
 TEST_CASE("who subscribes again while its first join waits keeps the id of the second") {
   Parking group;
-  ConsumerConfig config = group.config;
-  config.instance_id.clear();
-  Member member = group.member(config);
-  group.park();
-  REQUIRE(member.poll(0ms).ok());
+  Member member = group.joining();
   Reply<JoinGroupResponse> first = std::move(group.parked);
   REQUIRE(member.unsubscribe().ok());
   REQUIRE(member.subscribe({"orders"}).ok());
