@@ -129,3 +129,18 @@ TEST_CASE("What is said not to be written does not come back") {
     CHECK(ends(disk, 1000) == std::pair<std::int64_t, std::int64_t>(1, 1));
   }
 }
+
+TEST_CASE("What lies in a new directory is known as ours, whatever a power cut leaves of it") {
+  SimDisk disk;
+  AnyFileSystem files(disk.file_system());
+  DirectoryReport found;
+  const auto directory = must(log_test::open_directory(files, 1, found));
+  int states = 0;
+  disk.for_each_durable_state(4096, [&](SimDisk& state) {
+    AnyFileSystem after(state.file_system());
+    auto again = must(log_test::open_directory(after, 2, found));
+    CHECK_FALSE(again.take_opening(partition, Timestamp(t0)).foreign);
+    ++states;
+  });
+  CHECK(states >= 5);
+}

@@ -138,7 +138,9 @@ absl::Status BasicLogDirectory<Fs>::replace(std::string_view name, std::string_v
 
 template <FileSystem Fs>
 absl::Status BasicLogDirectory<Fs>::give_back_reserve(IoReason why) {
-  return files_->remove(in(log_impl::reserve_file), why);
+  // Its name stays: that the directory is ours.
+  OTTLA_ASSIGN(auto reserve, files_->open(in(log_impl::reserve_file), OpenMode::read_write, why));
+  return reserve.truncate(0, why);
 }
 
 template <FileSystem Fs>

@@ -44,9 +44,10 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(settle_checkpoints());
     OTTLA_TRY(remove_markers());
     OTTLA_TRY(remove_temporaries());
-    OTTLA_TRY(write_properties());
+    // The sync of a new directory's properties keeps their names: all that lies there is ours.
     OTTLA_TRY(write_run_record());
-    return directory_.make_reserve();
+    OTTLA_TRY(directory_.make_reserve());
+    return write_properties();
   }
 
  private:
