@@ -95,6 +95,30 @@ TEST_CASE("Indexes of what is below the recovery point are on the device when th
   }
 }
 
+TEST_CASE(
+    "A time index of a closed segment that tells of another largest timestamp is not believed") {
+  Killed disk(0);
+  must(disk.open_after(LastStop::process_crash).close());
+  const std::string times = disk.content(file(4, time_index_suffix));
+  REQUIRE(times.size() == 3 * 12);
+  const std::string later = times.substr(0, 2 * 12) + '\x01' + times.substr(2 * 12 + 1);
+  const std::string earlier = times.substr(0, 12);
+  for (const std::string& half_made : {later, earlier, std::string()}) {
+    for (const LastStop stop : both) {
+      disk.put(file(4, time_index_suffix), half_made);
+      const Log log = must(disk.try_open({.last_stop = stop, .recovery_point = Offset(12)}));
+      Decompressor decompressor;
+      for (int i = 0; i < 12; ++i) {
+        INFO(i << ", " << half_made.size());
+        const auto found =
+            must(log.view().find_timestamp(Timestamp(t0 + 1'000 * i), log.end(), decompressor));
+        REQUIRE(found.has_value());
+        CHECK(found->offset == Offset(i));
+      }
+    }
+  }
+}
+
 TEST_CASE("Indexes that recovery made anew are those that a writer would have made") {
   for (const std::int32_t interval : {0, 150, 400, 4096}) {
     Killed disk(interval);

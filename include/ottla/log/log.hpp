@@ -198,7 +198,8 @@ class BasicLog {
   LogSegment* active() const;
   absl::Status seal(Segment& segment);
   absl::Status remove_indexes(Offset base);
-  absl::Status make_indexes(Segment& fresh, bool closed, Offset durable, SegmentRecovery& found);
+  absl::StatusOr<Segment> make_indexes(Offset base, bool closed, Offset durable,
+                                       SegmentRecovery& found);
   absl::Status roll_to(Offset base, Timestamp now);
   absl::Status add_segment(Offset base, Timestamp now);
   std::chrono::milliseconds draw_jitter();

@@ -116,7 +116,6 @@ class BasicSegment {
   std::int64_t offset_index_size() const {
     return static_cast<std::int64_t>(offset_index_.entries() * OffsetIndexFormat::entry_size);
   }
-  bool has_time_entries() const { return time_index_.entries() > 0; }
   std::int64_t time_index_size() const {
     return static_cast<std::int64_t>(time_index_.entries() * TimeIndexFormat::entry_size);
   }
@@ -167,8 +166,9 @@ class BasicSegment {
   absl::Status close();
 
   /// Scans headers from the last index entry to the end. `corrupt` where the file does not end in a
-  /// whole batch. Alone.
-  absl::Status find_end();
+  /// whole batch. `largest`: what its largest timestamp is known to be, where it is; indexes that
+  /// say otherwise count as damaged. Alone.
+  absl::Status find_end(Timestamp largest = no_timestamp);
   /// Makes sure of what is there after an unclean stop, and makes the indexes anew where they are
   /// not trusted. Touches no byte of the log: what it found decides whether the owner cuts. `visit`
   /// sees each good batch and may refuse it with `corrupt`. After any error, the file's above all,
@@ -226,7 +226,7 @@ class BasicSegment {
 
   absl::Status damaged(std::int64_t position, std::string_view what) const;
   absl::Status damaged(const Scan& scan) const;
-  absl::Status find_end(bool with_timestamps);
+  absl::Status find_end(TimestampOffset largest, bool with_timestamps, bool from_entry);
   absl::Status undo(const absl::Status& problem);
   void add_index_entries(std::span<const BatchFacts> batches, SegmentEnd at, IoReason why);
   absl::Status add_index_entry(Offset offset, std::int64_t position, const TimestampOffset& largest,

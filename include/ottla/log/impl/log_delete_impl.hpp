@@ -9,6 +9,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/invariant.hpp>
+#include <ottla/log/impl/log_files.hpp>
 #include <ottla/log/log.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -289,21 +290,46 @@ absl::Status BasicLog<Fs>::remove_indexes(Offset base) {
   return absl::OkStatus();
 }
 
-/// Of a segment that was opened for it. Where that fails there are none: half of them would be
-/// believed. On the device at the end: below the recovery point nobody makes them anew after a
-/// power cut.
+/// In files of other names, which get theirs once all of it is on the device: half of them would be
+/// believed, and below the recovery point nobody makes them anew after a power cut.
 template <FileSystem Fs>
-absl::Status BasicLog<Fs>::make_indexes(Segment& fresh, bool closed, Offset durable,
-                                        SegmentRecovery& found) {
+auto BasicLog<Fs>::make_indexes(Offset base, bool closed, Offset durable, SegmentRecovery& found)
+    -> absl::StatusOr<Segment> {
   constexpr IoReason why = IoReason::index_rebuild;
-  absl::Status made = [&]() -> absl::Status {
+  const auto path = [&](std::string_view suffix) {
+    return offset_file_path(place_->directory, base, suffix);
+  };
+  const auto copy = [&](std::string_view suffix) {
+    return absl::StrCat(path(suffix), av(log_impl::rewrite_suffix));
+  };
+  const auto begin = [&](std::string_view suffix) -> absl::StatusOr<typename Fs::File> {
+    OTTLA_ASSIGN(auto file, place_->files.open(copy(suffix), OpenMode::create, why));
+    OTTLA_TRY(file.truncate(0, why));
+    return file;
+  };
+  const auto make = [&]() -> absl::StatusOr<Segment> {
+    OTTLA_ASSIGN(const FileStatus status, place_->files.status(path(log_suffix)));
+    OTTLA_ASSIGN(auto log, place_->files.open(path(log_suffix), OpenMode::read_write, why));
+    OTTLA_ASSIGN(auto offset_index, begin(offset_index_suffix));
+    OTTLA_ASSIGN(auto time_index, begin(time_index_suffix));
+    OTTLA_ASSIGN(auto fresh,
+                 Segment::open({std::move(log), std::move(offset_index), std::move(time_index)},
+                               base, segment_options(), {opened_, status.modified}));
     OTTLA_ASSIGN(found, fresh.recover({.trust_indexes = false, .durable_end = durable}));
     OTTLA_TRY(fresh.index_status());
     OTTLA_TRY(closed && found.clean() ? fresh.become_inactive(why) : absl::OkStatus());
-    return health_->checked(fresh.sync_indexes(why));
-  }();
-  if (!made.ok()) {
-    remove_indexes(fresh.base_offset()).IgnoreError();  // what it failed with is told
+    OTTLA_TRY(health_->checked(fresh.sync_indexes(why)));
+    for (const std::string_view suffix : {offset_index_suffix, time_index_suffix}) {
+      OTTLA_TRY(place_->files.rename(copy(suffix), path(suffix), why));
+    }
+    OTTLA_TRY(sync_directory(why));
+    return fresh;
+  };
+  auto made = make();
+  for (const std::string_view suffix : {offset_index_suffix, time_index_suffix}) {
+    if (!made.ok()) {
+      place_->files.remove(copy(suffix), why).IgnoreError();  // what it failed with is told
+    }
   }
   return made;
 }
@@ -319,11 +345,8 @@ absl::StatusOr<int> BasicLog<Fs>::repair_indexes() {
       continue;
     }
     const std::int64_t size = segment->size();
-    OTTLA_TRY(remove_indexes(entry->base()));
-    OTTLA_ASSIGN(auto fresh,
-                 log_impl::open_log_segment(*place_, entry->base(), segment_options(), opened_));
     SegmentRecovery recovered;
-    OTTLA_TRY(make_indexes(fresh, entry.get() != active(), end_, recovered));
+    OTTLA_ASSIGN(auto fresh, make_indexes(entry->base(), entry.get() != active(), end_, recovered));
     if (!recovered.clean() || recovered.file_size != size) {
       return error(
           ErrorCode::corrupt_message, Fault::corrupt,

@@ -29,6 +29,7 @@ class BasicLog<Fs>::Opener {
 
   absl::Status run() {
     report_.last_stop = opening_.last_stop;
+    log_.opened_ = opening_.now;
     OTTLA_TRY(list_files());
     OTTLA_TRY(read_manifest());
     check_era();
@@ -333,20 +334,16 @@ absl::Status BasicLog<Fs>::Opener::rebuild_indexes() {
     if (has_indexes(bases_[i]) || (opened != nullptr && !opened->indexes_damaged())) {
       continue;
     }
-    OTTLA_ASSIGN(auto segment, log_impl::open_log_segment(place_, bases_[i], log_.segment_options(),
-                                                          opening_.now));
     SegmentRecovery found;
-    const absl::Status made =
-        log_.make_indexes(segment, i + 1 < bases_.size(), durable_end_, found);
+    auto made = log_.make_indexes(bases_[i], i + 1 < bases_.size(), durable_end_, found);
     report_.scanned_bytes += found.valid_end;
-    if (fault(made) == Fault::no_space) {
-      segment.distrust_indexes();
-    } else {
-      OTTLA_TRY(made);
-      find(Kind::index_rebuilt, list_[i]->path(), 0, found.valid_end, "an index was missing");
+    if (fault(made.status()) == Fault::no_space) {
+      continue;  // reads do without
     }
-    if (found.clean() && list_[i]->check_closed(segment).ok()) {
-      add_opened(i, std::move(segment));
+    OTTLA_TRY(made.status());
+    find(Kind::index_rebuilt, list_[i]->path(), 0, found.valid_end, "an index was missing");
+    if (found.clean() && list_[i]->check_closed(*made).ok()) {
+      add_opened(i, *std::move(made));
     }
     // Else reading there says what is wrong.
   }
@@ -487,7 +484,6 @@ void BasicLog<Fs>::Opener::settle_shared() {
   }
   log_.changes_ += clean ? 0 : 1;
   log_.epoch_changes_ += clean ? 0 : 1;
-  log_.opened_ = opening_.now;
   log_.jitter_ = log_.draw_jitter();
   log_.publish();
 }

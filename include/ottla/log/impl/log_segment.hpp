@@ -67,7 +67,7 @@ class LogSegment final : public Counted {
     if (closed) {
       expected_size_ = closed->size;
       expected_digest_ = closed->digest;
-      was_timed_ = closed->largest != no_timestamp;
+      expected_largest_ = closed->largest;
       end = closed->end();
     }
     expected_end_ = end;
@@ -188,10 +188,7 @@ class LogSegment final : public Counted {
   absl::StatusOr<Segment*> open() {
     OTTLA_ASSIGN(auto opened, open_log_segment(*place_, base_, options_, no_timestamp));
     OTTLA_TRY(check_size(opened));
-    if (was_timed_ && !opened.has_time_entries()) {
-      opened.distrust_indexes();  // who made it anew did not come to its end
-    }
-    OTTLA_TRY(opened.find_end());
+    OTTLA_TRY(opened.find_end(expected_largest_));  // who made it anew may not have come to its end
     OTTLA_TRY(check_end(opened));
     auto mine = std::make_unique<Segment>(std::move(opened));
     Segment* current = nullptr;
@@ -207,7 +204,7 @@ class LogSegment final : public Counted {
   std::optional<std::int64_t> expected_size_;
   std::optional<Offset> expected_end_;
   std::optional<std::uint32_t> expected_digest_;
-  bool was_timed_ = false;
+  Timestamp expected_largest_ = no_timestamp;
   std::optional<SegmentFacts> facts_;
   std::atomic<Segment*> segment_{nullptr};
   std::atomic<Aborted*> aborted_{nullptr};

@@ -27,16 +27,22 @@ struct RecoveredEntries {
 /// An empty time index beside a log, both whole, is one that Kafka's cleaning left: it goes by the
 /// modification time then.
 template <File FileT>
-absl::Status BasicSegment<FileT>::find_end() {
-  return find_end(time_index_.last().timestamp != no_timestamp || indexes_damaged());
+absl::Status BasicSegment<FileT>::find_end(Timestamp largest) {
+  const TimestampOffset last = time_index_.last();
+  if (largest != no_timestamp && last.timestamp != largest) {
+    damage_index();
+    return find_end({no_timestamp, base_offset_}, true, false);
+  }
+  return find_end(last, last.timestamp != no_timestamp || indexes_damaged(), true);
 }
 
 template <File FileT>
-absl::Status BasicSegment<FileT>::find_end(bool with_timestamps) {
-  SegmentEnd end{size(), base_offset_, time_index_.last()};
+absl::Status BasicSegment<FileT>::find_end(TimestampOffset largest, bool with_timestamps,
+                                           bool from_entry) {
+  SegmentEnd end{size(), base_offset_, largest};
   std::byte window[segment_impl::header_window];
   std::int64_t start = 0;
-  if (const auto entry = offset_index_.last(); entry) {
+  if (const auto entry = offset_index_.last(); entry && from_entry) {
     OTTLA_ASSIGN(const bool holds, offset_entry_holds(*entry, window));
     start = holds ? entry->position : 0;
     if (!holds) {
@@ -273,7 +279,7 @@ absl::StatusOr<std::int64_t> BasicSegment<FileT>::truncate_to(Offset target, IoR
       damage_index();
     }
   }
-  OTTLA_TRY(find_end(true));
+  OTTLA_TRY(find_end(time_index_.last(), true, true));
   const auto last = offset_index_.last();
   since_last_entry_ = end.size - (last ? last->position : 0);
   return cut;
