@@ -108,7 +108,7 @@ class History {
   /// It was emptied, to begin at `start`; after a power cut it may be empty elsewhere.
   void begun_anew(std::int64_t start, bool knows) {
     cut_back(std::min(start_, start), knows);
-    lowest_start_ = std::min(start_, start);
+    lowest_start_ = std::min({lowest_start_, start_, start});
     highest_start_ = std::max(highest_start_, start);
     start_ = start;
     written_ = knows ? start : written_;

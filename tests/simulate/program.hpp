@@ -107,7 +107,9 @@ class Program {
     }
     known_.history.begun_anew(start, true);
     log_->publish();
-    checkpoint_at(CheckpointKind::log_start, start, Durability::durable);
+    if (checkpoint_at(CheckpointKind::log_start, start, Durability::durable)) {
+      known_.history.start_raised(start);
+    }
   }
 
   // ── what keeps it ───────────────────────────────────────────────────────────────────────────
