@@ -65,6 +65,41 @@ TEST_CASE("What cannot be written goes together with everything staged behind it
   CHECK(staged.bytes() == 0);
 }
 
+TEST_CASE("What is kept is taken again before what was staged behind it, and can be read") {
+  StagedBatches staged;
+  staged.push(bytes(10), facts(0, 2, 10));
+  staged.push(bytes(20), facts(3, 3, 20));
+  staged.push(bytes(30), facts(4, 6, 30));
+  CHECK(staged.take().facts.size() == 3);
+  staged.push(bytes(40), facts(7, 7, 40));
+  const auto sizes = [&](std::int64_t offset, std::size_t most, bool at_least_one) {
+    std::vector<SharedBytes> read;
+    staged.read(Offset(offset), most, at_least_one, read);
+    std::vector<std::size_t> all;
+    for (const SharedBytes& each : read) all.push_back(each.size());
+    return all;
+  };
+  using Sizes = std::vector<std::size_t>;
+  CHECK(sizes(0, 1'000, false) == Sizes{10, 20, 30, 40});
+  CHECK(sizes(5, 1'000, false) == Sizes{30, 40});
+  CHECK(sizes(3, 50, false) == Sizes{20, 30});
+  CHECK(sizes(3, 5, true) == Sizes{20});
+  CHECK(sizes(3, 5, false).empty());
+  CHECK(sizes(8, 1'000, true).empty());
+  staged.keep(1);
+  CHECK(staged.waiting_bytes() == 90);
+  CHECK(sizes(0, 1'000, false) == Sizes{20, 30, 40});
+  const StagedRange again = staged.take();
+  REQUIRE(again.facts.size() == 2);
+  CHECK(again.facts.front().base_offset == Offset(3));
+  CHECK(again.pieces.front().size() == 20);
+  staged.written();
+  CHECK(staged.take().facts.front().base_offset == Offset(7));
+  staged.keep(1);
+  CHECK(staged.empty());
+  CHECK(staged.take().empty());
+}
+
 TEST_CASE("The hot tail answers from the batch that holds the offset, up to the limit") {
   const HotTail tail = tail_of(10, 5);
   CHECK(tail.start() == Offset(0));

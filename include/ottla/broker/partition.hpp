@@ -6,8 +6,9 @@
 //   fetch ─[lock: slices of the hot tail]─  or  [lock: a view]─ LogView::read
 // Staged batches are written when 256 KiB of them wait, when somebody waits for them (write_out, a
 // fetch that would come back empty, a fetch that was kept), and by a timer `write_out_delay` after
-// the first. The sync baton is group commit: whoever has it syncs for all whose batches were
-// written before. No file is touched, no reply or wake-up made under the lock.
+// the first. Fetches of a topic that is visible at once are answered with what is staged, too. The
+// sync baton is group commit: whoever has it syncs for all whose batches were written before. No
+// file is touched, no reply or wake-up made under the lock.
 #pragma once
 
 #include <array>
@@ -24,6 +25,7 @@
 #include <ottla/base/ref.hpp>
 #include <ottla/base/wakeups.hpp>
 #include <ottla/broker/fetch_waiters.hpp>
+#include <ottla/broker/impl/after_lock.hpp>
 #include <ottla/broker/partition_options.hpp>
 #include <ottla/broker/produce_rules.hpp>
 #include <ottla/broker/reply_queue.hpp>
@@ -88,7 +90,7 @@ class BasicPartition final : public Counted {
   struct Ends {
     Offset start;
     Offset end;                            ///< of what is written
-    Offset visible;                        ///< to consumers: high watermark and last stable offset
+    Offset visible;                        ///< to consumers, of what is written
     Offset durable;                        ///< of the records that are on the device
     std::optional<Offset> recovery_point;  ///< none where the log is damaged: the noted one stays
   };
@@ -147,21 +149,8 @@ class BasicPartition final : public Counted {
  private:
   enum class State : std::uint8_t { open, closing, closed, removed };
   static constexpr std::size_t write_out_bytes = std::size_t{256} << 10;
-
-  /// What is to be done once the lock is released.
-  struct AfterLock {
-    std::array<Ref<Wakeable>, 8> woken;
-    std::size_t woken_count = 0;
-    std::vector<Ref<Doorbell>> bells;
-    HotTail tail;
-    HotTail::Dropped dropped;
-    std::vector<SharedBytes> failed;
-    bool arm = false;      // the timer
-    bool seal = false;     // closed segments are to be synced
-    bool replies = false;  // some are to be given
-    absl::Status problem;  // an event
-    std::string_view code;
-  };
+  static constexpr std::chrono::milliseconds retry_delay{100};
+  using AfterLock = broker_impl::AfterLock;
 
   // ── write, sync ───────────────────────────────────────────────────────────────────────────────
 
@@ -188,6 +177,8 @@ class BasicPartition final : public Counted {
       OTTLA_REQUIRES(mutex_);
   void fail_staged(Offset range_end, const absl::Status& why, AfterLock& todo)
       OTTLA_REQUIRES(mutex_);
+  void keep_staged(const Appended& appended, AfterLock& todo) OTTLA_REQUIRES(mutex_);
+  std::chrono::nanoseconds write_out_delay() const OTTLA_REQUIRES(mutex_);
   void push_tail(const StagedRange& range, std::size_t batches, AfterLock& todo)
       OTTLA_REQUIRES(mutex_);
   bool may_write() const OTTLA_REQUIRES(mutex_);
@@ -210,6 +201,7 @@ class BasicPartition final : public Counted {
 
   void settle(AfterLock& todo) OTTLA_REQUIRES(mutex_);
   void carry_out(AfterLock& todo) OTTLA_EXCLUDES(mutex_);
+  void wake_due() OTTLA_REQUIRES(mutex_);
   void deliver() OTTLA_EXCLUDES(mutex_);
   /// Before: `timer_armed_` was set by this thread. Without memory for the task this thread does
   /// what the timer would.
@@ -219,7 +211,10 @@ class BasicPartition final : public Counted {
   // ── read, upkeep ──────────────────────────────────────────────────────────────────────────────
 
   bool always_durable() const { return options_.config.flush_messages == 1; }
+  bool at_once() const { return options_.config.visibility == Visibility::at_once; }
+  /// The high watermark.
   Offset visible() const OTTLA_REQUIRES(mutex_);
+  Offset show_visible() OTTLA_REQUIRES(mutex_);
   std::uint64_t due_bytes() const OTTLA_REQUIRES(mutex_);
   std::size_t read(const FetchPartition& request, std::size_t max_bytes, bool at_least_one,
                    FetchedPartition& into, IsolationLevel isolation);
@@ -260,6 +255,8 @@ class BasicPartition final : public Counted {
   std::uint64_t durable_bytes_ OTTLA_GUARDED_BY(mutex_) = 0;  // of those
   std::uint64_t failures_ OTTLA_GUARDED_BY(mutex_) = 0;       // of write-outs
   SteadyTime staged_since_ OTTLA_GUARDED_BY(mutex_);    // nothing that waits was staged before
+  Offset shown_ OTTLA_GUARDED_BY(mutex_);               // at_once: a high watermark that was told
+  absl::Status kept_for_ OTTLA_GUARDED_BY(mutex_);      // why what was shown is not written yet
   absl::Status sync_failed_ OTTLA_GUARDED_BY(mutex_);   // for good
   absl::Status sync_refused_ OTTLA_GUARDED_BY(mutex_);  // the last one not tried
   std::uint64_t syncs_refused_ OTTLA_GUARDED_BY(mutex_) = 0;  // how many
@@ -283,6 +280,7 @@ using Partition = BasicPartition<AnyFileSystem>;
 
 }  // namespace ottla::inline OTTLA_ABI
 
+#include <ottla/broker/impl/partition_after_impl.hpp>
 #include <ottla/broker/impl/partition_clean_impl.hpp>
 #include <ottla/broker/impl/partition_producers_impl.hpp>
 #include <ottla/broker/impl/partition_read_impl.hpp>

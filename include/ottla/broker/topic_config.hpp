@@ -23,6 +23,10 @@ namespace ottla::inline OTTLA_ABI {
 
 enum class CleanupPolicy : std::uint8_t { none, remove, compact, compact_and_remove };
 
+/// From when on consumers see a record: when the kernel has it, or as soon as it has an offset, and
+/// then what was seen can be lost with the process.
+enum class Visibility : std::uint8_t { written, at_once };
+
 /// The codec of what a partition stores. The first five are those of CompressionType.
 enum class TopicCompression : std::uint8_t { uncompressed, gzip, snappy, lz4, zstd, producer };
 
@@ -38,6 +42,7 @@ struct TopicConfig {
   std::chrono::milliseconds timestamp_before_max = std::chrono::milliseconds::max();
   std::chrono::milliseconds timestamp_after_max{3'600'000};
   std::int64_t flush_messages = INT64_MAX;  ///< 1: acknowledged means durable
+  Visibility visibility = Visibility::written;
   std::int32_t min_insync_replicas = 1;
   std::chrono::milliseconds delete_retention{86'400'000};
   std::chrono::milliseconds min_compaction_lag{0};
@@ -48,6 +53,10 @@ template <>
 inline constexpr auto config_words<TimestampType> =
     std::array{ConfigWord<TimestampType>{"CreateTime", TimestampType::create_time},
                ConfigWord<TimestampType>{"LogAppendTime", TimestampType::log_append_time}};
+template <>
+inline constexpr auto config_words<Visibility> =
+    std::array{ConfigWord<Visibility>{"written", Visibility::written},
+               ConfigWord<Visibility>{"at_once", Visibility::at_once}};
 template <>
 inline constexpr auto config_words<TopicCompression> =
     std::array{ConfigWord<TopicCompression>{"producer", TopicCompression::producer},
@@ -114,6 +123,9 @@ inline constexpr auto config_table<TopicConfig> = std::array{
     config_key<&TopicConfig::flush_messages>(
         "flush.messages", at_least(1),
         "1: acknowledged means durable; else never synced for this."),
+    config_key<&TopicConfig::visibility>(
+        "ottla.visibility", {},
+        "When consumers see a record: written, or at_once, which a crash may take back."),
     config_key<&TopicConfig::min_insync_replicas>("min.insync.replicas", at_least(1),
                                                   "Log directories that acks=all needs.")};
 

@@ -22,13 +22,23 @@ absl::StatusOr<BasicLogView<Fs>> BasicPartition<Fs>::view() const {
 
 template <FileSystem Fs>
 Offset BasicPartition<Fs>::visible() const {
-  return always_durable() ? std::min(log_.durable_end(), log_.end()) : log_.end();
+  return at_once()          ? next_offset_
+         : always_durable() ? std::min(log_.durable_end(), log_.end())
+                            : log_.end();
+}
+
+/// What was told is not taken back while the process lives.
+template <FileSystem Fs>
+Offset BasicPartition<Fs>::show_visible() {
+  shown_ = std::max(shown_, visible());
+  return visible();
 }
 
 template <FileSystem Fs>
 Offset BasicPartition<Fs>::visible_to(IsolationLevel isolation) const {
-  return isolation == IsolationLevel::read_committed ? log_.last_stable_offset(visible())
-                                                     : visible();
+  return isolation == IsolationLevel::read_committed
+             ? log_.last_stable_offset(std::min(visible(), log_.end()))
+             : visible();
 }
 
 template <FileSystem Fs>
@@ -36,7 +46,9 @@ std::uint64_t BasicPartition<Fs>::due_bytes() const {
   if (state_ != State::open || abandoned_) {
     return UINT64_MAX;
   }
-  return always_durable() ? durable_bytes_ : written_bytes_;
+  return at_once()          ? written_bytes_ + staged_.bytes()
+         : always_durable() ? durable_bytes_
+                            : written_bytes_;
 }
 
 template <FileSystem Fs>
@@ -57,10 +69,11 @@ absl::Status BasicPartition<Fs>::check_fetch(const FetchPartition& request) cons
     return log_.view().check_range(
         request.offset);  // what was there is not known: not out of range
   }
-  if (request.offset < log_.start() || request.offset > log_.end()) {
+  const Offset end = std::max(log_.end(), visible());
+  if (request.offset < log_.start() || request.offset > end) {
     return error(ErrorCode::offset_out_of_range,
                  absl::StrCat(options_.partition.to_string(), " has offsets ", log_.start().value(),
-                              " to ", log_.end().value(), ", not ", request.offset.value()));
+                              " to ", end.value(), ", not ", request.offset.value()));
   }
   return absl::OkStatus();
 }
@@ -88,8 +101,8 @@ std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t 
                                      IsolationLevel isolation) {
   Lock lock(mutex_);
   used_ = true;
-  if (state_ == State::open && request.offset >= visible() && staged_.waiting_bytes() > 0 &&
-      may_write()) {
+  if (state_ == State::open && !at_once() && request.offset >= visible() &&
+      staged_.waiting_bytes() > 0 && may_write()) {
     write_staged();
   }
   into.status = refusal();
@@ -98,7 +111,7 @@ std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t 
   }
   const bool committed = isolation == IsolationLevel::read_committed;
   const Offset end = visible_to(isolation);
-  into.high_watermark = visible();
+  into.high_watermark = show_visible();
   into.last_stable_offset = visible_to(IsolationLevel::read_committed);
   into.log_start_offset = log_.start();
   into.status = check_fetch(request);
@@ -107,13 +120,17 @@ std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t 
   if (!into.status.ok() || request.offset >= end || (budget == 0 && !at_least_one)) {
     return 0;
   }
+  struct Slices {
+    FetchedPartition& into;
+    void push_back(const SharedBytes& bytes) { into.slices.push_back({bytes, true}); }
+  } taken{into};
+  if (request.offset >= log_.end()) {
+    ++metrics_.tail_fetches;
+    return staged_.read(request.offset, budget, at_least_one, taken);
+  }
   const BasicLogView<Fs> view = log_.view();
   const std::size_t slices = into.slices.size();
   if (!tail_.empty() && tail_.start() <= request.offset && request.offset < tail_.end()) {
-    struct Slices {
-      FetchedPartition& into;
-      void push_back(const SharedBytes& bytes) { into.slices.push_back({bytes, true}); }
-    } taken{into};
     ++metrics_.tail_fetches;
     const std::size_t bytes = tail_.take(request.offset, end, budget, at_least_one, taken).bytes;
     lock.unlock();
@@ -124,7 +141,8 @@ std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t 
   }
   ++metrics_.file_fetches;
   lock.unlock();
-  auto read = view.read({request.offset, end, budget, at_least_one}, *buffers_);
+  auto read =
+      view.read({request.offset, std::min(end, view.end()), budget, at_least_one}, *buffers_);
   if (!read.ok()) {
     into.status = annotate(read.status(), options_.partition.to_string());
     return 0;
@@ -171,7 +189,7 @@ bool BasicPartition<Fs>::add_waiter(const Ref<Wakeable>& waiter, Offset high_wat
       return false;
     }
     const auto more = static_cast<std::uint64_t>(std::max<std::int64_t>(min_bytes, 1));
-    if (!always_durable() && may_write() && staged_.waiting_bytes() >= more) {
+    if (!always_durable() && !at_once() && may_write() && staged_.waiting_bytes() >= more) {
       return false;  // staged since: the fetch that follows writes it
     }
     waiters_.add(waiter, due_bytes() + more, pushed_out);
@@ -195,6 +213,7 @@ ListOffsetsResponse::Partition BasicPartition<Fs>::list_offsets(
     return answer;
   }
   const Offset end = visible_to(isolation);
+  show_visible();
   if (request.timestamp == at_latest || request.timestamp == at_earliest) {
     answer.offset = request.timestamp == at_latest ? end : log_.start();
     answer.leader_epoch = log_.epochs().epoch_for_offset(answer.offset).value_or(no_leader_epoch);
@@ -207,9 +226,10 @@ ListOffsetsResponse::Partition BasicPartition<Fs>::list_offsets(
     return answer;
   }
   Decompressor decompressor;
-  const auto found = request.timestamp == at_max_timestamp
-                         ? view.find_max_timestamp(end, decompressor)
-                         : view.find_timestamp(request.timestamp, end, decompressor);
+  const auto found =
+      request.timestamp == at_max_timestamp
+          ? view.find_max_timestamp(std::min(end, view.end()), decompressor)
+          : view.find_timestamp(request.timestamp, std::min(end, view.end()), decompressor);
   if (!found.ok()) {
     const ErrorCode code = error_code(found.status());
     answer.error = code == ErrorCode::unknown_server_error ? ErrorCode::kafka_storage_error : code;

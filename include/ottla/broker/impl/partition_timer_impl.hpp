@@ -3,6 +3,8 @@
 // What nobody comes for is written and synced by a timer.
 #pragma once
 
+#include <algorithm>
+
 #include <ottla/base/guard.hpp>
 #include <ottla/broker/partition.hpp>
 
@@ -42,6 +44,13 @@ void BasicPartition<Fs>::write_soon() {
   }
 }
 
+/// A write that failed is tried again, but not at once.
+template <FileSystem Fs>
+std::chrono::nanoseconds BasicPartition<Fs>::write_out_delay() const {
+  const std::chrono::nanoseconds delay = options_.write_out_delay;
+  return kept_for_.ok() ? delay : std::max<std::chrono::nanoseconds>(delay, retry_delay);
+}
+
 /// True when something is left to be done. A sync that is refused is left to whoever comes next.
 template <FileSystem Fs>
 bool BasicPartition<Fs>::work_off() {
@@ -56,7 +65,7 @@ bool BasicPartition<Fs>::work_off() {
     synced = syncs_refused_ == refused;
   }
   const bool more = state_ == State::open && !writing_ &&
-                    (staged_.waiting_bytes() > 0 || (synced && device_due()));
+                    ((staged_.waiting_bytes() > 0 && kept_for_.ok()) || (synced && device_due()));
   timer_armed_ = more;
   return more;
 }
@@ -68,7 +77,7 @@ void BasicPartition<Fs>::timer_due() {
   const SteadyTime now = world_.steady_now();
   Lock lock(mutex_);
   if (state_ == State::open && !writing_ && staged_.waiting_bytes() > 0 &&
-      after(staged_since_, options_.write_out_delay) <= now) {
+      after(staged_since_, write_out_delay()) <= now) {
     write_staged();
   }
   timer_armed_ = false;  // from here on it may be armed again: syncing takes its time
@@ -79,9 +88,9 @@ void BasicPartition<Fs>::timer_due() {
     return;  // whoever is writing arms it
   }
   timer_armed_ = true;
-  SteadyTime due = after(staged_since_, options_.write_out_delay);
+  SteadyTime due = after(staged_since_, write_out_delay());
   if (due <= now) {
-    due = after(now, options_.write_out_delay);  // a write-out failed, or passed its turns
+    due = after(now, write_out_delay());  // a write-out failed, or passed its turns
   }
   lock.unlock();
   arm_timer(due);

@@ -19,7 +19,7 @@ typename BasicPartition<Fs>::Ends BasicPartition<Fs>::current_ends() const {
   if (last_ends_) {
     return *last_ends_;
   }
-  return {log_.start(), log_.end(), visible(), log_.durable_end(),
+  return {log_.start(), log_.end(), std::min(visible(), log_.end()), log_.durable_end(),
           log_.damage() == nullptr ? std::optional(log_.recovery_point()) : std::nullopt};
 }
 
@@ -176,6 +176,9 @@ absl::StatusOr<Offset> BasicPartition<Fs>::delete_records(Offset before, Checkpo
                  absl::StrCat("cleanup.policy of ", options_.partition.topic,
                               " has no \"delete\": its records go by compaction"));
   }
+  if (at_once()) {
+    OTTLA_TRY(write_out(Durability::written, deadline));  // what is deleted is in the log
+  }
   const Offset high_watermark = ends().visible;
   const Offset start = before == Offset(-1) ? high_watermark : before;
   const absl::Status deleted = with_files(deadline, [&]() -> absl::Status {
@@ -267,6 +270,7 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline,
     return closed_late();
   }
   write_once(written);
+  const absl::Status lost = shown_ > log_.end() ? written.problem : absl::OkStatus();
   last_ends_ = current_ends();  // nobody but this thread looks at the log from now on
   lock.unlock();
   carry_out(written);
@@ -292,7 +296,8 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline,
   give_write_baton(todo);
   lock.unlock();
   carry_out(todo);
-  return end;
+  // Not clean where what was seen is lost: commits behind the end have to be brought down.
+  return lost.ok() ? std::move(end) : lost;
 }
 
 template <FileSystem Fs>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Staging, the write baton, and what follows once the lock is released.
+// Staging, and the write baton.
 #pragma once
 
 #include <algorithm>
@@ -78,6 +78,14 @@ absl::Status BasicPartition<Fs>::writable() const {
           ErrorCode::kafka_storage_error, Fault::corrupt,
           absl::StrCat(damage->file, " is damaged at byte ", damage->position, " (", damage->why,
                        "): what lies before it can be read, nothing is appended"));
+    });
+  }
+  if (!kept_for_.ok()) {
+    return guarded([&] {
+      return error(error_code(kept_for_), fault(kept_for_),
+                   absl::StrCat("nothing is taken while records that consumers may have seen "
+                                "cannot be written: ",
+                                kept_for_.message()));
     });
   }
   if (!sync_failed_.ok()) {
@@ -162,7 +170,8 @@ void BasicPartition<Fs>::produce(ProduceRequest request, BatchOrigin origin) {
   }
 }
 
-/// Twelve bytes, and two entries for which there is room: nothing else is done under the lock.
+/// Twelve bytes, and two entries for which there is room: nothing else is done under the lock,
+/// which is let go where somebody is woken.
 template <FileSystem Fs>
 void BasicPartition<Fs>::stage(ProduceRequest& request, const ProducedBatch& batch) {
   used_ = true;
@@ -180,6 +189,9 @@ void BasicPartition<Fs>::stage(ProduceRequest& request, const ProducedBatch& bat
   const auto size = static_cast<std::int32_t>(request.batch.size());
   staged_.push(std::move(request.batch).freeze(), {base, last, batch.max_timestamp, size});
   next_offset_ = last + 1;
+  if (at_once()) {
+    wake_due();
+  }
 }
 
 template <FileSystem Fs>
@@ -213,9 +225,9 @@ absl::Status BasicPartition<Fs>::make_room(std::size_t bytes, SteadyTime asked) 
 template <FileSystem Fs>
 bool BasicPartition<Fs>::wants_write() const {
   const std::size_t waiting = staged_.waiting_bytes();
-  return state_ == State::open &&
-         (waiting >= write_out_bytes ||
-          (waiting > 0 && !always_durable() && waiters_.due(written_bytes_ + waiting)));
+  return state_ == State::open && kept_for_.ok() &&
+         (waiting >= write_out_bytes || (waiting > 0 && !always_durable() && !at_once() &&
+                                         waiters_.due(written_bytes_ + waiting)));
 }
 
 // ── the write baton ───────────────────────────────────────────────────────────────────────────
@@ -333,6 +345,9 @@ void BasicPartition<Fs>::publish_written(const StagedRange& range, const Appende
   }
   if (appended.status.ok()) {
     staged_.written();
+    kept_for_ = absl::OkStatus();
+  } else if (at_once() && shown_ > log_.end() && state_ == State::open) {
+    keep_staged(appended, todo);
   } else {
     fail_staged(range.facts.back().last_offset + 1, appended.status, todo);
   }
@@ -351,17 +366,32 @@ void BasicPartition<Fs>::fail_staged(Offset range_end, const absl::Status& why, 
   ++failures_;
   todo.problem = why;
   todo.code = "write_failed";
+  const bool shown = shown_ > log_.end();  // and closing: it may have been read
   next_offset_ = log_.end();
   broker_impl::drop_staged(staged_, todo.failed);
   copy_producers();
-  const absl::Status named = broker_impl::named(why, options_.partition);
+  const absl::Status named = with_outcome(broker_impl::named(why, options_.partition),
+                                          shown ? Outcome::unknown : outcome(why));
   // Those that were not even tried are not there for sure.
-  const absl::Status behind = with_outcome(named, Outcome::not_written);
+  const absl::Status behind = shown ? named : with_outcome(named, Outcome::not_written);
   const std::span<SharedBytes> batches =
-      retriable(why) ? std::span<SharedBytes>(todo.failed) : std::span<SharedBytes>();
+      retriable(why) && !shown ? std::span<SharedBytes>(todo.failed) : std::span<SharedBytes>();
   replies_.fail(range_end, behind, batches);
   replies_.fail(next_offset_, named,
                 outcome(named) == Outcome::not_written ? batches : std::span<SharedBytes>());
+}
+
+/// It has been seen: nothing else may come at its offsets, so it is written once that can be done.
+template <FileSystem Fs>
+void BasicPartition<Fs>::keep_staged(const Appended& appended, AfterLock& todo) {
+  ++metrics_.failed_write_outs;
+  ++failures_;
+  if (kept_for_.ok()) {
+    todo.problem = appended.status;
+    todo.code = "write_failed";
+  }
+  kept_for_ = broker_impl::named(appended.status, options_.partition);
+  staged_.keep(appended.batches);
 }
 
 template <FileSystem Fs>
@@ -392,93 +422,13 @@ absl::Status BasicPartition<Fs>::write_out(Durability durability, SteadyTime dea
     }
     OTTLA_TRY(refusal());
   }
+  if (log_.end() < target && !kept_for_.ok()) {
+    return with_outcome(kept_for_, Outcome::unknown);
+  }
   if (durability == Durability::written && !always_durable()) {
     return absl::OkStatus();
   }
   return sync_to(std::min(target, log_.end()), deadline);
-}
-
-// ── after the lock ────────────────────────────────────────────────────────────────────────────
-
-template <FileSystem Fs>
-void BasicPartition<Fs>::settle(AfterLock& todo) {
-  const Ends ends = current_ends();
-  replies_.settle(ends.end, ends.durable);
-  todo.replies = replies_.ready() && !replying_;
-  todo.woken_count = waiters_.take_due(due_bytes(), todo.woken);
-  if (device_due() && !timer_armed_) {
-    timer_armed_ = todo.arm = true;  // nobody may come to ask for it
-  }
-}
-
-/// Somebody waits for the device, and nobody is at it.
-template <FileSystem Fs>
-bool BasicPartition<Fs>::device_due() const {
-  return state_ == State::open && !syncing_ && sync_failed_.ok() &&
-         (replies_.waits_for_device(log_.end()) || visible() < log_.end());
-}
-
-template <FileSystem Fs>
-void BasicPartition<Fs>::carry_out(AfterLock& todo) {
-  while (todo.woken_count > 0) {
-    for (std::size_t i = 0; i < todo.woken_count; ++i) {
-      std::exchange(todo.woken[i], {})->wake();
-    }
-    if (std::exchange(todo.woken_count, 0) < todo.woken.size()) {
-      break;
-    }
-    Lock lock(mutex_);
-    todo.woken_count = waiters_.take_due(due_bytes(), todo.woken);
-  }
-  for (const Ref<Doorbell>& bell : todo.bells) {
-    bell->ring();
-  }
-  if (todo.arm) {
-    arm_timer(after(world_.steady_now(), options_.write_out_delay));
-  }
-  if (todo.seal) {
-    // Without memory for the task: closed segments wait for the next flush.
-    guarded([&] {
-      world_.post_at(
-          world_.steady_now(), [self = Ref<BasicPartition>(this)] { self->seal(); }, options_.lane);
-    }).IgnoreError();
-  }
-  if (todo.replies) {
-    deliver();
-  }
-  if (!todo.problem.ok() && options_.events) {
-    guarded([&] {
-      options_.events->tell(EventLevel::error, todo.code, options_.partition.to_string(),
-                            sv(todo.problem.message()));
-    }).IgnoreError();
-  }
-}
-
-/// One thread at a time, so that replies keep the order of their batches.
-template <FileSystem Fs>
-void BasicPartition<Fs>::deliver() {
-  bool mine = false;
-  for (;;) {
-    Lock lock(mutex_);
-    if (replying_ != mine) {
-      return;
-    }
-    ReplyQueue::Taken entries = replies_.take();
-    mine = replying_ = !entries.empty();
-    if (!mine) {
-      return;
-    }
-    const Offset start = current_ends().start;
-    lock.unlock();
-    for (ReplyQueue::Entry& each : entries) {
-      ReplyQueue::Entry entry = std::move(each);
-      if (entry.problem.ok()) {
-        entry.reply->done(ProduceResponse{entry.base, entry.append_time, start}, {});
-      } else {
-        entry.reply->done(std::move(entry.problem), broker_impl::batch_again(entry.refused));
-      }
-    }
-  }
 }
 
 }  // namespace ottla::inline OTTLA_ABI

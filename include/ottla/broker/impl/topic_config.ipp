@@ -51,6 +51,11 @@ OTTLA_INLINE absl::StatusOr<TopicConfig> resolve_topic_config(
                             print_config_double(config.min_cleanable_dirty_ratio),
                             "must be between 0 and 1");
   }
+  if (config.flush_messages == 1 && config.visibility == Visibility::at_once) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 "flush.messages=1 shows consumers what is on the device only; leave "
+                 "ottla.visibility at written, or flush.messages at its default");
+  }
   if (config.compression != TopicCompression::producer) {
     OTTLA_TRY(check_codec(static_cast<CompressionType>(config.compression)));
   }
