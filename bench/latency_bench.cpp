@@ -2,7 +2,8 @@
 //
 // From `send` until the record was read, 100 bytes, through a broker on a fresh directory; level:
 // written. `latency_same_thread`: one thread sends, then polls; floor: encode, checksum, one
-// pwrite, walk. `latency_blocked`: another thread sleeps in poll for `idle_us` first; floor: one
+// pwrite, walk. `latency_at_once`: the same of a topic that is visible at once, and no pwrite in
+// the floor. `latency_blocked`: another thread sleeps in poll for `idle_us` first; floor: one
 // pwrite and a raw futex. Rounds of ours and the floor's take turns. Floors know no type of Ottla,
 // but for the checksum.
 #include <algorithm>
@@ -13,9 +14,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -138,13 +141,14 @@ long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t n) {
   return ::syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, n, nullptr, nullptr, 0);
 }
 
-Times floor_same_thread(int times) {
+Times floor_same_thread(int times, bool writes) {
   BareFile bare;
   Times took;
   unsigned char batch[256];
   for (int i = 0; i < times; ++i) {
     const std::int64_t start = now_ns();
-    bare.write(batch, floor_encode(batch));
+    const std::size_t size = floor_encode(batch);
+    if (writes) bare.write(batch, size);
     benchmark::DoNotOptimize(floor_walk(batch));
     took.push_back(static_cast<double>(now_ns() - start));
   }
@@ -184,12 +188,15 @@ Times floor_blocked(int times, std::chrono::microseconds idle) {
 struct Both {
   TemporaryDirectory directory;
   Broker broker = must(Broker::open({.log_dirs = directory.path().string()}));
-  bool made = (must(broker.create_topic({.name = "bench", .partitions = 1})), true);
   Writer producer = must(Writer::open(broker, {.linger = 0ms}));  // 5 ms is the default
-  Topic topic = must(producer.topic("bench"));
+  std::optional<Topic> topic;
   Reader consumer = must(Reader::open(broker, {.offset_reset = OffsetReset::earliest}));
 
-  Both() {
+  explicit Both(std::string visibility = "written") {
+    must(broker.create_topic({.name = "bench",
+                              .partitions = 1,
+                              .configs = {{"ottla.visibility", std::move(visibility)}}}));
+    topic = must(producer.topic("bench"));
     must(consumer.assign({{"bench", PartitionId(0)}}));
     for (int i = 0; i < 100; ++i) {
       send(true);
@@ -198,7 +205,7 @@ struct Both {
   }
   void send(bool waits) {
     const Receipt receipt =
-        must(producer.send({.topic = topic, .partition = PartitionId(0), .value = value}));
+        must(producer.send({.topic = *topic, .partition = PartitionId(0), .value = value}));
     if (waits) must(producer.wait(receipt).status());
   }
   void read() {
@@ -229,7 +236,25 @@ void latency_same_thread(benchmark::State& state) {
         }
         return took;
       },
-      [&] { return floor_same_thread(times); });
+      [&] { return floor_same_thread(times, true); });
+}
+
+void latency_at_once(benchmark::State& state) {
+  constexpr int times = 10'000;
+  compare(
+      state,
+      [&] {
+        Both both("at_once");
+        Times took;
+        for (int i = 0; i < times; ++i) {
+          const std::int64_t start = now_ns();
+          both.send(false);
+          both.read();
+          took.push_back(static_cast<double>(now_ns() - start));
+        }
+        return took;
+      },
+      [&] { return floor_same_thread(times, false); });
 }
 
 void latency_blocked(benchmark::State& state) {
@@ -262,6 +287,7 @@ void latency_blocked(benchmark::State& state) {
 }
 
 BENCHMARK(latency_same_thread)->ArgNames({"wait"})->Arg(1)->Arg(0)->Iterations(1);
+BENCHMARK(latency_at_once)->Iterations(1);
 BENCHMARK(latency_blocked)->ArgNames({"idle_us"})->Arg(50)->Arg(5'000)->Iterations(1);
 
 }  // namespace

@@ -445,7 +445,11 @@ absl::Status BasicLog<Fs>::Opener::remove_leftovers() {
   orphans(files_->time_indexes, time_index_suffix);
   orphans(files_->transaction_indexes, transaction_index_suffix);
   for (const std::string& name : names) {
-    OTTLA_TRY(place_.files.remove(place_.path(name), IoReason::delete_segment));
+    const absl::Status removed = place_.files.remove(place_.path(name), IoReason::delete_segment);
+    if (fault(removed) == Fault::not_found) {
+      continue;  // a copy that has become the file
+    }
+    OTTLA_TRY(removed);
     find(Kind::leftover, place_.path(name), 0, 0, "an interrupted deletion: removed");
   }
   if (epochs_refused_) {
