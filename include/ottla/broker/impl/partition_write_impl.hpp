@@ -81,11 +81,12 @@ absl::Status BasicPartition<Fs>::writable() const {
     });
   }
   if (!kept_for_.ok()) {
+    const absl::Status why = kept_for_;
     return guarded([&] {
-      return error(error_code(kept_for_), fault(kept_for_),
+      return error(error_code(why), fault(why),
                    absl::StrCat("nothing is taken while records that consumers may have seen "
                                 "cannot be written: ",
-                                kept_for_.message()));
+                                why.message()));
     });
   }
   if (!sync_failed_.ok()) {
