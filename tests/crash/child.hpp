@@ -35,13 +35,19 @@ struct World {
 inline absl::StatusOr<World> open_world(const Child& child, ottla::BrokerConfig config) {
   Random random(child.seed ^ 0x9E3779B97F4A7C15);
   config.log_dirs = child.directory;
-  const auto segment_bytes = static_cast<std::int32_t>(draw(random, 2, 24)) << 10;
+  // Of large ones an index's entries are written before their end.
+  const std::int64_t kibibytes = one_in(random, 4) ? draw(random, 96, 256) : draw(random, 2, 24);
+  const auto segment_bytes = static_cast<std::int32_t>(kibibytes) << 10;
   config.log.segment_bytes = segment_bytes;
-  config.log.index_interval_bytes = static_cast<std::int32_t>(draw(random, 1, 2048));
+  config.log.index_interval_bytes =
+      one_in(random, 2) ? 1 : static_cast<std::int32_t>(draw(random, 1, 2048));
   config.log.file_delete_delay = std::chrono::milliseconds(draw(random, 0, 30));
   config.offsets_topic_partitions = 2;
   config.group_min_session_timeout = std::chrono::milliseconds(1);
   config.hot_tail_partition_bytes = one_in(random, 3) ? 4 << 10 : 1 << 20;
+  config.cleaner.backoff = std::chrono::milliseconds(draw(random, 2, 30));
+  config.cleaner.min_cleanable_ratio = 0.1;
+  counted = {&child.ledger, child.directory};
   World world;
   OTTLA_ASSIGN(world.env,
                ottla::PosixEnv::open({.executor = {.threads = config.threads},
@@ -70,9 +76,13 @@ inline absl::Status make_topics(Stage& stage) {
   };
   OTTLA_TRY(make(orders, 3, {}));
   OTTLA_TRY(make(durable, 2, {{"flush.messages", "1"}}));
-  return make(trimmed, 1,
+  OTTLA_TRY(make(trimmed, 1,
+                 {{"internal.segment.bytes", std::to_string(trimmed_segment_bytes)},
+                  {"retention.bytes", "20000"}}));
+  return make(latest, 1,
               {{"internal.segment.bytes", std::to_string(trimmed_segment_bytes)},
-               {"retention.bytes", "20000"}});
+               {"cleanup.policy", "compact"},
+               {"min.cleanable.dirty.ratio", "0.1"}});
 }
 
 /// Works for `milliseconds`, then closes everything.
@@ -95,7 +105,7 @@ inline int work(const Child& child, int milliseconds) {
     senders.emplace_back(stage, static_cast<std::uint16_t>(client + i), random(), pace);
   }
   for (Sender& sender : senders) {
-    threads.emplace_back([&] { sender.run({orders, durable, trimmed}, 4000); });
+    threads.emplace_back([&] { sender.run({orders, durable, trimmed, latest}, 4000); });
   }
   std::vector<Reader> some;
   for (int i = 0; i < 3; ++i) some.emplace_back(stage, i == 0 ? assigned : readers, random());
@@ -189,7 +199,8 @@ inline int look(const Child& child) {
   Random random(child.seed);
   auto world = open_world(child, {.threads = 0,
                                   .retention_check_interval = std::chrono::hours(1),
-                                  .initial_task_delay = std::chrono::milliseconds(0)});
+                                  .initial_task_delay = std::chrono::milliseconds(0),
+                                  .cleaner = {.enable = false}});
   if (!world.ok()) return gave_up(child, "reopen", world.status());
   Stage& stage = *world->stage;
   int waited = 0;

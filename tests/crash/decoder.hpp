@@ -102,16 +102,20 @@ inline std::uint32_t checksum(std::string_view bytes) {
   return ~crc;
 }
 
+/// Whether each offset has to be there: compaction leaves gaps.
+enum class Offsets : std::uint8_t { dense, ascending };
+
 /// What is wrong with the records of a batch, or nothing. `use(record)` for each of them.
 template <class Use>
-std::string decode_records(std::string_view bytes, std::int64_t base_offset, std::int32_t count,
-                           Use use) {
+std::string decode_records(std::string_view bytes, const StoredBatch& batch, std::int32_t count,
+                           Offsets offsets, Use use) {
   Decoder all(bytes);
+  std::int64_t next = batch.base_offset;
   for (std::int32_t i = 0; i < count; ++i) {
     Decoder body(all.take(all.varint()));
     const auto attributes = body.integer<std::int8_t>();
     body.varint();  // the timestamp's delta
-    StoredRecord record{.offset = base_offset + body.varint(), .key = {}, .value = {}};
+    StoredRecord record{.offset = batch.base_offset + body.varint(), .key = {}, .value = {}};
     record.key = body.nullable();
     record.value = body.nullable();
     for (std::int64_t headers = body.varint(); body.ok() && headers > 0; --headers) {
@@ -121,10 +125,12 @@ std::string decode_records(std::string_view bytes, std::int64_t base_offset, std
     if (!all.ok() || !body.ok() || body.left() != 0 || attributes != 0) {
       return "a malformed record";
     }
-    if (record.offset != base_offset + i) {
+    if (record.offset < next || record.offset > batch.last_offset ||
+        (offsets == Offsets::dense && record.offset != next)) {
       return "offset " + std::to_string(record.offset) + " stands in the place of " +
-             std::to_string(base_offset + i);
+             std::to_string(next);
     }
+    next = record.offset + 1;
     use(record);
   }
   return all.left() == 0 ? "" : "bytes behind the last record";
@@ -133,7 +139,8 @@ std::string decode_records(std::string_view bytes, std::int64_t base_offset, std
 /// What is wrong with a data file, or nothing: it consists of whole, valid batches up to its end.
 /// `use_batch(batch)`, then `use(record)` for each record in it.
 template <class UseBatch, class Use>
-std::string decode_log(std::string_view file, UseBatch use_batch, Use use) {
+std::string decode_log(std::string_view file, Offsets offsets, UseBatch use_batch, Use use) {
+  constexpr std::int16_t delete_horizon = 0x40;  // compaction's
   Decoder rest(file);
   while (rest.left() > 0) {
     StoredBatch batch{.position = file.size() - rest.left()};
@@ -155,12 +162,15 @@ std::string decode_log(std::string_view file, UseBatch use_batch, Use use) {
     if (checksum(file.substr(batch.position + batch.size - covered, covered)) != crc) {
       return where + "wrong checksum";
     }
-    if (magic != 2 || attributes != 0 || count != batch.last_offset - batch.base_offset + 1) {
+    const bool is_dense = offsets == Offsets::dense;
+    const std::int64_t most = batch.last_offset - batch.base_offset + 1;
+    if (magic != 2 || (is_dense ? attributes : attributes & ~delete_horizon) != 0 ||
+        (is_dense ? count != most : count > most)) {
       return where + "not a batch of this workload";
     }
     use_batch(batch);
     const std::string wrong = decode_records(body.take(static_cast<std::int64_t>(body.left())),
-                                             batch.base_offset, count, use);
+                                             batch, count, offsets, use);
     if (!wrong.empty()) return where + wrong;
   }
   return "";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parent: forks children, kills them at random times and at named points, has the files judged,
-// and counts. It opens nothing of the library's itself.
+// The parent: forks children, kills them at random times, at named points and at their N-th file
+// call, has the files judged, and counts. It opens nothing of the library's itself.
 #pragma once
 
 #include <algorithm>
@@ -33,48 +33,102 @@ struct Failure {
   std::string problem;
 };
 
+/// How many children are to die, and how.
+struct Goals {
+  int runs = 0;        ///< working ones, of each way
+  int random = 0;      ///< at random times
+  int calls = 0;       ///< at a call that changes files: its 1st, its 2nd, ... before and after it
+  int per_point = 0;   ///< at each named point: an operation for a reason, before, in, after it
+  int per_reason = 0;  ///< for each reason, at its points in turn
+};
+
 struct Tally {
   int runs = 0;  ///< working children that were killed
   int kills = 0;
   int in_flight = 0;  ///< kills between a send and its acknowledgement
   int at_named_points = 0;
+  int at_calls = 0;
   int while_rolling = 0;
   int while_committing = 0;
   int while_recovering = 0;
+  int drawn = 0;            ///< kills whose place was drawn: not at the next call or point in turn
+  int drawn_in_flight = 0;  ///< of those, between a send and its acknowledgement
   int directories = 0;
   std::size_t sent = 0, acknowledged = 0, recovered = 0, commits = 0, segments = 0;
   std::array<std::uint64_t, points> reached{};
   std::array<std::uint32_t, points> killed{};
+  std::array<std::array<std::uint32_t, 2>, interposed::kinds> killed_at_calls{};  ///< before, after
   std::vector<Failure> failures;
+
+  int at_random_times() const { return kills - at_named_points - at_calls; }
 };
 
 class Harness {
  public:
-  Harness(std::filesystem::path where, std::uint64_t seed)
-      : where_(std::move(where)), random_(seed), ledger_(*Ledger::make()) {}
+  /// `progress` after each life.
+  Harness(std::filesystem::path where, std::uint64_t seed, int failures,
+          std::function<void(const Tally&)> progress)
+      : where_(std::move(where)),
+        random_(seed),
+        ledger_(*Ledger::make()),
+        choice_(ledger_, random_),
+        failures_left_(failures),
+        progress_(std::move(progress)) {}
 
-  /// Until `runs` working children were killed, or `failures` directories are not as they should
-  /// be; `progress` after each child.
-  Tally run(int runs, int failures, const std::function<void(const Tally&)>& progress) {
-    while (tally_.runs < runs && failures > 0) {
-      begin_directory();
-      bool is_good = true;
-      for (std::int64_t lives = draw(random_, 1, 6); lives > 0 && is_good; --lives) {
-        if (tally_.runs == runs) break;
-        is_good = one_life();
-        progress(tally_);
+  /// Until the goals are reached as far as they can be, or so many directories are not as they
+  /// should be.
+  Tally run(const Goals& goals) {
+    drawn_ = true;
+    live_until([&] { return tally_.runs >= goals.runs; }, [&] { return mixed_life(); });
+    const int random = tally_.at_random_times() + goals.random;
+    live_until([&] { return goals.random == 0 || tally_.at_random_times() >= random; },
+               [&] { return life(Way::random_time); });
+    drawn_ = false;
+    for (int call = 1; call <= goals.calls; ++call) {
+      for (const When when : {When::before, When::after}) {
+        int lives = 2;  // of a directory that is made, and of one that is there
+        live_until([&] { return lives-- == 0; },
+                   [&] {
+                     choice_.at_call(static_cast<std::uint32_t>(call), when);
+                     return work_and_look(milliseconds_of_work);
+                   });
       }
-      is_good ? add_directory() : void(--failures);
     }
+    if (goals.per_point > 0 || goals.per_reason > 0) visit_points(goals);
     return std::move(tally_);
   }
 
  private:
-  enum class Phase : std::uint8_t { working, recovering };
-  struct Seen {  // of the last children of a phase
-    std::array<std::uint32_t, points> reached{};
-    std::array<std::uint32_t, points> in_flight{};
-  };
+  enum class Way : std::uint8_t { random_time, named_point, call, closing };
+  static constexpr int milliseconds_of_work = 400;
+
+  /// Lives in directories of a few lives each.
+  template <class Done, class Live>
+  void live_until(Done done, Live live) {
+    bool is_done = false;
+    while (failures_left_ > 0 && !is_done) {
+      std::int64_t lives = 0;
+      bool is_good = true;
+      const std::int64_t most = draw(random_, 2, 6);
+      while (is_good && lives < most && !(is_done = done())) {
+        if (lives++ == 0) begin_directory();
+        is_good = live();
+        progress_(tally_);
+      }
+      if (lives > 0) is_good ? add_directory() : void(--failures_left_);
+    }
+  }
+
+  void visit_points(const Goals& goals) {
+    int getting_to_know = tally_.runs >= 20 ? 0 : 20;
+    int point = -1;
+    const auto done = [&] {
+      if (getting_to_know > 0) return false;
+      point = choice_.neediest(goals.per_point, goals.per_reason);
+      return point < 0;
+    };
+    live_until(done, [&] { return getting_to_know-- > 0 ? mixed_life() : life_to(point); });
+  }
 
   void begin_directory() {
     ledger_.forget_all();
@@ -94,24 +148,78 @@ class Harness {
     std::filesystem::remove_all(directory_);
   }
 
-  /// A child works and is killed; some more are killed while they recover; one looks; the judge.
-  bool one_life() {
-    const bool closes = one_in(random_, 8) && has_enough_in_flight();
-    const int milliseconds = static_cast<int>(closes ? draw(random_, 10, 50) : 400);
-    choose_point(Phase::working, one_in(random_, 2) || closes, closes);
-    const bool at_random = ledger_.point < 0 && !closes;
-    const auto working = [&](const Child& child) { return work(child, milliseconds); };
-    if (!in_child(Phase::working, at_random, working)) return false;
+  bool mixed_life() {
+    if (one_in(random_, 8) && has_enough_in_flight()) return life(Way::closing);
+    const std::int64_t drawn = draw(random_, 1, 6);
+    return life(drawn <= 2 ? Way::random_time : drawn <= 4 ? Way::named_point : Way::call);
+  }
 
+  /// A child works and is killed; some more may be killed while they recover.
+  bool life(Way way) {
+    const bool closes = way == Way::closing;
+    const bool at_random = !choose(way, Phase::working) && !closes;
+    const int milliseconds =
+        closes ? static_cast<int>(draw(random_, 10, 50)) : milliseconds_of_work;
+    if (!in_working_child(at_random, milliseconds)) return false;
+    const int torn = ledger_.killed_at;
+    if (is_torn_tail(torn) && one_in(random_, 2)) {
+      if (!recover_at(choice_.least_killed(Phase::recovering, false, cuts_a_tail))) return false;
+    }
     if (one_in(random_, 6) && has_enough_in_flight()) {
       for (std::int64_t again = draw(random_, 1, 5); again > 0; --again) {
-        choose_point(Phase::recovering, !one_in(random_, 3), false);
-        if (!in_child(Phase::recovering, ledger_.point < 0, recover)) return false;
+        const Way next = at_random ? Way::random_time : static_cast<Way>(draw(random_, 0, 2));
+        const bool has_place = choose(next, Phase::recovering);
+        if (!in_child(Phase::recovering, !has_place, recover)) return false;
       }
     }
-    ledger_.point = -1;
-    if (!in_child(Phase::recovering, false, look)) return false;
+    return look_and_judge();
+  }
 
+  /// A life that ends at `point`, or is meant to.
+  bool life_to(int point) {
+    const bool is_near = choice_.is_reached(Phase::working, point) && !cuts_a_tail(point);
+    const bool while_working =
+        is_near && (!one_in(random_, 4) || !choice_.is_reached(Phase::recovering, point));
+    if (while_working) {
+      choice_.at_point(Phase::working, point, true);
+      const bool closes = is_reason(point, ottla::IoReason::clean_stop);
+      return work_and_look(closes ? static_cast<int>(draw(random_, 5, 30)) : milliseconds_of_work);
+    }
+    const int torn =
+        cuts_a_tail(point) ? choice_.least_killed(Phase::working, false, is_torn_tail) : -1;
+    if (torn >= 0) {
+      choice_.at_point(Phase::working, torn, true);
+    } else {
+      choice_.nowhere();
+    }
+    return in_working_child(torn < 0, milliseconds_of_work) && recover_at(point) &&
+           look_and_judge();
+  }
+
+  static bool is_torn_tail(int point) {
+    return point >= 0 && point_name(point).ends_with(".write.torn") &&
+           (is_reason(point, ottla::IoReason::append) ||
+            is_reason(point, ottla::IoReason::metadata) || reason_of(point) == commit_reason);
+  }
+  static bool cuts_a_tail(int point) { return is_reason(point, ottla::IoReason::recover_cut); }
+
+  bool recover_at(int point) {
+    if (point < 0) return true;
+    choice_.at_point(Phase::recovering, point);
+    return in_child(Phase::recovering, false, recover);
+  }
+
+  bool in_working_child(bool at_random, int milliseconds) {
+    return in_child(Phase::working, at_random,
+                    [&](const Child& child) { return work(child, milliseconds); });
+  }
+  bool work_and_look(int milliseconds) {
+    return in_working_child(false, milliseconds) && look_and_judge();
+  }
+
+  bool look_and_judge() {
+    choice_.nowhere();
+    if (!in_child(Phase::recovering, false, look)) return false;
     const std::vector<Event> events = ledger_.events();
     verdict_ = Judge(directory_, events).judge();
     for (const std::string& problem : verdict_.problems) fail(problem);
@@ -120,30 +228,21 @@ class Harness {
 
   /// Whether other kills may come now: well above half are to fall between a send and its
   /// acknowledgement.
-  bool has_enough_in_flight() const { return tally_.in_flight * 5 > tally_.kills * 3; }
+  bool has_enough_in_flight() const { return tally_.drawn_in_flight * 5 > tally_.drawn * 3; }
 
-  /// Where the next child is to kill itself: where few did, and half of the time where records are
-  /// under way. `named`: at a point at all.
-  void choose_point(Phase phase, bool named, bool closes) {
-    ledger_.point = -1;
-    if (!named) return;
-    const Seen& seen = seen_[static_cast<std::size_t>(phase)];
+  /// A place where few died, and mostly where records are under way. False where there is none.
+  bool choose(Way way, Phase phase) {
+    choice_.nowhere();
+    if (way == Way::random_time) return false;
+    if (way == Way::call) return choice_.at_any_call(phase);
+    const bool closes = way == Way::closing;
     const bool in_flight = phase == Phase::working && !closes && !one_in(random_, 8);
-    const auto& counts = in_flight ? seen.in_flight : seen.reached;
-    std::vector<int> candidates;
-    for (int point = 0; point < points; ++point) {
-      const auto at = static_cast<std::size_t>(point);
-      if (counts[at] > 0 && (!closes || is_reason(point, ottla::IoReason::clean_stop))) {
-        candidates.push_back(point);
-      }
-    }
-    if (candidates.empty()) return;
-    std::shuffle(candidates.begin(), candidates.end(), random_);
-    const auto killed = [&](int point) { return tally_.killed[static_cast<std::size_t>(point)]; };
-    ledger_.point = *std::min_element(candidates.begin(), candidates.end(),
-                                      [&](int a, int b) { return killed(a) < killed(b); });
-    const auto count = seen.reached[static_cast<std::size_t>(ledger_.point)];
-    ledger_.nth = static_cast<std::uint32_t>(draw(random_, 1, std::max(1U, count)));
+    const bool tears = in_flight && one_in(random_, 6);
+    const int point = choice_.least_killed(phase, in_flight, [&](int each) {
+      return closes ? is_reason(each, ottla::IoReason::clean_stop) : !tears || is_torn_tail(each);
+    });
+    if (point >= 0) choice_.at_point(phase, point);
+    return point >= 0;
   }
 
   /// Whether it ended as it should: killed, or with exit code 0.
@@ -194,21 +293,24 @@ class Harness {
   }
 
   void count_child(Phase phase, bool killed) {
-    Seen& seen = seen_[static_cast<std::size_t>(phase)];
+    choice_.note(phase);
     for (std::size_t point = 0; point < points; ++point) {
-      const std::uint32_t reached = ledger_.reached[point];
-      tally_.reached[point] += reached;
-      if (reached > 0) seen.reached[point] = reached;
-      if (ledger_.reached_in_flight[point] > 0) {
-        seen.in_flight[point] = ledger_.reached_in_flight[point];
-      }
+      tally_.reached[point] += ledger_.reached[point];
     }
     if (!killed) return;
+    const bool in_flight = ledger_.sent > ledger_.settled;
     ++tally_.kills;
     tally_.runs += phase == Phase::working ? 1 : 0;
     tally_.while_recovering += life_ > 1 && !ledger_.opened ? 1 : 0;
-    tally_.in_flight += ledger_.sent > ledger_.settled ? 1 : 0;
+    tally_.in_flight += in_flight ? 1 : 0;
+    tally_.drawn += drawn_ ? 1 : 0;
+    tally_.drawn_in_flight += drawn_ && in_flight ? 1 : 0;
     tally_.while_committing += ledger_.committing > 0 ? 1 : 0;
+    if (const int kind = ledger_.killed_at_call; kind >= 0) {
+      ++tally_.at_calls;
+      ++tally_.killed_at_calls[static_cast<std::size_t>(kind)]
+                              [ledger_.call_when == When::before ? 0 : 1];
+    }
     const int point = ledger_.killed_at;
     if (point < 0) return;
     ++tally_.at_named_points;
@@ -233,7 +335,10 @@ class Harness {
   std::filesystem::path where_;
   Random random_;
   Ledger& ledger_;
-  std::array<Seen, 2> seen_{};
+  KillChoice choice_;
+  int failures_left_;
+  std::function<void(const Tally&)> progress_;
+  bool drawn_ = true;
   std::string directory_;
   std::uint16_t life_ = 0;
   Verdict verdict_;

@@ -2,7 +2,8 @@
 //
 // The system's files, behind a hook that counts how often each named point is reached and kills
 // the process at the one that the ledger names. A write can also be torn: its first bytes are
-// written, then comes the kill.
+// written, then comes the kill. And the process's calls that change files, counted and killed at by
+// their number.
 #pragma once
 
 #include <csignal>
@@ -17,6 +18,7 @@
 #include <ottla/env/posix/file_system.hpp>
 
 #include "ledger.hpp"
+#include "tests/support/interposed_calls.hpp"
 
 namespace crash {
 
@@ -37,9 +39,24 @@ inline bool is_named_point(ottla::IoOperation operation) {
   }
 }
 
+[[noreturn]] inline void die() {
+  while (true) ::kill(::getpid(), SIGKILL);
+}
 [[noreturn]] inline void die_at(Ledger& ledger, int point) {
   ledger.killed_at = point;
-  while (true) ::kill(::getpid(), SIGKILL);
+  die();
+}
+
+/// Whose calls below its directory are counted.
+struct Counted {
+  Ledger* ledger = nullptr;
+  std::string_view directory;
+};
+inline Counted counted;
+inline thread_local bool dies_after_its_call = false;
+
+inline bool changes_files(interposed::Kind kind) {
+  return kind != interposed::Kind::open && kind != interposed::Kind::read;
 }
 
 inline int reason_of(const ottla::IoCall& call) {
@@ -86,3 +103,29 @@ inline ottla::AnyFileSystem deadly_files(Ledger& ledger, std::size_t torn_share)
 }
 
 }  // namespace crash
+
+namespace interposed {
+
+inline Answer before(const Call& call) {
+  char buffer[4096];
+  if (crash::counted.ledger == nullptr || !crash::changes_files(call.kind) ||
+      !path_of(call, buffer).starts_with(crash::counted.directory)) {
+    return {};
+  }
+  crash::Ledger& ledger = *crash::counted.ledger;
+  if (++ledger.calls != ledger.call) return {};
+  if (ledger.call_when == crash::When::before) {
+    ledger.killed_at_call = static_cast<int>(call.kind);
+    crash::die();
+  }
+  crash::dies_after_its_call = true;
+  return {};
+}
+
+inline void after(const Call& call, long) {
+  if (!crash::dies_after_its_call) return;
+  crash::counted.ledger->killed_at_call = static_cast<int>(call.kind);
+  crash::die();
+}
+
+}  // namespace interposed

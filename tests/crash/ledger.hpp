@@ -52,13 +52,15 @@ struct Event {
 };
 
 inline std::string topic_name(std::uint16_t topic) {
-  constexpr std::array<std::string_view, 3> fixed = {"orders", "durable", "trimmed"};
+  constexpr std::array<std::string_view, 4> fixed = {"orders", "durable", "trimmed", "latest"};
   return topic < fixed.size() ? std::string(fixed[topic]) : "made-" + std::to_string(topic);
 }
 inline constexpr std::uint16_t orders = 0;
 inline constexpr std::uint16_t durable = 1;
 inline constexpr std::uint16_t trimmed = 2;  ///< retention takes its oldest segments
+inline constexpr std::uint16_t latest = 3;   ///< compacted: older records of a key go
 inline constexpr std::uint16_t first_made = 16;
+inline constexpr std::int64_t keys = 7;  ///< a value's key, where it has one, is its number modulo
 
 inline std::string group_name(std::uint8_t group) { return group == 0 ? "readers" : "assigned"; }
 inline constexpr std::uint8_t readers = 0;   ///< members that come, go and are killed
@@ -73,17 +75,18 @@ inline constexpr int points = (commit_reason + 1) * io_operations * 3;
 inline int point_of(int reason, ottla::IoOperation operation, When when) {
   return (reason * io_operations + static_cast<int>(operation)) * 3 + static_cast<int>(when);
 }
+inline int reason_of(int point) { return point / 3 / io_operations; }
 inline bool is_reason(int point, ottla::IoReason reason) {
-  return point / 3 / io_operations == static_cast<int>(reason);
+  return reason_of(point) == static_cast<int>(reason);
+}
+inline std::string_view reason_name(int reason) {
+  return reason == commit_reason ? "commit" : ottla::name(static_cast<ottla::IoReason>(reason));
 }
 inline std::string point_name(int point) {
   constexpr std::array<std::string_view, 3> whens = {"before", "torn", "after"};
-  const int reason = point / 3 / io_operations;
   const auto operation = static_cast<ottla::IoOperation>(point / 3 % io_operations);
-  return std::string(reason == commit_reason ? "commit"
-                                             : ottla::name(static_cast<ottla::IoReason>(reason))) +
-         "." + std::string(ottla::name(operation)) + "." +
-         std::string(whens[static_cast<std::size_t>(point % 3)]);
+  return std::string(reason_name(reason_of(point))) + "." + std::string(ottla::name(operation)) +
+         "." + std::string(whens[static_cast<std::size_t>(point % 3)]);
 }
 
 struct Ledger {
@@ -93,6 +96,12 @@ struct Ledger {
   int point = -1;
   std::uint32_t nth = 0;
   std::atomic<int> killed_at{-1};  ///< the point, once it did
+
+  /// Or: at this one of its calls that change files, before it or after it; 0: at none.
+  std::uint32_t call = 0;
+  When call_when = When::before;
+  std::atomic<std::uint32_t> calls{0};  ///< in this child
+  std::atomic<int> killed_at_call{-1};  ///< of which kind, once it did
 
   std::array<std::atomic<std::uint32_t>, points> reached{};  ///< in this child
   std::array<std::atomic<std::uint32_t>, points> reached_in_flight{};
@@ -122,6 +131,8 @@ struct Ledger {
   }
   void begin_child() {
     killed_at = -1;
+    calls = 0;
+    killed_at_call = -1;
     for (auto& count : reached) count = 0;
     for (auto& count : reached_in_flight) count = 0;
     sent = 0;

@@ -23,6 +23,7 @@
 #include <ottla/ottla.hpp>
 
 #include "judge.hpp"
+#include "kill_choice.hpp"
 #include "kill_points.hpp"
 #include "ledger.hpp"
 
@@ -31,7 +32,6 @@ namespace crash {
 using Bytes = std::string_view;
 using Producer = ottla::Producer<Bytes, Bytes>;
 using Consumer = ottla::Consumer<Bytes, Bytes>;
-using Random = std::mt19937_64;
 
 inline std::int64_t draw(Random& random, std::int64_t least, std::int64_t most) {
   return std::uniform_int_distribution<std::int64_t>(least, most)(random);
@@ -108,11 +108,11 @@ class Sender {
     const std::int64_t n = n_++;
     const std::string value =
         std::to_string(client_) + " " + std::to_string(n) + " " + std::string(random_() % 200, '.');
-    const std::string key = "key " + std::to_string(n % 7);
+    const std::string key = "key " + std::to_string(n % keys);
     const std::string name = topic_name(topic);
     Producer::Record record{.topic = name, .value = value};
     record.tag = static_cast<std::uint64_t>(topic) << 48 | static_cast<std::uint64_t>(n);
-    if (one_in(random_, 2)) record.key = key;
+    if (topic == latest || one_in(random_, 2)) record.key = key;
     ++stage_.ledger.sent;
     stage_.ledger.add({.kind = EventKind::sent, .topic = topic, .client = client_, .n = n});
     auto sent = producer.send(record);
