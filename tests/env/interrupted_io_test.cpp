@@ -35,6 +35,7 @@ constexpr IoReason why = IoReason::other;
 // What the calls below do; all off outside of the tests of this file.
 bool torn = false;      // every other call is interrupted, the rest move one byte
 int failing_syncs = 0;  // how many more fail
+int failing_reads = 0;
 int syncs = 0;
 int torn_calls = 0;
 
@@ -67,6 +68,11 @@ ssize_t pwrite(int fd, const void* bytes, size_t size, off_t position) {
 }
 
 ssize_t pread(int fd, void* into, size_t size, off_t position) {
+  if (failing_reads > 0) {
+    --failing_reads;
+    errno = EIO;
+    return -1;
+  }
   return interrupted()
              ? -1
              : ::syscall(SYS_pread64, fd, into, torn ? std::min<size_t>(size, 1) : size, position);
@@ -103,6 +109,22 @@ TEST_CASE("interrupted and short calls are resumed", "[env]") {
   CHECK(synced.ok());
   REQUIRE(read.ok());
   CHECK(as_string_view(Bytes(into).first(*read)) == "one two three");
+}
+
+TEST_CASE("a read that fails is tried once more", "[env]") {
+  const TemporaryDirectory directory;
+  PosixFileSystem fs;
+  auto file = fs.open(directory / "f", OpenMode::create, why);
+  REQUIRE(file.ok());
+  const Bytes text = as_bytes("text");
+  REQUIRE(file->write(0, std::span(&text, 1), why).ok());
+  std::byte into[20];
+  failing_reads = 1;
+  CHECK(file->read(0, into).value() == 4);
+  CHECK(as_string_view(Bytes(into).first(4)) == "text");
+  failing_reads = 2;
+  CHECK(fault(file->read(0, into).status()) == Fault::io);
+  CHECK(failing_reads == 0);
 }
 
 TEST_CASE("a failed sync is final", "[env]") {

@@ -102,10 +102,14 @@ OTTLA_INLINE absl::StatusOr<std::size_t> PosixFile::read(std::int64_t position,
   OTTLA_ASSIGN(const env_impl::Pin pin, file_->cache->pin(*file_));
   std::size_t done = 0;
   while (done < into.size()) {
-    const ssize_t answer = env_impl::uninterrupted([&] {
+    const auto read_on = [&] {
       return ::pread(pin.descriptor(), into.data() + done, into.size() - done,
                      position + static_cast<std::int64_t>(done));
-    });
+    };
+    ssize_t answer = env_impl::uninterrupted(read_on);
+    if (answer < 0 && errno == EIO) {  // which may pass
+      answer = env_impl::uninterrupted(read_on);
+    }
     if (answer < 0) {
       return env_impl::system_error(
           errno, absl::StrCat("read ", into.size(), " bytes at ", position, " of"),

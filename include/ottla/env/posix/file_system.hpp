@@ -27,7 +27,8 @@ struct PosixFileSystemOptions {
 
 /// Beside the contract of File: `sync` may run beside reads and the writer. What an evicted
 /// descriptor was written through is synced first if `sync` was ever called on this File, and a
-/// failure is answered by the next `sync`; a failed sync stays failed.
+/// failure is answered by the next `sync`; a failed sync stays failed. A read that fails with EIO
+/// is tried once more.
 class PosixFile {
  public:
   explicit PosixFile(std::unique_ptr<env_impl::OpenFile> file);
