@@ -59,6 +59,7 @@ inline absl::StatusOr<World> open_world(const Child& child, ottla::BrokerConfig 
 }
 
 inline int gave_up(const Child& child, std::string_view what, const absl::Status& status) {
+  if (child.ledger.fails != Failing::nothing) return 0;
   child.ledger.give_up(std::string(what) + ": " + std::string(ottla::sv(status.message())));
   return 1;
 }

@@ -54,6 +54,7 @@ struct Tally {
   int drawn = 0;            ///< kills whose place was drawn: not at the next call or point in turn
   int drawn_in_flight = 0;  ///< of those, between a send and its acknowledgement
   int directories = 0;
+  int failing_disks = 0;  ///< children that had one
   std::size_t sent = 0, acknowledged = 0, recovered = 0, commits = 0, segments = 0;
   std::array<std::uint64_t, points> reached{};
   std::array<std::uint32_t, points> killed{};
@@ -149,7 +150,8 @@ class Harness {
   }
 
   bool mixed_life() {
-    if (one_in(random_, 8) && has_enough_in_flight()) return life(Way::closing);
+    if (one_in(random_, 12) && has_enough_in_flight()) return life(Way::closing);
+    if (one_in(random_, 12)) return mixed_life_of_failing_disk();
     const std::int64_t drawn = draw(random_, 1, 6);
     return life(drawn <= 2 ? Way::random_time : drawn <= 4 ? Way::named_point : Way::call);
   }
@@ -175,8 +177,28 @@ class Harness {
     return look_and_judge();
   }
 
+  /// A child's disk fails, and it ends, or is killed at a point; another one recovers.
+  bool life_of_failing_disk(Failing how, int point, int recovering_point) {
+    choice_.nowhere();
+    if (point >= 0) choice_.at_point(Phase::working, point, true);
+    choice_.disk_fails(Phase::working, how);
+    ++tally_.failing_disks;
+    return in_working_child(false, milliseconds_of_work) && recover_at(recovering_point) &&
+           look_and_judge();
+  }
+  bool mixed_life_of_failing_disk() {
+    if (one_in(random_, 2)) {
+      return life_of_failing_disk(Failing::sync, -1,
+                                  choice_.least_killed(Phase::recovering, false, rewrites_a_tail));
+    }
+    return life_of_failing_disk(Failing::space,
+                                choice_.least_killed(Phase::working, false, undoes_an_append), -1);
+  }
+
   /// A life that ends at `point`, or is meant to.
   bool life_to(int point) {
+    if (rewrites_a_tail(point)) return life_of_failing_disk(Failing::sync, -1, point);
+    if (undoes_an_append(point)) return life_of_failing_disk(Failing::space, point, -1);
     const bool is_near = choice_.is_reached(Phase::working, point) && !cuts_a_tail(point);
     const bool while_working =
         is_near && (!one_in(random_, 4) || !choice_.is_reached(Phase::recovering, point));
@@ -203,7 +225,13 @@ class Harness {
   }
   static bool cuts_a_tail(int point) { return is_reason(point, ottla::IoReason::recover_cut); }
 
+  static bool rewrites_a_tail(int point) {
+    return is_reason(point, ottla::IoReason::recover_rewrite);
+  }
+  static bool undoes_an_append(int point) { return is_reason(point, ottla::IoReason::undo_append); }
+
   bool recover_at(int point) {
+    choice_.nowhere();
     if (point < 0) return true;
     choice_.at_point(Phase::recovering, point);
     return in_child(Phase::recovering, false, recover);

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "ledger.hpp"
@@ -44,6 +45,7 @@ class KillChoice {
   void nowhere() {
     ledger_.point = -1;
     ledger_.call = 0;
+    ledger_.fails = Failing::nothing;
   }
   /// The first time that it is reached, or the last one, or between them. `soon`: rather early, so
   /// that many die in little time.
@@ -65,10 +67,17 @@ class KillChoice {
     return calls > 0;
   }
 
+  /// Some time in the first half of a child's life; it may be killed, too.
+  void disk_fails(Phase phase, Failing how) {
+    ledger_.fails = how;
+    ledger_.fails_from = any_of(of(phase).calls / 2);
+  }
+
   bool is_reached(Phase phase, int point) const {
     return of(phase).reached[static_cast<std::size_t>(point)] > 0;
   }
-  /// Of the points that `phase` came to, and `filter` takes, one where fewest died; or -1.
+  /// Of the points that `phase` came to, and `filter` takes, one of the reason for which fewest
+  /// died, and of these one where fewest did; or -1.
   template <class Filter>
   int least_killed(Phase phase, bool in_flight, Filter filter) {
     const auto& counts = in_flight ? of(phase).in_flight : of(phase).reached;
@@ -108,7 +117,10 @@ class KillChoice {
     }
     if (candidates.empty()) return -1;
     std::shuffle(candidates.begin(), candidates.end(), random_);
-    const auto killed = [this](int point) { return killed_[static_cast<std::size_t>(point)]; };
+    const auto killed = [this](int point) {
+      return std::pair(killed_for_[static_cast<std::size_t>(reason_of(point))],
+                       killed_[static_cast<std::size_t>(point)]);
+    };
     return *std::min_element(candidates.begin(), candidates.end(),
                              [&](int a, int b) { return killed(a) < killed(b); });
   }

@@ -2,8 +2,8 @@
 //
 // The system's files, behind a hook that counts how often each named point is reached and kills
 // the process at the one that the ledger names. A write can also be torn: its first bytes are
-// written, then comes the kill. And the process's calls that change files, counted and killed at by
-// their number.
+// written, then comes the kill. And the process's calls that change files: counted, killed at by
+// their number, and failing.
 #pragma once
 
 #include <csignal>
@@ -102,6 +102,23 @@ inline ottla::AnyFileSystem deadly_files(Ledger& ledger, std::size_t torn_share)
       ottla::FaultFileSystem<Inner>(Inner(ottla::PosixFileSystem(), after_tearing), hook));
 }
 
+/// What the disk answers to its call of this number.
+inline interposed::Answer answer_of_disk(Ledger& ledger, const interposed::Call& call,
+                                         std::uint32_t number) {
+  constexpr std::uint32_t without_room = 40;
+  if (number < ledger.fails_from) return {};
+  if (ledger.fails == Failing::sync && call.kind == interposed::Kind::sync &&
+      !ledger.sync_failed.exchange(true)) {
+    return {.failure = EIO};
+  }
+  if (ledger.fails == Failing::space && call.kind == interposed::Kind::write &&
+      number < ledger.fails_from + without_room) {
+    if (number % 2 == 0) return {.failure = 0, .most = (call.bytes + 1) / 2};
+    return {.failure = ENOSPC};
+  }
+  return {};
+}
+
 }  // namespace crash
 
 namespace interposed {
@@ -113,7 +130,8 @@ inline Answer before(const Call& call) {
     return {};
   }
   crash::Ledger& ledger = *crash::counted.ledger;
-  if (++ledger.calls != ledger.call) return {};
+  const std::uint32_t number = ++ledger.calls;
+  if (number != ledger.call) return crash::answer_of_disk(ledger, call, number);
   if (ledger.call_when == crash::When::before) {
     ledger.killed_at_call = static_cast<int>(call.kind);
     crash::die();

@@ -89,6 +89,13 @@ inline std::string point_name(int point) {
          "." + std::string(whens[static_cast<std::size_t>(point % 3)]);
 }
 
+/// What a child's disk does from some call on.
+enum class Failing : std::uint8_t {
+  nothing,
+  sync,   ///< one sync fails
+  space,  ///< writes find no room for a while, or for half of their bytes
+};
+
 struct Ledger {
   static constexpr std::uint32_t capacity = 1 << 20;
 
@@ -102,6 +109,10 @@ struct Ledger {
   When call_when = When::before;
   std::atomic<std::uint32_t> calls{0};  ///< in this child
   std::atomic<int> killed_at_call{-1};  ///< of which kind, once it did
+
+  Failing fails = Failing::nothing;
+  std::uint32_t fails_from = 0;  ///< the call
+  std::atomic<bool> sync_failed{false};
 
   std::array<std::atomic<std::uint32_t>, points> reached{};  ///< in this child
   std::array<std::atomic<std::uint32_t>, points> reached_in_flight{};
@@ -133,6 +144,7 @@ struct Ledger {
     killed_at = -1;
     calls = 0;
     killed_at_call = -1;
+    sync_failed = false;
     for (auto& count : reached) count = 0;
     for (auto& count : reached_in_flight) count = 0;
     sent = 0;

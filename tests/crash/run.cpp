@@ -20,29 +20,25 @@
 
 namespace {
 
-constexpr std::string_view synopsis =
-    "tests/crash/run [--runs N] [--random N] [--calls N] [--per-point N] [--per-reason N]\n"
-    "                [--seed S] [--failures N] [--dir DIR]\n"
-    "\n"
-    "A child opens a broker on a directory, produces, reads, commits, makes and deletes topics, "
-    "and\n"
-    "is killed: at random times, at named points (an operation for a reason: before it, in the\n"
-    "midst of it, after it), and at its N-th call that changes files, before the kernel sees it "
-    "or\n"
-    "before the child sees the answer. Some of those that recover the directory are killed too. "
-    "Then\n"
-    "a fresh process opens it, and a judge with a decoder of its own compares the files with what\n"
-    "was sent, acknowledged, read and committed.";
+constexpr std::string_view synopsis = R"(tests/crash/run [--runs N] [--random N] [--calls N]
+                [--per-point N] [--per-reason N] [--seed S] [--failures N] [--dir DIR]
+
+A child opens a broker on a directory, produces, reads, commits, makes and deletes topics, and is
+killed: at random times, at named points (an operation for a reason: before it, in the midst of it,
+after it), and at its N-th call that changes files, before the kernel sees it or before the child
+sees the answer. Some of those that recover the directory are killed too; of some a sync fails, or
+writes find no room. Then a fresh process opens it, and a judge with a decoder of its own compares
+the files with what was sent, acknowledged, read and committed.)";
 constexpr std::string_view notes =
-    "Prints the result as JSON. Exit code: 0 nothing acknowledged was lost, nothing came twice, "
-    "no\n"
-    "stray file, at least half of the kills of --runs and --random fell between a send and its\n"
-    "acknowledgement, and so many died for each reason; 1 otherwise, with the directory kept; 2\n"
-    "wrong usage.\n"
-    "\n"
-    "  tests/crash/run --runs 1000 --seed 1\n"
-    "  tests/crash/run --calls 200 --dir /dev/shm\n"
-    "  tests/crash/run --per-reason 1000 --random 2000\n";
+    R"(Prints the result as JSON. Exit code: 0 nothing acknowledged was lost, nothing came twice, no
+stray file, at least half of the kills of --runs and --random fell between a send and its
+acknowledgement, and so many died for each reason; 1 otherwise, with the directory kept; 2 wrong
+usage.
+
+  tests/crash/run --runs 1000 --seed 1
+  tests/crash/run --calls 200 --dir /dev/shm
+  tests/crash/run --per-reason 1000 --random 2000
+)";
 
 struct Settings {
   crash::Goals goals;
@@ -137,6 +133,7 @@ nlohmann::ordered_json report(const crash::Tally& tally, const Settings& setting
   result["runs"] = tally.runs;
   result["seed"] = settings.seed;
   result["directories"] = tally.directories;
+  result["failing_disks"] = tally.failing_disks;
   result["kills"] = {{"all", tally.kills},
                      {"at_random_times", tally.at_random_times()},
                      {"at_named_points", tally.at_named_points},

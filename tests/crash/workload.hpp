@@ -49,9 +49,11 @@ struct Stage {
   std::int32_t segment_bytes;
   std::atomic<bool> stop{false};
 
-  /// Not what this workload expects: the child ends with this as its problem.
+  /// Not what this workload expects, unless its disk fails: the child ends with this as its
+  /// problem.
   void fail(std::string_view what, const absl::Status& status) {
-    ledger.give_up(std::string(what) + ": " + std::string(ottla::sv(status.message())));
+    if (ledger.fails == Failing::nothing)
+      ledger.give_up(std::string(what) + ": " + std::string(ottla::sv(status.message())));
     stop = true;
   }
 };

@@ -117,6 +117,23 @@ TEST_CASE("a replacement that fails at any call leaves the old content or the ne
   CHECK(calls > 12);
 }
 
+TEST_CASE("a replacement that finds room for half of it leaves the old content alone", "[env]") {
+  MemoryFileSystem memory = with_directory();
+  REQUIRE(replace(memory, "old", Durability::durable).ok());
+  FaultFileSystem fs(memory, [&](IoCall& call) {
+    if (call.operation != IoOperation::write || call.done) {
+      return absl::OkStatus();
+    }
+    call.torn_at = 2;
+    return error(Fault::no_space, "full", Outcome::unknown);
+  });
+  const absl::Status replaced = replace(fs, "longer", Durability::durable);
+  CHECK(fault(replaced) == Fault::no_space);
+  CHECK(outcome(replaced) == Outcome::not_written);
+  CHECK(*read_small_file(memory, "/d/checkpoint", 100) == "old");
+  CHECK(memory.list("/d")->size() == 1);
+}
+
 TEST_CASE("whatever fails once the new content has the name, its outcome is unknown", "[env]") {
   MemoryFileSystem memory = with_directory();
   FaultFileSystem fs(memory, [&](IoCall& call) {

@@ -41,7 +41,7 @@ void interrupted(Stage& stage) {
   }
   must(consumer.commit());
   must(consumer.close());
-  expect(ottla_faults_hit() > 500, "few calls were interrupted");
+  expect(faults_hit() > 500, "few calls were interrupted");
   must(broker.close());
   must(stage.open().close());
 }
@@ -96,7 +96,7 @@ void no_space_anywhere(Stage& stage) {
   must(consumer.commit());
   must(consumer.close());
   sender.send_all(20);
-  ottla_faults(full.c_str());
+  set_faults(full.c_str());
   const absl::Status closed = broker.close();
   expect(closed.ok() || fault(closed) == Fault::no_space, "closing: " + closed.ToString());
 }
@@ -125,8 +125,8 @@ void sync_fails(Stage& stage, const std::string& rule) {
   expect(!broker.create_topic({.name = "more"}).ok(), "and topics");
   expect_all(stage, broker);
   broker.close().IgnoreError();
-  expect(ottla_faults_hit() == 0,
-         "after a failed sync it changed files " + std::to_string(ottla_faults_hit()) + " times");
+  expect(faults_hit() == 0,
+         "after a failed sync it changed files " + std::to_string(faults_hit()) + " times");
   expect(stage.told().find("sync") != std::string::npos, "nobody was told: " + stage.told());
 }
 
@@ -178,7 +178,7 @@ void read_fails(Stage& stage) {
 /// The directory was filled; reading fails from the beginning.
 void read_fails_at_open(Stage& stage) {
   const auto broker = Broker::open(stage.config());
-  expect(ottla_faults_hit() > 0, "no call failed");
+  expect(faults_hit() > 0, "no call failed");
   if (!broker.ok()) return expect(broker.status(), Fault::io, "opening");
   std::set<std::string> seen;
   const absl::Status failed = read(*broker, {0}, seen);
@@ -211,7 +211,7 @@ void no_descriptors(Stage& stage) {
 /// The directory was filled; nothing can be changed from the beginning.
 void read_only(Stage& stage) {
   const auto broker = Broker::open(stage.config());
-  expect(ottla_faults_hit() > 0, "no call failed");
+  expect(faults_hit() > 0, "no call failed");
   expect(broker.status(), Fault::read_only, "opening");
   expect(broker.status().message().find("/data/") != std::string::npos,
          "which file? " + broker.status().ToString());
@@ -313,14 +313,14 @@ int main(int argc, char** argv) {
     std::cerr << "usage: program SCENARIO DIRECTORY\n";
     return 2;
   }
-  if (ottla_faults == nullptr) {
+  if (set_faults == nullptr || faults_hit == nullptr) {
     std::cout << "the library of faults is not preloaded";
     return EXIT_FAILURE;
   }
   try {
     Stage stage{.directory = argv[2]};
     scenario->second(stage);
-    ottla_faults("");
+    set_faults("");
   } catch (const std::exception& wrong) {
     std::cout << wrong.what();
     return EXIT_FAILURE;

@@ -19,15 +19,11 @@
 #include <utility>
 #include <vector>
 
+#include <dlfcn.h>
+
 #include <ottla/ottla.hpp>
 
 #include "tests/support/must.hpp"
-
-// Of the preloaded library (shim.cpp).
-extern "C" {
-[[gnu::weak]] void ottla_faults(const char* rules);
-[[gnu::weak]] long ottla_faults_hit();
-}
 
 namespace faults {
 
@@ -36,6 +32,12 @@ using namespace std::chrono_literals;
 using test::must;
 using TextProducer = Producer<std::string, std::string>;
 using TextConsumer = Consumer<std::string, std::string>;
+
+// Of the preloaded library (shim.cpp); null without it.
+inline const auto set_faults =
+    reinterpret_cast<void (*)(const char*)>(::dlsym(RTLD_DEFAULT, "ottla_faults"));
+inline const auto faults_hit =
+    reinterpret_cast<long (*)()>(::dlsym(RTLD_DEFAULT, "ottla_faults_hit"));
 
 inline void expect(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error(what);
@@ -179,11 +181,11 @@ inline void expect_all(Stage& stage, const Broker& broker) {
 /// Rules hold while this lives. After: at least one call met one.
 class Faults {
  public:
-  explicit Faults(const std::string& rules) { ottla_faults(rules.c_str()); }
+  explicit Faults(const std::string& rules) { set_faults(rules.c_str()); }
   Faults(const Faults&) = delete;
   Faults& operator=(const Faults&) = delete;
-  ~Faults() { ottla_faults(""); }
-  void expect_hit() const { expect(ottla_faults_hit() > 0, "no call failed"); }
+  ~Faults() { set_faults(""); }
+  void expect_hit() const { expect(faults_hit() > 0, "no call failed"); }
 };
 
 }  // namespace faults

@@ -53,7 +53,11 @@ absl::Status replace_small_file(Fs& fs, std::string_view path, Bytes content, Du
   const auto replace = [&]() -> absl::Status {
     OTTLA_ASSIGN(auto file, fs.open(temporary, OpenMode::create, why));
     OTTLA_TRY(file.truncate(0, why));  // what a crash left
-    OTTLA_TRY(file.write(0, std::span(&content, 1), why));
+    const absl::Status written = file.write(0, std::span(&content, 1), why);
+    if (fault(written) == Fault::no_space) {
+      return with_outcome(written, Outcome::not_written);  // a part of it, in a file nobody reads
+    }
+    OTTLA_TRY(written);
     if (durability == Durability::durable) {
       OTTLA_TRY(file.sync(why));
     }
