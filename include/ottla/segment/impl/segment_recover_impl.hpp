@@ -29,7 +29,11 @@ struct RecoveredEntries {
 template <File FileT>
 absl::Status BasicSegment<FileT>::find_end(Timestamp largest) {
   const TimestampOffset last = time_index_.last();
-  if (largest != no_timestamp && last.timestamp != largest) {
+  bool holds = largest == no_timestamp || last.timestamp == largest;
+  if (holds && last.timestamp != no_timestamp) {
+    OTTLA_ASSIGN(holds, time_entry_holds(last));
+  }
+  if (!holds) {
     damage_index();
     return find_end({no_timestamp, base_offset_}, true, false);
   }
