@@ -32,6 +32,7 @@ enum class IoReason : std::uint8_t {
   open_directory,     ///< the lock, the run file, removing clean-stop markers
   clean_stop,         ///< writing clean-stop markers
   compaction,         ///< .cleaned and .swap files
+  repair,             ///< what a damaged log loses by its owner's choice: saved, taken out
   other,              ///< a program's own use of a component
 };
 inline constexpr int io_reasons = static_cast<int>(IoReason::other) + 1;

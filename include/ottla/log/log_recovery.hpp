@@ -12,6 +12,7 @@
 #include <ottla/base/ids.hpp>
 #include <ottla/base/time.hpp>
 #include <ottla/log/clean_stop.hpp>
+#include <ottla/log/log_repair.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -41,6 +42,9 @@ struct LogOpening {
   bool foreign = false;
   /// The directory of this partition is not in its parent for sure until that is synced.
   bool entry_synced = false;
+  /// Mends the log first, if it is damaged; if it is not, opening fails with `invalid_argument` and
+  /// nothing is changed. To be treated as after `system_crash`.
+  std::optional<Repair> repair = {};
 };
 
 /// In a partition's directory while its log is damaged, for people to read: where, why, what to do.
@@ -86,6 +90,7 @@ struct RecoveryReport {
   std::optional<LeaderEpoch> latest_epoch = {};
   std::int64_t scanned_bytes = 0;  ///< of logs, batch by batch
   std::vector<Finding> findings;
+  std::vector<Repaired> repaired;  ///< ascending
 
   bool has(Kind kind) const {
     for (const Finding& finding : findings) {

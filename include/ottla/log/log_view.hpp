@@ -56,7 +56,8 @@ class BasicLogView {
   absl::Status check_range(Offset offset) const;
   /// Nothing where `offset` has no batch below the limit. OFFSET_OUT_OF_RANGE below start() or
   /// above end(). CORRUPT_MESSAGE with file and position where the log is damaged: a damaged batch
-  /// is never passed over. Ends with a segment at the latest.
+  /// is never passed over, and with a `skipped_range` where a repair took out what comes next.
+  /// Ends with a segment at the latest.
   absl::StatusOr<LogRead> read(const LogReadRequest& request, ReadBuffers& buffers) const;
 
   /// The first record at or after `target` with an offset of at least start() and below `limit`.
@@ -99,6 +100,10 @@ class BasicLogView {
   absl::Status gone(const LogSegment& segment, Offset offset) const;
   absl::StatusOr<const Segment*> open(const log_impl::Pin<Fs>& pin, LogSegment& entry,
                                       Offset offset) const;
+  absl::StatusOr<LogRead> read_on(const LogReadRequest& request, ReadBuffers& buffers) const;
+  absl::StatusOr<LogRead> read_beside(const SkippedRange& range, const LogReadRequest& request,
+                                      ReadBuffers& buffers) const;
+  absl::StatusOr<std::optional<Offset>> next_batch(Offset offset) const;
   absl::StatusOr<bool> read_segment(const Segment& segment, std::size_t index,
                                     const LogReadRequest& request, ReadBuffers& buffers,
                                     LogRead& into) const;
@@ -113,6 +118,7 @@ class BasicLogView {
   Offset end_{0};
   std::int64_t end_position_ = 0;         // in the last segment: where end_ is
   std::shared_ptr<const Damage> damage_;  // at end_
+  std::shared_ptr<const std::vector<SkippedRange>> skipped_;
 };
 
 using LogView = BasicLogView<AnyFileSystem>;

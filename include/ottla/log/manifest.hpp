@@ -22,6 +22,9 @@
 //                                      whole; written with the first append of the era
 //   replaced <base> <offset>           the segments from that base to that offset are about to be
 //                                      compacted, or were: written, and synced, before
+//   skipped <first> <next>             a repair is about to take out what is damaged between these
+//                                      offsets, or did: there is a gap then, and those who read are
+//                                      told of it; written, and synced, before
 //   cut <offset>                       written, and synced, before the log is cut back to there;
 //                                      until something is said to be on the device later, the cut
 //                                      may have been interrupted
@@ -36,8 +39,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <ottla/base/ids.hpp>
+#include <ottla/base/skipped_range.hpp>
 #include <ottla/base/time.hpp>
 #include <ottla/base/topic_partition.hpp>
 #include <ottla/base/uuid.hpp>
@@ -94,6 +99,8 @@ class Manifest {
   bool is_dense_at(Offset offset) const {
     return !is_of_others(offset) && (offset < sparse_from_ || offset >= sparse_to_);
   }
+  /// What repairs took out, ascending.
+  const std::vector<SkippedRange>& skipped() const { return skipped_; }
   /// Somebody else may have written it.
   bool is_of_others(Offset offset) const { return offset < others_; }
   /// The greatest offset below which all is known to be on the device.
@@ -110,7 +117,7 @@ class Manifest {
   std::optional<Uuid> era() const { return era_; }
   /// Without what it says recovery would take a whole log for a torn one.
   bool has_to_last() const {
-    return !gaps_.empty() || sparse_from_ < sparse_to_ || others_ > Offset(0);
+    return !gaps_.empty() || !skipped_.empty() || sparse_from_ < sparse_to_ || others_ > Offset(0);
   }
 
   // Each changes this, and answers the line to append to the file.
@@ -121,6 +128,9 @@ class Manifest {
   /// Of segments whose bases are at or above `base` and below `end`; all below is on the device.
   std::string replace(Offset base, Offset end);
   std::string cut(Offset end);
+  /// Closed segments that it touches are not what they were. Before: an earlier cut is on the
+  /// device.
+  std::string skip(const SkippedRange& range);
   std::string add_gap(Offset end, Offset next);
   /// Together with what was said before, as one range.
   std::string add_sparse(Offset from, Offset to);
@@ -135,12 +145,14 @@ class Manifest {
  private:
   bool apply(std::string_view line);
   bool apply(std::string_view what, Offset offset);
+  bool apply_range(std::string_view line);
   std::string add_epochs(std::uint32_t crc);
   std::string sparse_line() const;
 
   Owner owner_;
   std::map<Offset, SealedSegment> segments_;
   std::map<Offset, Offset> gaps_;  // by where they end
+  std::vector<SkippedRange> skipped_;
   Offset sparse_from_{0};
   Offset sparse_to_{0};  // `sparse_from_`: nowhere
   Offset others_{0};

@@ -27,6 +27,7 @@ OTTLA_INLINE std::string_view name(IoReason reason) {
                                         "open_directory",
                                         "clean_stop",
                                         "compaction",
+                                        "repair",
                                         "other"};
   static_assert(std::size(names) == io_reasons);
   return names[static_cast<int>(reason)];

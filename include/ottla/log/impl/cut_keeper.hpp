@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,12 +43,12 @@ absl::Status each_piece(const FileT& file, std::int64_t from, std::int64_t to, U
   return absl::OkStatus();
 }
 
-/// [from, to) of one file to the start of another.
+/// [from, to) of one file to another, to its start or to byte `at`.
 template <File FileT>
 absl::Status copy_bytes(const FileT& source, std::int64_t from, std::int64_t to, FileT& target,
-                        IoReason why) {
+                        IoReason why, std::int64_t at = 0) {
   return each_piece(source, from, to, [&](Bytes bytes, std::int64_t position) {
-    return target.write(position - from, {&bytes, 1}, why);
+    return target.write(at + position - from, {&bytes, 1}, why);
   });
 }
 
@@ -55,7 +56,9 @@ template <FileSystem Fs>
 class CutKeeper {
  public:
   /// `kept`: names of those that are there.
-  CutKeeper(LogPlace<Fs>& place, const std::vector<std::string>& kept) : place_(place) {
+  CutKeeper(LogPlace<Fs>& place, const std::vector<std::string>& kept,
+            IoReason why = IoReason::recover_cut)
+      : place_(place), why_(why) {
     for (const std::string& name : kept) {
       kept_.push_back({*cut_number(name), base_of(name), name});
     }
@@ -71,7 +74,7 @@ class CutKeeper {
   /// Bytes [from, to) of a segment's log, which stay there.
   absl::StatusOr<Kept> keep_tail(Offset base, std::int64_t from, std::int64_t to) {
     OTTLA_ASSIGN(auto log, place_.files.open(offset_file_path(place_.directory, base, log_suffix),
-                                             OpenMode::read, why));
+                                             OpenMode::read, why_));
     std::int64_t end = from;  // of what is not zero
     OTTLA_TRY(each_piece(log, from, to, [&](Bytes bytes, std::int64_t position) {
       const auto last =
@@ -85,11 +88,37 @@ class CutKeeper {
     OTTLA_ASSIGN(const std::string name, next_name(base));
     const absl::Status copied = copy(log, from, std::min(end, from + max_kept_tail), name);
     if (fault(copied) == Fault::no_space) {
-      place_.files.remove(place_.path(name), why).IgnoreError();  // gives back what it took
+      place_.files.remove(place_.path(name), why_).IgnoreError();  // gives back what it took
       return Kept{};
     }
     OTTLA_TRY(copied);
     return Kept{name, end - from};
+  }
+
+  struct Piece {
+    std::int64_t from = 0;
+    std::int64_t to = 0;
+  };
+  /// Pieces of a segment's log, which stay there, one behind the other: all of them, or an error.
+  absl::StatusOr<Kept> keep_pieces(Offset base, std::span<const Piece> pieces) {
+    OTTLA_ASSIGN(auto log, place_.files.open(offset_file_path(place_.directory, base, log_suffix),
+                                             OpenMode::read, why_));
+    OTTLA_ASSIGN(const std::string name, next_name(base));
+    Kept kept{name};
+    const absl::Status copied = [&]() -> absl::Status {
+      OTTLA_ASSIGN(auto file, place_.files.open(place_.path(name), OpenMode::create_new, why_));
+      for (const Piece& piece : pieces) {
+        OTTLA_TRY(copy_bytes(log, piece.from, piece.to, file, why_, kept.bytes));
+        kept.bytes += piece.to - piece.from;
+      }
+      OTTLA_TRY(file.sync(why_));
+      return file.close();
+    }();
+    if (!copied.ok()) {
+      place_.files.remove(place_.path(name), why_).IgnoreError();  // gives back what it took
+      return copied;
+    }
+    return kept;
   }
 
   /// A whole segment, which goes: its log gets another name, its indexes are removed.
@@ -98,15 +127,15 @@ class CutKeeper {
     OTTLA_ASSIGN(const FileStatus status, place_.files.status(path));
     Kept kept{{}, status.size};
     if (status.size == 0) {
-      OTTLA_TRY(place_.files.remove(path, why));
+      OTTLA_TRY(place_.files.remove(path, why_));
     } else {
       OTTLA_ASSIGN(kept.name, next_name(base));
-      OTTLA_TRY(place_.files.rename(path, place_.path(kept.name), why));
+      OTTLA_TRY(place_.files.rename(path, place_.path(kept.name), why_));
     }
     for (const std::string_view suffix :
          {offset_index_suffix, time_index_suffix, transaction_index_suffix}) {
       const absl::Status removed =
-          place_.files.remove(offset_file_path(place_.directory, base, suffix), why);
+          place_.files.remove(offset_file_path(place_.directory, base, suffix), why_);
       if (!removed.ok() && fault(removed) != Fault::not_found) {
         return removed;
       }
@@ -115,13 +144,11 @@ class CutKeeper {
   }
 
  private:
-  static constexpr IoReason why = IoReason::recover_cut;
-
   absl::Status copy(const typename Fs::File& log, std::int64_t from, std::int64_t to,
                     const std::string& name) {
-    OTTLA_ASSIGN(auto file, place_.files.open(place_.path(name), OpenMode::create_new, why));
-    OTTLA_TRY(copy_bytes(log, from, to, file, why));
-    OTTLA_TRY(file.sync(why));
+    OTTLA_ASSIGN(auto file, place_.files.open(place_.path(name), OpenMode::create_new, why_));
+    OTTLA_TRY(copy_bytes(log, from, to, file, why_));
+    OTTLA_TRY(file.sync(why_));
     return file.close();
   }
 
@@ -145,7 +172,7 @@ class CutKeeper {
         });
     number_ += goes_on ? 0 : 1;
     while (!kept_.empty() && kept_.front().number <= number_ - kept_recoveries) {
-      OTTLA_TRY(place_.files.remove(place_.path(kept_.front().name), why));
+      OTTLA_TRY(place_.files.remove(place_.path(kept_.front().name), why_));
       kept_.erase(kept_.begin());
     }
     kept_.push_back({number_, base, absl::StrCat(offset_file_name(base, cut_infix), number_)});
@@ -153,6 +180,7 @@ class CutKeeper {
   }
 
   LogPlace<Fs>& place_;
+  IoReason why_;
   std::vector<Cut> kept_;
   std::int64_t number_ = 0;  // of the last recovery
 };

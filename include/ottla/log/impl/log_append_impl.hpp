@@ -33,8 +33,8 @@ absl::Status BasicLog<Fs>::check_writable() const {
     return error(
         ErrorCode::kafka_storage_error, Fault::corrupt,
         absl::StrCat(damaged->file, " is damaged at byte ", damaged->position, " (", damaged->why,
-                     "): it takes no appends; restore the file from a backup, or delete the "
-                     "topic"));
+                     "): it takes no appends; repair it (Broker::repair), restore the file from "
+                     "a backup, or delete the topic"));
   }
   return absl::OkStatus();
 }

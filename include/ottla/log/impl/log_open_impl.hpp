@@ -34,6 +34,7 @@ class BasicLog<Fs>::Opener {
     OTTLA_TRY(read_manifest());
     check_era();
     OTTLA_TRY(read_epochs());
+    OTTLA_TRY(opening_.repair ? repair(*opening_.repair) : absl::OkStatus());
     check_presence();
     OTTLA_TRY(rewrite_tail());
     OTTLA_TRY(recover());
@@ -50,6 +51,7 @@ class BasicLog<Fs>::Opener {
   }
 
  private:
+  class Repairer;
   using Kind = RecoveryReport::Kind;
 
   void find(Kind kind, std::string file, std::int64_t position, std::int64_t bytes, std::string why,
@@ -70,6 +72,7 @@ class BasicLog<Fs>::Opener {
   bool in_era() const { return opening_.era && log_.manifest_.era() == opening_.era; }
   void check_era();
   absl::Status read_epochs();
+  absl::Status repair(Repair how);
   void check_presence();
   absl::Status rewrite_tail();
   absl::Status rewrite(Offset base);
@@ -82,6 +85,7 @@ class BasicLog<Fs>::Opener {
   absl::StatusOr<bool> is_clean_end(const Segment& segment) const;
   absl::StatusOr<bool> recover_segment(std::size_t index);
   absl::StatusOr<bool> judge(std::size_t index, Segment& segment, const SegmentRecovery& found);
+  bool joined(std::size_t index, Offset end) const;
   absl::Status cut(std::size_t index, Segment& segment, const SegmentRecovery& found);
   absl::Status check_epoch(const BatchHeader& header) const;
   absl::Status check_offsets(const BatchHeader& header, std::optional<Offset> expected) const;
@@ -103,7 +107,7 @@ class BasicLog<Fs>::Opener {
   void add_opened(std::size_t index, Segment segment);
 
   BasicLog& log_;
-  const LogOpening& opening_;
+  LogOpening opening_;
   RecoveryReport& report_;
   Place& place_;
   std::optional<log_impl::LogFiles> files_;
@@ -371,63 +375,6 @@ absl::Status BasicLog<Fs>::Opener::settle_start() {
   return was_cutting ? log_.sync_cut() : absl::OkStatus();
 }
 
-template <FileSystem Fs>
-absl::Status BasicLog<Fs>::Opener::settle_epochs() {
-  const auto& segments = log_.list_->segments;
-  const bool has_batches = !segments.empty() && end_ > segments.front()->base();
-  if (!epochs_known_ && has_batches) {
-    if (!report_.has(Kind::epochs_rebuilt)) {
-      find(Kind::epochs_rebuilt, place_.path(epoch_checkpoint_file), 0, 0, "it is missing");
-    }
-    OTTLA_TRY(rebuild_epochs());
-    log_.epochs_saved_ = false;
-  }
-  report_.latest_epoch = log_.epochs_.latest();
-  if (log_.epochs_.truncate_from_end(end_)) {
-    log_.epochs_saved_ = false;
-  }
-  if (log_.epochs_.truncate_from_start(log_.start_)) {
-    log_.epochs_saved_ = false;
-  }
-  return absl::OkStatus();
-}
-
-/// By the batches: a segment that begins in the same epoch as the next one is not looked through.
-template <FileSystem Fs>
-absl::Status BasicLog<Fs>::Opener::rebuild_epochs() {
-  const auto& segments = log_.list_->segments;
-  const auto walk = [&](LogSegment& entry, const SegmentVisit& visit) -> absl::Status {
-    const auto segment = entry.segment();
-    const absl::Status walked =
-        segment.ok() ? (*segment)->each_batch(entry.base(), visit) : segment.status();
-    // Damage is for those who read there.
-    return absl::IsCancelled(walked) || fault(walked) == Fault::corrupt ? absl::OkStatus() : walked;
-  };
-  std::vector<EpochStart> firsts(segments.size() + 1, EpochStart{no_leader_epoch, end_});
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    OTTLA_TRY(walk(*segments[i], [&](const BatchHeader& header, std::int64_t) {
-      firsts[i] = {header.leader_epoch, header.base_offset};
-      return absl::CancelledError();  // ends the walk
-    }));
-  }
-  LeaderEpochs& epochs = log_.epochs_;
-  const auto note = [&](LeaderEpoch epoch, Offset offset) {
-    if (epoch > epochs.latest().value_or(no_leader_epoch)) {
-      epochs.assign(epoch, offset);
-    }
-  };
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    note(firsts[i].epoch, firsts[i].start);
-    if (firsts[i].epoch != firsts[i + 1].epoch) {
-      OTTLA_TRY(walk(*segments[i], [&](const BatchHeader& header, std::int64_t) {
-        note(header.leader_epoch, header.base_offset);
-        return absl::OkStatus();
-      }));
-    }
-  }
-  return absl::OkStatus();
-}
-
 /// Whatever an interrupted deletion or copy left, indexes without a log, and epochs that were
 /// refused.
 template <FileSystem Fs>
@@ -478,6 +425,10 @@ void BasicLog<Fs>::Opener::settle_shared() {
     log_.era_noted_ = false;
   }
   // Behind damage it is not known how far: until an opening finds the log whole.
+  if (!log_.manifest_.skipped().empty()) {
+    shared.view.skipped_ =
+        std::make_shared<const std::vector<SkippedRange>>(log_.manifest_.skipped());
+  }
   constexpr Offset anywhere{std::numeric_limits<std::int64_t>::max()};
   if (!manifest_there_ && opening_.foreign) {
     log_.manifest_.set_others(damage_ == nullptr ? end_ : anywhere);
@@ -495,3 +446,4 @@ void BasicLog<Fs>::Opener::settle_shared() {
 }  // namespace ottla::inline OTTLA_ABI
 
 #include <ottla/log/impl/log_recover_impl.hpp>
+#include <ottla/log/impl/log_repair_impl.hpp>

@@ -136,8 +136,8 @@ absl::Status BasicLog<Fs>::note_damage() {
   }
   const std::string text = absl::StrCat(
       damage()->file, " is damaged at byte ", damage()->position, ": ", damage()->why,
-      ".\nNothing is cut or appended here until an opening finds the log whole: restore the file "
-      "from a backup, or delete the topic.\n");
+      ".\nNothing is cut or appended here until an opening finds the log whole: repair it "
+      "(Broker::repair), restore the file from a backup, or delete the topic.\n");
   OTTLA_TRY(
       health_->replaced(replace_small_file(place_->files, place_->path(damage_file), as_bytes(text),
                                            Durability::durable, IoReason::checkpoint),
@@ -278,24 +278,29 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::recover_segment(std::size_t index) {
   return go_on;
 }
 
+/// Whether nothing is missing between the segment, whose records end at `end`, and the next one.
+template <FileSystem Fs>
+bool BasicLog<Fs>::Opener::joined(std::size_t index, Offset end) const {
+  // A compacted log may have nothing left at the end of a segment: below the durable point, since
+  // nothing else is compacted here; somebody else does it elsewhere, too, and what their topic is
+  // configured to be now does not tell what it was.
+  const Offset next = bases_[index + 1];
+  const bool compacted =
+      (log_.config_.compact && next <= durable_end_) ||
+      (manifest_there_ ? log_.manifest_.is_of_others(next - 1) : opening_.foreign);
+  return compacted || next == end || next <= opening_.log_start ||
+         log_.manifest_.has_gap(end, next);
+}
+
 /// Torn tail or damage (reliability: what was durable, or is followed by what was written later,
 /// was whole once, and what was damage stays it).
 template <FileSystem Fs>
 absl::StatusOr<bool> BasicLog<Fs>::Opener::judge(std::size_t index, Segment& segment,
                                                  const SegmentRecovery& found) {
   const bool last = index + 1 == bases_.size();
-  // A compacted log may have nothing left at the end of a segment: below the durable point, since
-  // nothing else is compacted here; somebody else does it elsewhere, too, and what their topic is
-  // configured to be now does not tell what it was.
-  const bool compacted =
-      !last &&
-      ((log_.config_.compact && bases_[index + 1] <= durable_end_) ||
-       (manifest_there_ ? log_.manifest_.is_of_others(bases_[index + 1] - 1) : opening_.foreign));
-  const bool joined = last || compacted || bases_[index + 1] == found.next_offset ||
-                      bases_[index + 1] <= opening_.log_start ||
-                      log_.manifest_.has_gap(found.next_offset, bases_[index + 1]);
+  const bool is_joined = last || joined(index, found.next_offset);
   const bool lost = found.next_offset < durable_end_ && durable_end_ > opening_.log_start;
-  if (found.clean() && joined && !(last && lost)) {
+  if (found.clean() && is_joined && !(last && lost)) {
     return true;
   }
   std::string why = !found.clean() ? found.problem
@@ -333,6 +338,63 @@ absl::Status BasicLog<Fs>::Opener::cut(std::size_t index, Segment& segment,
   OTTLA_TRY(sync ? log_.sync_directory(IoReason::recover_cut) : absl::OkStatus());
   OTTLA_TRY(segment.cut_tail(IoReason::recover_cut));
   return sync ? log_.health_->checked(segment.sync(IoReason::recover_cut)) : absl::OkStatus();
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::settle_epochs() {
+  const auto& segments = log_.list_->segments;
+  const bool has_batches = !segments.empty() && end_ > segments.front()->base();
+  if (!epochs_known_ && has_batches) {
+    if (!report_.has(Kind::epochs_rebuilt)) {
+      find(Kind::epochs_rebuilt, place_.path(epoch_checkpoint_file), 0, 0, "it is missing");
+    }
+    OTTLA_TRY(rebuild_epochs());
+    log_.epochs_saved_ = false;
+  }
+  report_.latest_epoch = log_.epochs_.latest();
+  if (log_.epochs_.truncate_from_end(end_)) {
+    log_.epochs_saved_ = false;
+  }
+  if (log_.epochs_.truncate_from_start(log_.start_)) {
+    log_.epochs_saved_ = false;
+  }
+  return absl::OkStatus();
+}
+
+/// By the batches: a segment that begins in the same epoch as the next one is not looked through.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::rebuild_epochs() {
+  const auto& segments = log_.list_->segments;
+  const auto walk = [&](LogSegment& entry, const SegmentVisit& visit) -> absl::Status {
+    const auto segment = entry.segment();
+    const absl::Status walked =
+        segment.ok() ? (*segment)->each_batch(entry.base(), visit) : segment.status();
+    // Damage is for those who read there.
+    return absl::IsCancelled(walked) || fault(walked) == Fault::corrupt ? absl::OkStatus() : walked;
+  };
+  std::vector<EpochStart> firsts(segments.size() + 1, EpochStart{no_leader_epoch, end_});
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    OTTLA_TRY(walk(*segments[i], [&](const BatchHeader& header, std::int64_t) {
+      firsts[i] = {header.leader_epoch, header.base_offset};
+      return absl::CancelledError();  // ends the walk
+    }));
+  }
+  LeaderEpochs& epochs = log_.epochs_;
+  const auto note = [&](LeaderEpoch epoch, Offset offset) {
+    if (epoch > epochs.latest().value_or(no_leader_epoch)) {
+      epochs.assign(epoch, offset);
+    }
+  };
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    note(firsts[i].epoch, firsts[i].start);
+    if (firsts[i].epoch != firsts[i + 1].epoch) {
+      OTTLA_TRY(walk(*segments[i], [&](const BatchHeader& header, std::int64_t) {
+        note(header.leader_epoch, header.base_offset);
+        return absl::OkStatus();
+      }));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace ottla::inline OTTLA_ABI

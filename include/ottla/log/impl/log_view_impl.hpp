@@ -21,7 +21,7 @@ absl::Status BasicLogView<Fs>::check_range(Offset offset) const {
         ErrorCode::corrupt_message, Fault::corrupt,
         absl::StrCat(damage_->file, " is damaged at byte ", damage_->position, ", where offset ",
                      damage_->offset.value(), " should be: ", damage_->why,
-                     "; restore the file from a backup, or delete the topic"));
+                     "; repair it (Broker::repair), restore the file from a backup, or delete the topic"));
   }
   if (offset == end_) {
     return absl::OkStatus();
@@ -58,10 +58,63 @@ template <FileSystem Fs>
 absl::StatusOr<LogRead> BasicLogView<Fs>::read(const LogReadRequest& request,
                                                ReadBuffers& buffers) const {
   OTTLA_TRY(check_range(request.offset));
-  LogRead read;
-  if (request.offset >= std::min(request.limit, end_)) {
-    return read;
+  const Offset limit = std::min(request.limit, end_);
+  if (request.offset >= limit) {
+    return LogRead();
   }
+  if (skipped_ != nullptr) {
+    const auto next = std::find_if(skipped_->begin(), skipped_->end(), [&](const auto& range) {
+      return range.next > request.offset;
+    });
+    if (next != skipped_->end() && next->first < limit) {
+      return read_beside(*next, request, buffers);
+    }
+  }
+  return read_on(request, buffers);
+}
+
+/// Up to what a repair took out. Where a file was restored since, what is there is answered.
+template <FileSystem Fs>
+absl::StatusOr<LogRead> BasicLogView<Fs>::read_beside(const SkippedRange& range,
+                                                      const LogReadRequest& request,
+                                                      ReadBuffers& buffers) const {
+  if (request.offset < range.first) {
+    LogReadRequest before = request;
+    before.limit = range.first;
+    OTTLA_ASSIGN(LogRead read, read_on(before, buffers));
+    if (read.bytes > 0 || !request.at_least_one) {
+      return read;
+    }
+  }
+  OTTLA_ASSIGN(const std::optional<Offset> next, next_batch(request.offset));
+  if (next && *next < range.next) {
+    return read_on(request, buffers);
+  }
+  return records_skipped(
+      range, absl::StrCat("offsets ", range.first.value(), " to ", range.next.value() - 1,
+                          " were damaged, and a repair took them out; reading goes on at ",
+                          range.next.value()));
+}
+
+/// Where the first batch begins that has `offset`, or lies above it.
+template <FileSystem Fs>
+absl::StatusOr<std::optional<Offset>> BasicLogView<Fs>::next_batch(Offset offset) const {
+  const auto& segments = list_->segments;
+  for (std::size_t i = list_->find(offset); i < segments.size(); ++i) {
+    const log_impl::Pin<Fs> pin(*segments[i]);
+    OTTLA_ASSIGN(const auto* opened, open(pin, *segments[i], offset));
+    OTTLA_ASSIGN(const auto place, opened->find(offset));
+    if (place) {
+      return place->header.base_offset;
+    }
+  }
+  return std::nullopt;
+}
+
+template <FileSystem Fs>
+absl::StatusOr<LogRead> BasicLogView<Fs>::read_on(const LogReadRequest& request,
+                                                  ReadBuffers& buffers) const {
+  LogRead read;
   const auto& segments = list_->segments;
   for (std::size_t i = list_->find(request.offset); i < segments.size(); ++i) {
     LogSegment& segment = *segments[i];

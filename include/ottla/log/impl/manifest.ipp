@@ -80,34 +80,8 @@ OTTLA_INLINE bool Manifest::apply(std::string_view line) {
     }
     return segment.has_value();
   }
-  if (line.starts_with("gap ")) {
-    const auto fields = log_impl::split<3>(line);
-    const auto end = log_impl::decimal(fields[1]);
-    const auto next = log_impl::decimal(fields[2]);
-    if (end && next) {
-      add_gap(Offset(*end), Offset(*next));
-    }
-    return end && next;
-  }
-  if (line.starts_with("sparse ")) {
-    const auto fields = log_impl::split<3>(line);
-    const auto from = log_impl::decimal(fields[1]);
-    const auto to = log_impl::decimal(fields[2]);
-    const bool ordered = from && to && *from <= *to;
-    if (ordered) {
-      add_sparse(Offset(*from), Offset(*to));
-    }
-    return ordered;
-  }
-  if (line.starts_with("replaced ")) {
-    const auto fields = log_impl::split<3>(line);
-    const auto base = log_impl::decimal(fields[1]);
-    const auto end = log_impl::decimal(fields[2]);
-    const bool ordered = base && end && *base <= *end;
-    if (ordered) {
-      replace(Offset(*base), Offset(*end));
-    }
-    return ordered;
+  if (std::count(line.begin(), line.end(), ' ') == 2) {
+    return apply_range(line);
   }
   const auto fields = log_impl::split<2>(line);
   if (fields[0] == "epochs") {
@@ -123,6 +97,27 @@ OTTLA_INLINE bool Manifest::apply(std::string_view line) {
   }
   const auto offset = log_impl::decimal(fields[1]);
   return offset && apply(fields[0], Offset(*offset));
+}
+
+OTTLA_INLINE bool Manifest::apply_range(std::string_view line) {
+  const auto fields = log_impl::split<3>(line);
+  const auto from = log_impl::decimal(fields[1]);
+  const auto to = log_impl::decimal(fields[2]);
+  if (!from || !to || (fields[0] != "gap" && *from > *to)) {
+    return false;
+  }
+  if (fields[0] == "gap") {
+    add_gap(Offset(*from), Offset(*to));
+  } else if (fields[0] == "sparse") {
+    add_sparse(Offset(*from), Offset(*to));
+  } else if (fields[0] == "replaced") {
+    replace(Offset(*from), Offset(*to));
+  } else if (fields[0] == "skipped") {
+    skip({Offset(*from), Offset(*to)});
+  } else {
+    return false;
+  }
+  return true;
 }
 
 OTTLA_INLINE bool Manifest::apply(std::string_view what, Offset offset) {
@@ -201,6 +196,10 @@ OTTLA_INLINE std::string Manifest::cut(Offset end) {
     return entry.second.base >= end || entry.second.end() >= end;
   });
   std::erase_if(gaps_, [&](const auto& gap) { return gap.first > end; });
+  std::erase_if(skipped_, [&](SkippedRange& range) {
+    range.next = std::min(range.next, end);
+    return range.first >= end;
+  });
   sparse_to_ = std::max(sparse_from_, std::min(sparse_to_, end));
   others_ = std::min(others_, end);
   if (synced_ > end) {
@@ -218,13 +217,39 @@ OTTLA_INLINE std::string Manifest::replace(Offset base, Offset end) {
   return log_impl::signed_line(absl::StrCat("replaced ", base.value(), " ", end.value()));
 }
 
+OTTLA_INLINE std::string Manifest::skip(const SkippedRange& range) {
+  synced_ = durable_end().value_or(synced_);
+  cut_ = Offset(-1);
+  std::erase_if(segments_, [&](const auto& entry) {
+    return entry.second.base <= range.next && entry.second.end() >= range.first;
+  });
+  add_sparse(range.first, range.next + 1);
+  if (range.first < range.next) {
+    std::erase_if(skipped_, [&](const SkippedRange& old) {
+      return old.first >= range.first && old.next <= range.next;
+    });
+    const auto at = std::upper_bound(skipped_.begin(), skipped_.end(), range,
+                                     [](const SkippedRange& a, const SkippedRange& b) {
+                                       return a.first < b.first;
+                                     });
+    skipped_.insert(at, range);
+  }
+  return log_impl::signed_line(
+      absl::StrCat("skipped ", range.first.value(), " ", range.next.value()));
+}
+
 OTTLA_INLINE void Manifest::drop_below(Offset start) {
   std::erase_if(segments_, [&](const auto& entry) { return entry.second.base < start; });
   std::erase_if(gaps_, [&](const auto& gap) { return gap.first <= start; });
+  std::erase_if(skipped_, [&](const SkippedRange& range) { return range.next <= start; });
 }
 
 OTTLA_INLINE std::string Manifest::whole_text() const {
   std::string text = log_impl::owner_line(owner_);
+  for (const SkippedRange& range : skipped_) {  // before segments that were closed since
+    text += log_impl::signed_line(
+        absl::StrCat("skipped ", range.first.value(), " ", range.next.value()));
+  }
   for (const auto& [base, segment] : segments_) {
     text += log_impl::segment_line(segment);
   }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 #include <absl/status/statusor.h>
 
@@ -41,13 +42,13 @@ absl::StatusOr<bool> stands_in_a_log(BatchScan<FileT>& scan, OffsetRange range, 
                       range.holds(scan.header()));
 }
 
-/// Whether such a batch begins in (`bad`, `end`). Checksums of at most `budget` bytes are computed;
-/// where that is not enough the answer is true, since what cannot be told from data is not to be
-/// cut.
+/// Where such a batch begins in (`bad`, `end`), and `end` where none does. Checksums of at most
+/// `budget` bytes are computed; nothing where that is not enough.
 template <File FileT>
-absl::StatusOr<bool> batch_follows(const FileT& file, std::int64_t bad, std::int64_t end,
-                                   OffsetRange range, MutableBytes window,
-                                   MutableBytes second_window) {
+absl::StatusOr<std::optional<std::int64_t>> find_following(const FileT& file, std::int64_t bad,
+                                                           std::int64_t end, OffsetRange range,
+                                                           MutableBytes window,
+                                                           MutableBytes second_window) {
   std::int64_t budget = 4 * (end - bad) + (std::int64_t{16} << 20);
   std::int64_t at = bad + 1;
   while (end - at >= static_cast<std::int64_t>(batch_header_size)) {
@@ -71,16 +72,25 @@ absl::StatusOr<bool> batch_follows(const FileT& file, std::int64_t bad, std::int
       }
       budget -= static_cast<std::int64_t>(scan.header().size());
       if (budget < 0) {
-        return true;
+        return std::nullopt;
       }
       OTTLA_ASSIGN(const bool stands, stands_in_a_log(scan, range, end));
       if (stands) {
-        return true;
+        return at + i;
       }
     }
     at += starts;
   }
-  return false;
+  return end;
+}
+
+/// Whether there is one; true, too, where that cannot be told: it is not to be cut then.
+template <File FileT>
+absl::StatusOr<bool> batch_follows(const FileT& file, std::int64_t bad, std::int64_t end,
+                                   OffsetRange range, MutableBytes window,
+                                   MutableBytes second_window) {
+  OTTLA_ASSIGN(const auto at, find_following(file, bad, end, range, window, second_window));
+  return at != end;
 }
 
 }  // namespace ottla::inline OTTLA_ABI::segment_impl
