@@ -305,9 +305,9 @@ TEST_CASE("Any call of a repair may fail, and repairing again comes to the same 
 
 TEST_CASE("A repair whose syncs are ignored is noticed") {
   const auto bad_without = [](IoReason reason, IoOperation operation) {
-    return cut_everywhere(DiskMode::adversarial, 16, [&](LogDisk& d) {
-             d.disk.ignore(reason, operation);
-           }).bad;
+    return cut_everywhere(DiskMode::adversarial, 16,
+                          [&](LogDisk& d) { d.disk.ignore(reason, operation); })
+        .bad;
   };
   CHECK(bad_without(IoReason::repair, IoOperation::sync) > 0);
   CHECK(bad_without(IoReason::repair, IoOperation::sync_directory) > 0);

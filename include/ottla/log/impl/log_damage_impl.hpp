@@ -19,7 +19,9 @@ void BasicLog<Fs>::Opener::Repairer::add(std::size_t segment, std::int64_t posit
                                          std::int64_t end, SkippedRange offsets,
                                          std::string problem) {
   bad_.push_back(
-      {segment, position, end,
+      {segment,
+       position,
+       end,
        {offsets, path(segment), position, end - position, std::move(problem), std::string()}});
 }
 
@@ -41,11 +43,6 @@ Offset BasicLog<Fs>::Opener::Repairer::end_of(std::size_t segment) const {
 
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::Repairer::find() {
-  window_ = Buffer::allocate(segment_impl::data_window);
-  second_window_ = Buffer::allocate(segment_impl::data_window);
-  if (!window_ || !second_window_) {
-    return error(Fault::no_memory, "no memory to read a log that is to be repaired");
-  }
   const Offset log_start = opener_.opening_.log_start;
   if (bases_.empty()) {
     no_files_ = known_end() > log_start || opener_.files_->damaged;
@@ -73,63 +70,59 @@ absl::Status BasicLog<Fs>::Opener::Repairer::read_segment(std::size_t segment) {
   found.next = bases_[segment];
   found.expected = found.next;
   OTTLA_ASSIGN(const auto file, place_.files.open(path(segment), OpenMode::read, why));
-  OTTLA_ASSIGN(found.size, file.size());
-  for (std::int64_t at = 0; at < found.size;) {
-    Scan scan(file, at, found.size, window_.bytes());
-    std::string problem;
-    bool good = true;
-    while (good) {
-      OTTLA_ASSIGN(good, read_good(scan, segment, problem));
-    }
-    if (scan.at_end()) {
+  OTTLA_ASSIGN(auto survey, Survey::begin(file));
+  found.size = survey.size();
+  while (!survey.at_end()) {
+    OTTLA_ASSIGN(std::string problem, read_good(survey, segment));
+    if (survey.at_end()) {
       break;
     }
-    const Range range{found.next.value(), limit(segment).value() - 1};
-    OTTLA_ASSIGN(at, resume(file, scan.position(), found.size, range));
-    OTTLA_ASSIGN(const Offset next, next_offset(file, segment, scan.position(), at));
-    add(segment, scan.position(), at, {found.next, std::max(found.next, next)}, std::move(problem));
+    const std::int64_t bad = survey.position();
+    if (const absl::Status passed = survey.pass_bad(found.next, limit(segment) - 1); !passed.ok()) {
+      return annotate(passed, path(segment));
+    }
+    OTTLA_ASSIGN(const Offset next, next_offset(file, segment, bad, survey.position()));
+    add(segment, bad, survey.position(), {found.next, std::max(found.next, next)},
+        std::move(problem));
     found.expected.reset();
   }
   return absl::OkStatus();
 }
 
-/// False at the end, and where a batch is bad.
+/// What is wrong with the first batch that is not good; the end may come first.
 template <FileSystem Fs>
-absl::StatusOr<bool> BasicLog<Fs>::Opener::Repairer::read_good(Scan& scan, std::size_t segment,
-                                                               std::string& problem) {
-  OTTLA_ASSIGN(const bool whole, scan.next());
-  if (scan.at_end()) {
-    return false;
-  }
-  problem = "no whole batch is there";
-  if (whole) {
-    OTTLA_ASSIGN(problem, judge(scan, segment));
-  }
-  if (!problem.empty()) {
-    return false;
-  }
-  const BatchHeader& header = scan.header();
-  std::byte bytes[batch_header_size];
-  header.write(bytes);
+absl::StatusOr<std::string> BasicLog<Fs>::Opener::Repairer::read_good(Survey& survey,
+                                                                      std::size_t segment) {
   Found& found = found_[segment];
-  found.digest = crc32c(bytes, found.digest);
-  found.next = header.next_offset();
-  found.expected = found.next;
-  found.epoch = std::max(found.epoch, header.leader_epoch);
-  return true;
+  for (;;) {
+    OTTLA_ASSIGN(const bool whole, survey.next());
+    if (!whole) {
+      return std::string("no whole batch is there");
+    }
+    OTTLA_ASSIGN(std::string problem, judge(survey, segment));
+    if (!problem.empty()) {
+      return problem;
+    }
+    const BatchHeader& header = survey.header();
+    std::byte bytes[batch_header_size];
+    header.write(bytes);
+    found.digest = crc32c(bytes, found.digest);
+    found.next = header.next_offset();
+    found.expected = found.next;
+    found.epoch = std::max(found.epoch, header.leader_epoch);
+  }
 }
 
 /// What is wrong with a whole batch; empty where nothing is. As recovery judges, and readers do.
 template <FileSystem Fs>
-absl::StatusOr<std::string> BasicLog<Fs>::Opener::Repairer::judge(Scan& scan,
+absl::StatusOr<std::string> BasicLog<Fs>::Opener::Repairer::judge(Survey& survey,
                                                                   std::size_t segment) const {
-  const BatchHeader& header = scan.header();
+  const BatchHeader& header = survey.header();
   const Found& found = found_[segment];
-  const Range range{found.next.value(), limit(segment).value() - 1};
-  if (!range.holds(header)) {
+  if (header.base_offset < found.next || header.last_offset_delta < 0 ||
+      header.last_offset_delta >= limit(segment) - header.base_offset) {
     return absl::StrCat("a batch with offsets ", header.base_offset.value(), " to ",
-                        header.last_offset().value(), " where ", found.next.value(),
-                        " should be");
+                        header.last_offset().value(), " where ", found.next.value(), " should be");
   }
   if (header.leader_epoch != no_leader_epoch && header.leader_epoch < found.epoch) {
     return absl::StrCat("leader epoch ", header.leader_epoch.value(), " behind ",
@@ -139,45 +132,11 @@ absl::StatusOr<std::string> BasicLog<Fs>::Opener::Repairer::judge(Scan& scan,
   if (refused.ok() && opener_.epochs_known_) {
     refused = opener_.check_epoch(header);
   }
-  OTTLA_ASSIGN(const bool matches, scan.checksum_matches());
+  OTTLA_ASSIGN(const bool matches, survey.checksum_matches());
   return !refused.ok() ? std::string(sv(refused.message()))
          : matches     ? std::string()
                        : absl::StrCat("the batch at offset ", header.base_offset.value(),
                                       " does not match its checksum");
-}
-
-/// Where the log goes on behind bad bytes: where the length that stands there says, if a batch of
-/// the log does stand there or the file ends, else at the next such batch. `size` where it does not.
-template <FileSystem Fs>
-absl::StatusOr<std::int64_t> BasicLog<Fs>::Opener::Repairer::resume(const FileT& file,
-                                                                    std::int64_t bad,
-                                                                    std::int64_t size,
-                                                                    Range range) {
-  std::byte head[batch_length_end];
-  OTTLA_ASSIGN(const std::size_t read, file.read(bad, head));
-  const std::int64_t length =
-      read < sizeof head ? 0 : load_big_endian<std::int32_t>(head + batch_position::batch_length);
-  const std::int64_t next = bad + static_cast<std::int64_t>(batch_length_end) + length;
-  if (length >= static_cast<std::int64_t>(batch_header_size - batch_length_end) && next == size) {
-    return size;
-  }
-  if (length >= static_cast<std::int64_t>(batch_header_size - batch_length_end) && next < size) {
-    Scan scan(file, next, size, second_window_.bytes());
-    OTTLA_ASSIGN(const bool found, scan.next());
-    if (found && range.holds(scan.header())) {
-      OTTLA_ASSIGN(const bool stands, segment_impl::stands_in_a_log(scan, range, size));
-      if (stands) {
-        return next;
-      }
-    }
-  }
-  OTTLA_ASSIGN(const auto at, segment_impl::find_following(file, bad, size, range, window_.bytes(),
-                                                           second_window_.bytes()));
-  return at ? absl::StatusOr<std::int64_t>(*at)
-            : error(Fault::limit_reached,
-                    absl::StrCat(place_.directory, " at byte ", bad,
-                                 " of a segment: too much behind it looks like batches to tell "
-                                 "where the log goes on; restore the file from a backup"));
 }
 
 /// Of the batch at `good`; of what follows the segment where nothing good is left in it.
@@ -193,8 +152,8 @@ absl::StatusOr<Offset> BasicLog<Fs>::Opener::Repairer::next_offset(const FileT& 
     return BatchHeader::parse(head).base_offset;
   }
   if (segment + 1 < bases_.size()) {
-    const auto ended = opener_.manifest_known_ ? log_.manifest_.end_before(bases_[segment + 1])
-                                               : std::nullopt;
+    const auto ended =
+        opener_.manifest_known_ ? log_.manifest_.end_before(bases_[segment + 1]) : std::nullopt;
     return ended && *ended >= found.next ? *ended : bases_[segment + 1];
   }
   // A batch that is bad by its checksum alone has a header that says how many offsets it had.
@@ -207,7 +166,8 @@ absl::StatusOr<Offset> BasicLog<Fs>::Opener::Repairer::next_offset(const FileT& 
   return std::max(known_end(), plausible ? header.next_offset() : found.next);
 }
 
-/// What the manifest says of it does not hold: it is short, or its batches are others.
+/// What the manifest says of it does not hold: it is short, or its batches are others. Of one that
+/// is short what it begins with is taken for good: the manifest cannot tell.
 template <FileSystem Fs>
 void BasicLog<Fs>::Opener::Repairer::compare_closed(std::size_t segment) {
   const auto line = log_.manifest_.segments().find(bases_[segment]);
@@ -221,9 +181,11 @@ void BasicLog<Fs>::Opener::Repairer::compare_closed(std::size_t segment) {
   if (end_of(segment) < closed_end && found.size < closed.size) {
     add(segment, found.size, found.size, {end_of(segment), closed_end},
         "it ends here, and was closed with more");
-  } else if (all_good && (found.size != closed.size || found.next != closed.end() ||
-                          closed.digest.value_or(found.digest) != found.digest)) {
+  } else if (found.size > closed.size ||
+             (all_good && (found.size != closed.size || found.next != closed.end() ||
+                           closed.digest.value_or(found.digest) != found.digest))) {
     const Offset base = bases_[segment];
+    std::erase_if(bad_, [&](const Bad& bad) { return bad.segment == segment; });
     add(segment, 0, found.size, {base, std::max(closed_end, found.next)},
         "its batches are not those that were there when it was closed");
     found.next = base;

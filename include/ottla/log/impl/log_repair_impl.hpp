@@ -14,8 +14,7 @@
 
 #include <ottla/log/impl/cut_keeper.hpp>
 #include <ottla/log/impl/log_open_impl.hpp>
-#include <ottla/segment/impl/batch_scan.hpp>
-#include <ottla/segment/impl/following_batch.hpp>
+#include <ottla/segment/segment_survey.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -44,8 +43,7 @@ class BasicLog<Fs>::Opener::Repairer {
 
  private:
   using FileT = typename Fs::File;
-  using Scan = segment_impl::BatchScan<FileT>;
-  using Range = segment_impl::OffsetRange;
+  using Survey = SegmentSurvey<FileT>;
   using Keeper = log_impl::CutKeeper<Fs>;
   static constexpr IoReason why = IoReason::repair;
 
@@ -78,10 +76,8 @@ class BasicLog<Fs>::Opener::Repairer {
 
   absl::Status find();
   absl::Status read_segment(std::size_t segment);
-  absl::StatusOr<bool> read_good(Scan& scan, std::size_t segment, std::string& problem);
-  absl::StatusOr<std::string> judge(Scan& scan, std::size_t segment) const;
-  absl::StatusOr<std::int64_t> resume(const FileT& file, std::int64_t bad, std::int64_t size,
-                                      Range range);
+  absl::StatusOr<std::string> read_good(Survey& survey, std::size_t segment);
+  absl::StatusOr<std::string> judge(Survey& survey, std::size_t segment) const;
   absl::StatusOr<Offset> next_offset(const FileT& file, std::size_t segment, std::int64_t bad,
                                      std::int64_t good) const;
   void compare_closed(std::size_t segment);
@@ -103,8 +99,6 @@ class BasicLog<Fs>::Opener::Repairer {
   bool no_files_ = false;  // there is none: `bases_` has the one that is to be made
   std::vector<Found> found_;  // of each segment
   std::vector<Bad> bad_;      // ascending
-  Buffer window_;
-  Buffer second_window_;
 };
 
 /// Mends the log, and looks at its directory again.
@@ -114,7 +108,8 @@ absl::Status BasicLog<Fs>::Opener::repair(Repair how) {
   OTTLA_TRY(Repairer(*this).run(how));
   OTTLA_TRY(list_files());
   stop_ = LastStop::system_crash;
-  durable_end_ = std::max(opening_.recovery_point, log_.manifest_.durable_end().value_or(Offset(0)));
+  durable_end_ =
+      std::max(opening_.recovery_point, log_.manifest_.durable_end().value_or(Offset(0)));
   return absl::OkStatus();
 }
 
@@ -122,8 +117,8 @@ template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::Repairer::mark() {
   const Repaired& first = bad_.front().told;
   log_.damage_noted_ = opener_.files_->damaged;
-  log_.shared_.view.damage_ = std::make_shared<Damage>(
-      Damage{first.file, first.position, first.offsets.first, first.why});
+  log_.shared_.view.damage_ =
+      std::make_shared<Damage>(Damage{first.file, first.position, first.offsets.first, first.why});
   absl::Status marked = log_.note_damage();
   log_.shared_.view.damage_.reset();
   log_.damage_noted_ = false;

@@ -19,9 +19,10 @@ absl::Status BasicLogView<Fs>::check_range(Offset offset) const {
   if (damage_ != nullptr && offset >= end_) {
     return error(
         ErrorCode::corrupt_message, Fault::corrupt,
-        absl::StrCat(damage_->file, " is damaged at byte ", damage_->position, ", where offset ",
-                     damage_->offset.value(), " should be: ", damage_->why,
-                     "; repair it (Broker::repair), restore the file from a backup, or delete the topic"));
+        absl::StrCat(
+            damage_->file, " is damaged at byte ", damage_->position, ", where offset ",
+            damage_->offset.value(), " should be: ", damage_->why,
+            "; repair it (Broker::repair), restore the file from a backup, or delete the topic"));
   }
   if (offset == end_) {
     return absl::OkStatus();
@@ -63,9 +64,8 @@ absl::StatusOr<LogRead> BasicLogView<Fs>::read(const LogReadRequest& request,
     return LogRead();
   }
   if (skipped_ != nullptr) {
-    const auto next = std::find_if(skipped_->begin(), skipped_->end(), [&](const auto& range) {
-      return range.next > request.offset;
-    });
+    const auto next = std::find_if(skipped_->begin(), skipped_->end(),
+                                   [&](const auto& range) { return range.next > request.offset; });
     if (next != skipped_->end() && next->first < limit) {
       return read_beside(*next, request, buffers);
     }

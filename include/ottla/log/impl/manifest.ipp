@@ -228,10 +228,9 @@ OTTLA_INLINE std::string Manifest::skip(const SkippedRange& range) {
     std::erase_if(skipped_, [&](const SkippedRange& old) {
       return old.first >= range.first && old.next <= range.next;
     });
-    const auto at = std::upper_bound(skipped_.begin(), skipped_.end(), range,
-                                     [](const SkippedRange& a, const SkippedRange& b) {
-                                       return a.first < b.first;
-                                     });
+    const auto at = std::upper_bound(
+        skipped_.begin(), skipped_.end(), range,
+        [](const SkippedRange& a, const SkippedRange& b) { return a.first < b.first; });
     skipped_.insert(at, range);
   }
   return log_impl::signed_line(
