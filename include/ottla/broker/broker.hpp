@@ -87,6 +87,17 @@ class BasicBroker {
     return guarded([&] { return handle_->core->verify(progress); });
   }
 
+  /// Decides what becomes of a damaged partition, in this thread: all of it is read first. Readers
+  /// go on meanwhile, appends are refused; a new leader epoch begins, and committed offsets that
+  /// are not there any more are lowered (event "offset_lowered"). What is taken out is kept, and
+  /// told (event "repaired"). INVALID_REQUEST where it is not damaged; after other errors, and a
+  /// crash, it may be repaired again. Consumers are told once of a range that is gone
+  /// (`skipped_range`).
+  absl::StatusOr<RepairReport> repair(const TopicPartition& partition, Repair how) const {
+    OTTLA_TRY(usable());
+    return guarded([&] { return handle_->core->repair(partition, how); });
+  }
+
   /// After a step of the wall clock (event "clock_stepped") what goes by its age stays for 10
   /// minutes. This says that the clock is right as it is now: at the next look that goes on.
   absl::Status confirm_clock() const {

@@ -28,6 +28,7 @@
 #include <ottla/broker/partition.hpp>
 #include <ottla/broker/partition_journal.hpp>
 #include <ottla/broker/producer_ids.hpp>
+#include <ottla/broker/repair.hpp>
 #include <ottla/broker/topic_registry.hpp>
 #include <ottla/env/env.hpp>
 #include <ottla/env/posix/process.hpp>
@@ -85,6 +86,7 @@ class BasicBrokerCore final : public Counted {
   absl::StatusOr<Offset> delete_records(const TopicPartition& partition, Offset before);
   /// Of everything that is open, in this thread.
   absl::StatusOr<VerifyReport> verify(const VerifyProgress& progress);
+  absl::StatusOr<RepairReport> repair(const TopicPartition& name, Repair how);
   /// The coordinator of a group; makes the topic of committed offsets at first, and loads at first
   /// use.
   absl::StatusOr<Ref<GroupKeeper>> coordinator(std::string_view group);
@@ -169,6 +171,12 @@ class BasicBrokerCore final : public Counted {
                            std::string_view what);
   void find_nobodys();
   absl::Status open_partitions(std::string_view name);
+  absl::StatusOr<BasicLog<Fs>> open_log(Directory& directory, const TopicPartition& partition,
+                                        const TopicId& id, const TopicConfig& config,
+                                        const LogOpening& opening, RecoveryReport& recovered);
+  absl::StatusOr<Ref<Partition>> open_one(const TopicPartition& partition);
+  absl::StatusOr<ReopenedLog<Fs>> reopen(Partition& partition, Repair how, RepairReport& done);
+  absl::Status settle_repaired(const Partition& partition);
   absl::StatusOr<Ref<Partition>> open_partition(const MetadataTopic& topic, PartitionId partition);
   template <class Note>
   Ref<Directory> noted(const Partition& partition, Note note);
@@ -192,7 +200,7 @@ class BasicBrokerCore final : public Counted {
   absl::StatusOr<Ref<GroupKeeper>> coordinator(const Topic& topic, std::int32_t number);
   absl::StatusOr<Ref<GroupKeeper>> load_coordinator(const Ref<Partition>& partition);
   absl::Status end_members(GroupKeeper& keeper);
-  absl::Status revise_offsets(GroupKeeper& keeper);
+  absl::Status revise_offsets(GroupKeeper& keeper, const TopicPartition* only = nullptr);
   absl::Status revise(GroupKeeper& keeper, std::vector<GroupCoordinator::OffsetsRevised::One> all);
   absl::Status damaged_groups(const Partition& partition, const absl::Status& why);
   std::optional<Offset> right_offset(const TopicPartition& partition,
@@ -219,10 +227,6 @@ class BasicBrokerCore final : public Counted {
   void note_uncleanable(const Partition& partition, const absl::Status& why);
   void give_up_cleaning(SteadyTime deadline);
   void end_cleaning(const absl::Status& ended);
-  static std::string cleaning_name(const Partition& partition) {
-    return absl::StrCat(partition.topic_id().to_string(), " ",
-                        partition.partition().partition.value());
-  }
   void note_offsets(const Partition& partition);
   static void raise_start(BasicLogDirectory<Fs>& directory, const TopicPartition& partition,
                           Offset start);
@@ -290,6 +294,7 @@ class BasicBrokerCore final : public Counted {
 #include <ottla/broker/impl/broker_core_impl.hpp>
 #include <ottla/broker/impl/broker_groups_impl.hpp>
 #include <ottla/broker/impl/broker_missing_impl.hpp>
+#include <ottla/broker/impl/broker_repair_impl.hpp>
 #include <ottla/broker/impl/broker_retention_impl.hpp>
 #include <ottla/broker/impl/broker_scrubber_impl.hpp>
 #include <ottla/broker/impl/broker_topics_impl.hpp>

@@ -62,7 +62,8 @@ class BrokerDirectory final : public Counted {
 
   /// Writes what is noted for `kind`. Where partitions begin is synced (W7), and written where it
   /// changed only: a file that is replaced without a sync may be empty after a power cut.
-  absl::Status checkpoint(CheckpointKind kind, SteadyTime deadline) {
+  absl::Status checkpoint(CheckpointKind kind, SteadyTime deadline,
+                          Durability durability = Durability::written) {
     const bool starts = kind == CheckpointKind::log_start;
     if (starts && starts_are_durable()) {
       return absl::OkStatus();
@@ -71,8 +72,8 @@ class BrokerDirectory final : public Counted {
       const auto [offsets, change] = locked([&](BasicLogDirectory<Fs>& same) {
         return std::pair(same.offsets(kind), same.changes(kind));
       });
-      OTTLA_TRY(directory.write_checkpoint(kind, offsets,
-                                           starts ? Durability::durable : Durability::written));
+      OTTLA_TRY(
+          directory.write_checkpoint(kind, offsets, starts ? Durability::durable : durability));
       if (starts) {
         durable_starts_.store(change);
       }

@@ -60,10 +60,10 @@ class BasicPartition final : public Counted {
 
   const TopicPartition& partition() const { return options_.partition; }
   const TopicId& topic_id() const { return options_.topic_id; }
-  LeaderEpoch epoch() const { return options_.epoch; }
-  /// Where an unclean stop left the end, at opening; nothing after a clean one, or where the log is
-  /// damaged: what was behind it is not given up then.
-  std::optional<Offset> recovered_end() const { return options_.recovered_end; }
+  LeaderEpoch epoch() const;
+  /// Where an unclean stop, or a repair, left the end; nothing after a clean one, or where the log
+  /// is damaged: what was behind it is not given up then.
+  std::optional<Offset> recovered_end() const;
 
   /// The outcome goes to `request.reply`. Batches of one caller keep their order. Waits, until its
   /// deadline and `produce_timeout` at most, only while `staged_bytes` are staged already;
@@ -87,13 +87,7 @@ class BasicPartition final : public Counted {
   ListOffsetsResponse::Partition list_offsets(const ListOffsetsRequest::Partition& request,
                                               IsolationLevel isolation);
 
-  struct Ends {
-    Offset start;
-    Offset end;                            ///< of what is written
-    Offset visible;                        ///< to consumers, of what is written
-    Offset durable;                        ///< of the records that are on the device
-    std::optional<Offset> recovery_point;  ///< none where the log is damaged: the noted one stays
-  };
+  using Ends = PartitionEnds;
   /// After closing: what they were then.
   Ends ends() const;
   std::vector<EpochStart> epochs() const;
@@ -126,6 +120,12 @@ class BasicPartition final : public Counted {
   /// Syncs what is written; `sealed` also moves the recovery point over closed segments.
   absl::Status flush(FlushScope scope, SteadyTime deadline);
 
+  /// `reopen` mends the files, without the lock, and answers the log as it is then; that takes the
+  /// place of this one. Then `afterwards`. Until that is done appends are refused; where `reopen`
+  /// fails with anything but `invalid_argument`, all are, until a repair succeeds.
+  absl::Status repair(absl::FunctionRef<absl::StatusOr<ReopenedLog<Fs>>()> reopen,
+                      absl::FunctionRef<absl::Status()> afterwards, SteadyTime deadline);
+
   /// Writes and syncs everything, refuses what comes later with `closed`. Where the disk does not
   /// answer in time all who wait are told `unknown`, and the log is left to the next recovery.
   /// Where it is full `make_room` is called, and the log's closing tried once more.
@@ -155,6 +155,8 @@ class BasicPartition final : public Counted {
   // ── write, sync ───────────────────────────────────────────────────────────────────────────────
 
   absl::Status refusal() const OTTLA_REQUIRES(mutex_);
+  void take_log(ReopenedLog<Fs>& reopened, AfterLock& todo) OTTLA_REQUIRES(mutex_);
+  void wake_all(AfterLock& todo) OTTLA_REQUIRES(mutex_);
   absl::Status writable() const OTTLA_REQUIRES(mutex_);
   absl::Status make_room(std::size_t bytes, SteadyTime asked) OTTLA_REQUIRES(mutex_);
   void stage(ProduceRequest& request, const ProducedBatch& batch) OTTLA_REQUIRES(mutex_);
@@ -242,6 +244,9 @@ class BasicPartition final : public Counted {
 
   mutable Mutex mutex_;
   BasicLog<Fs> log_;  // by the rules of log.hpp: the lock, the baton, or both
+  LeaderEpoch epoch_ OTTLA_GUARDED_BY(mutex_);
+  std::optional<Offset> recovered_end_ OTTLA_GUARDED_BY(mutex_);
+  std::optional<SkippedRange> cut_ OTTLA_GUARDED_BY(mutex_);  // by a repair
   StagedBatches staged_ OTTLA_GUARDED_BY(mutex_);
   ProducerState producers_ OTTLA_GUARDED_BY(mutex_);  // staged batches included
   bool producers_known_ OTTLA_GUARDED_BY(mutex_) = false;
@@ -254,16 +259,18 @@ class BasicPartition final : public Counted {
   std::uint64_t written_bytes_ OTTLA_GUARDED_BY(mutex_) = 0;  // since opening
   std::uint64_t durable_bytes_ OTTLA_GUARDED_BY(mutex_) = 0;  // of those
   std::uint64_t failures_ OTTLA_GUARDED_BY(mutex_) = 0;       // of write-outs
-  SteadyTime staged_since_ OTTLA_GUARDED_BY(mutex_);    // nothing that waits was staged before
-  Offset shown_ OTTLA_GUARDED_BY(mutex_);               // at_once: a high watermark that was told
-  absl::Status kept_for_ OTTLA_GUARDED_BY(mutex_);      // why what was shown is not written yet
-  absl::Status sync_failed_ OTTLA_GUARDED_BY(mutex_);   // for good
-  absl::Status sync_refused_ OTTLA_GUARDED_BY(mutex_);  // the last one not tried
+  SteadyTime staged_since_ OTTLA_GUARDED_BY(mutex_);     // nothing that waits was staged before
+  Offset shown_ OTTLA_GUARDED_BY(mutex_);                // at_once: a high watermark that was told
+  absl::Status kept_for_ OTTLA_GUARDED_BY(mutex_);       // why what was shown is not written yet
+  absl::Status sync_failed_ OTTLA_GUARDED_BY(mutex_);    // for good
+  absl::Status sync_refused_ OTTLA_GUARDED_BY(mutex_);   // the last one not tried
+  absl::Status repair_failed_ OTTLA_GUARDED_BY(mutex_);  // log_ is not what the files are
   std::uint64_t syncs_refused_ OTTLA_GUARDED_BY(mutex_) = 0;  // how many
   std::optional<Ends> last_ends_ OTTLA_GUARDED_BY(mutex_);    // set when log_ is not to be asked
   PartitionMetrics metrics_ OTTLA_GUARDED_BY(mutex_);
   State state_ OTTLA_GUARDED_BY(mutex_) = State::open;
   bool abandoned_ OTTLA_GUARDED_BY(mutex_) = false;
+  bool repairing_ OTTLA_GUARDED_BY(mutex_) = false;
   bool writing_ OTTLA_GUARDED_BY(mutex_) = false;   // the write baton is somebody's
   int taking_ OTTLA_GUARDED_BY(mutex_) = 0;         // wait in take_write_baton
   SteadyTime left_until_ OTTLA_GUARDED_BY(mutex_);  // to them, when nobody has it
@@ -284,6 +291,7 @@ using Partition = BasicPartition<AnyFileSystem>;
 #include <ottla/broker/impl/partition_clean_impl.hpp>
 #include <ottla/broker/impl/partition_producers_impl.hpp>
 #include <ottla/broker/impl/partition_read_impl.hpp>
+#include <ottla/broker/impl/partition_repair_impl.hpp>
 #include <ottla/broker/impl/partition_sync_impl.hpp>
 #include <ottla/broker/impl/partition_timer_impl.hpp>
 #include <ottla/broker/impl/partition_upkeep_impl.hpp>

@@ -53,6 +53,10 @@ class PartitionJournal final : public Journal {
                          .partition = partition_->partition().partition,
                          .offset = next},
                         std::size_t{1} << 20, true, fetched);
+      if (const auto goes_on = reading_goes_on(fetched.status)) {
+        next = *goes_on;  // its owner was told when that was taken out
+        continue;
+      }
       OTTLA_TRY(fetched.status);
       const Offset before = next;
       for (const Slice& slice : fetched.slices) {

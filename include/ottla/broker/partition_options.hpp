@@ -15,6 +15,7 @@
 #include <ottla/broker/clock_watch.hpp>
 #include <ottla/broker/events.hpp>
 #include <ottla/broker/topic_config.hpp>
+#include <ottla/log/log.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -45,6 +46,23 @@ struct PartitionOptions {
   std::optional<Timestamp> now_for(std::chrono::milliseconds retention, const World& world) const {
     return clock ? clock->now_for(retention) : world.wall_now();
   }
+};
+
+struct PartitionEnds {
+  Offset start;
+  Offset end;                            ///< of what is written
+  Offset visible;                        ///< to consumers, of what is written
+  Offset durable;                        ///< of the records that are on the device
+  std::optional<Offset> recovery_point;  ///< none where the log is damaged: the noted one stays
+};
+
+/// What a repair has made of a log.
+template <FileSystem Fs>
+struct ReopenedLog {
+  BasicLog<Fs> log;
+  LeaderEpoch epoch;                     ///< that begins at its end, unless it is damaged
+  std::optional<SkippedRange> cut = {};  ///< records that are gone from its end
+  absl::Status status = {};              ///< why it is not repaired
 };
 
 /// Since opening, but where a unit of its own is said.

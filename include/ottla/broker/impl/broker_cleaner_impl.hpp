@@ -15,6 +15,15 @@
 
 namespace ottla::inline OTTLA_ABI {
 
+namespace broker_impl {
+/// By the topic's id, and the number.
+template <FileSystem Fs>
+std::string cleaning_name(const BasicPartition<Fs>& partition) {
+  return absl::StrCat(partition.topic_id().to_string(), " ",
+                      partition.partition().partition.value());
+}
+}  // namespace broker_impl
+
 template <Env E>
 Duration BasicBrokerCore<E>::clean() {
   if (!cleaning_work_.take(world_, SteadyTime::min())) {
@@ -59,7 +68,7 @@ void BasicBrokerCore<E>::find_cleaning() {
   for (const Ref<Topic>& topic : topics_.all()) {
     for (const Ref<Partition>& partition : topic->partitions) {
       if (!partition || !partition->config().log.compact || closed_.load() ||
-          uncleanable_.count(cleaning_name(*partition)) > 0) {
+          uncleanable_.count(broker_impl::cleaning_name(*partition)) > 0) {
         continue;
       }
       std::optional<Offset> checkpoint;
@@ -99,7 +108,7 @@ void BasicBrokerCore<E>::note_uncleanable(const Partition& partition, const absl
     return;  // the log has changed: it is looked at again
   }
   if (!retriable(why)) {
-    uncleanable_.insert(cleaning_name(partition));
+    uncleanable_.insert(broker_impl::cleaning_name(partition));
   }
   events_->tell(EventLevel::error, "compaction_failed", partition.partition().to_string(),
                 absl::StrCat(why.message(), "; it is left as it is"));

@@ -240,18 +240,7 @@ absl::Status BasicBrokerCore<E>::save_start(const Partition& partition, Offset s
 template <Env E>
 absl::StatusOr<Offset> BasicBrokerCore<E>::delete_records(const TopicPartition& partition,
                                                           Offset before) {
-  const Ref<Topic> topic = topics_.find(partition.topic);
-  const auto number = static_cast<std::size_t>(partition.partition.value());  // below 0: too large
-  if (!topic || number >= topic->partitions.size()) {
-    return error(ErrorCode::unknown_topic_or_partition, Fault::not_found,
-                 absl::StrCat("there is no partition ", partition.to_string()));
-  }
-  const Ref<Partition>& found = topic->partitions[number];
-  if (!found) {
-    return error(
-        ErrorCode::kafka_storage_error,
-        absl::StrCat(partition.to_string(), " could not be opened; the broker's events say why"));
-  }
+  OTTLA_ASSIGN(const Ref<Partition> found, open_one(partition));
   return found->delete_records(
       before, [&](Offset start) { return save_start(*found, start); }, file_deadline());
 }

@@ -224,11 +224,11 @@ absl::Status BasicBrokerCore<E>::damaged_groups(const Partition& partition,
   const std::string_view what = sv(why.message());  // nobody seeks in it
   return error(error_code(why), Fault::corrupt,
                absl::StrCat("groups of ", partition.partition().to_string(),
-                            " cannot be loaded, its log is damaged: close the broker, move the "
-                            "directory ",
+                            " cannot be loaded, its log is damaged: repair it (Broker::repair), or "
+                            "close the broker, move the directory ",
                             path,
                             " away, then open the broker again; what these groups have committed "
-                            "is lost by it (",
+                            "is lost by that (",
                             av(what.substr(0, what.find("; seek to "))), ")"));
 }
 
@@ -254,21 +254,25 @@ absl::Status BasicBrokerCore<E>::revise(GroupKeeper& keeper,
 /// No offset is above what a crash has left, and none is of a deleted topic, before anybody is told
 /// it (R13).
 template <Env E>
-absl::Status BasicBrokerCore<E>::revise_offsets(GroupKeeper& keeper) {
+absl::Status BasicBrokerCore<E>::revise_offsets(GroupKeeper& keeper, const TopicPartition* only) {
   std::vector<GroupCoordinator::OffsetsRevised::One> wrong;
   const auto all =
       keeper.query([](const GroupCoordinator& groups) { return groups.offsets().all(); });
   for (const OffsetStore::Entry& entry : all) {
+    if (only != nullptr && entry.partition != *only) {
+      continue;
+    }
     const std::optional<Offset> right = right_offset(entry.partition, entry.committed);
     if (right == entry.committed.offset) {
       continue;
     }
     wrong.push_back({entry.group, entry.partition, right});
     if (right) {
-      events_->tell(EventLevel::warning, "offset_lowered", entry.partition.to_string(),
-                    absl::StrCat("group '", entry.group, "' had committed ",
-                                 entry.committed.offset.value(), "; the records from ",
-                                 right->value(), " on were lost in a crash, so it goes on there"));
+      events_->tell(
+          EventLevel::warning, "offset_lowered", entry.partition.to_string(),
+          absl::StrCat("group '", entry.group, "' had committed ", entry.committed.offset.value(),
+                       "; the records from ", right->value(),
+                       " on were lost in a crash, or by a repair, so it goes on there"));
     }
   }
   return revise(keeper, std::move(wrong));

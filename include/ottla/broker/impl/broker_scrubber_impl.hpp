@@ -99,12 +99,13 @@ void BasicBrokerCore<E>::tell_damage(const ScrubbingJob& done) {
     return;
   }
   const LogDamage& first = damage.front();
-  events_->tell(EventLevel::error, "damage_found", first.file,
-                absl::StrCat("byte ", first.position, ": ", first.why,
-                             damage.size() > 1 ? absl::StrCat("; and ", damage.size() - 1,
-                                                              " more files of this partition")
-                                               : std::string(),
-                             "; restore from a backup, or delete the topic"));
+  events_->tell(
+      EventLevel::error, "damage_found", first.file,
+      absl::StrCat("byte ", first.position, ": ", first.why,
+                   damage.size() > 1
+                       ? absl::StrCat("; and ", damage.size() - 1, " more files of this partition")
+                       : std::string(),
+                   "; repair it (Broker::repair), restore from a backup, or delete the topic"));
 }
 
 /// The next partition of this round; false where none is left.

@@ -30,12 +30,6 @@ inline absl::Status still_in_use(const std::string& name) {
                             " of a deleted topic of that name: try again once it answers, or take "
                             "another name"));
 }
-/// Never a lower one than before: recovery takes batches for damaged whose epochs go back.
-inline LeaderEpoch epoch_after(const RecoveryReport& recovered, bool is_new) {
-  const LeaderEpoch latest = recovered.latest_epoch.value_or(LeaderEpoch(0));
-  const bool last = latest.value() == std::numeric_limits<std::int32_t>::max();
-  return latest + (is_new && !last ? 1 : 0);
-}
 }  // namespace broker_impl
 
 /// `note` in the partition's log directory, which it answers; null, and nothing is noted, once the
@@ -218,11 +212,20 @@ void BasicBrokerCore<E>::report(const TopicPartition& partition, const RecoveryR
     const bool lost = finding.kind == RecoveryReport::Kind::damage ||
                       finding.kind == RecoveryReport::Kind::segments_missing;
     const std::string_view remedy = finding.kind == RecoveryReport::Kind::damage
-                                        ? "; restore it from a backup, or delete the topic"
+                                        ? "; repair it (Broker::repair), restore it from a "
+                                          "backup, or delete the topic"
                                         : "";
     events_->tell(lost ? EventLevel::error : EventLevel::warning, "recovery",
                   absl::StrCat(partition.to_string(), ": ", finding.file),
                   absl::StrCat(finding.why, where, av(remedy)));
+  }
+  for (const Repaired& each : report.repaired) {
+    events_->tell(EventLevel::warning, "repaired",
+                  absl::StrCat(partition.to_string(), ": ", each.file),
+                  absl::StrCat(each.why, "; gone are the offsets from ", each.offsets.first.value(),
+                               " up to ", each.offsets.next.value(), ", ", each.bytes,
+                               " bytes from byte ", each.position, " on",
+                               each.saved_as.empty() ? "" : ", saved as ", each.saved_as));
   }
 }
 
@@ -237,37 +240,10 @@ absl::StatusOr<Ref<typename BasicBrokerCore<E>::Partition>> BasicBrokerCore<E>::
                                     : Durability::written;
   OTTLA_ASSIGN(const Place place, make_place(partition, topic.id, durability));
   Directory& directory = *directories_[place.directory];
-  const auto [path, opening, health] = directory.locked([&](BasicLogDirectory<Fs>& same) {
-    return std::tuple(same.path_of(partition), same.take_opening(partition, world_.wall_now()),
-                      same.health());
-  });
-  const LogOptions log_options{.config = config.log,
-                               .topic_id = topic.id,
-                               .partition = number,
-                               .seed = env_.random().next(),
-                               .producer_id_expiration = config_.producer_id_expiration};
+  const LogOpening opening = directory.locked(
+      [&](BasicLogDirectory<Fs>& same) { return same.take_opening(partition, world_.wall_now()); });
   RecoveryReport recovered;
-  OTTLA_ASSIGN(auto log, BasicLog<Fs>::open(env_.file_system(), path, log_options, opening, health,
-                                            recovered));
-  report(partition, recovered);
-  directory.locked([&](BasicLogDirectory<Fs>& same) {
-    // What is appended behind a lost end was not compacted.
-    if (same.offset(CheckpointKind::cleaned, partition) > log.end()) {
-      same.set_offset(CheckpointKind::cleaned, partition, log.end());
-    }
-    return 0;
-  });
-  producer_ids_.note(log.producers().largest_id());
-  if (config.flush_messages == 1 && log.durable_end() < log.end()) {
-    // Readers have seen it all: how far it is durable is noted by and by only. Where it cannot be
-    // synced, they see what is known to be.
-    auto flush = log.plan_flush(FlushScope::data);
-    if (absl::Status synced = flush.run(); synced.ok()) {
-      log.flushed(flush);
-    } else {
-      events_->tell(EventLevel::error, "sync_failed", partition.to_string(), sv(synced.message()));
-    }
-  }
+  OTTLA_ASSIGN(auto log, open_log(directory, partition, topic.id, config, opening, recovered));
   // What was written may have been lost: readers of it must not take new records for it (R13).
   const bool crashed = recovered.last_stop != LastStop::clean || place.anew;
   may_have_lost_ |= place.anew || recovered.last_stop == LastStop::system_crash;

@@ -53,13 +53,12 @@ std::uint64_t BasicPartition<Fs>::due_bytes() const {
 
 template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::check_epoch(LeaderEpoch known) const {
-  if (known == no_leader_epoch || known == options_.epoch) {
+  if (known == no_leader_epoch || known == epoch_) {
     return absl::OkStatus();
   }
-  return error(
-      known < options_.epoch ? ErrorCode::fenced_leader_epoch : ErrorCode::unknown_leader_epoch,
-      absl::StrCat(options_.partition.to_string(), " has leader epoch ", options_.epoch.value(),
-                   ", not ", known.value()));
+  return error(known < epoch_ ? ErrorCode::fenced_leader_epoch : ErrorCode::unknown_leader_epoch,
+               absl::StrCat(options_.partition.to_string(), " has leader epoch ", epoch_.value(),
+                            ", not ", known.value()));
 }
 
 template <FileSystem Fs>
@@ -68,6 +67,14 @@ absl::Status BasicPartition<Fs>::check_fetch(const FetchPartition& request) cons
   if (log_.damage() != nullptr && request.offset >= log_.end()) {
     return log_.view().check_range(
         request.offset);  // what was there is not known: not out of range
+  }
+  if (cut_ && request.offset > log_.end() && request.offset <= cut_->next) {
+    return records_skipped(
+        *cut_, cut_->first,
+        absl::StrCat(options_.partition.to_string(), ": offsets ", cut_->first.value(), " to ",
+                     cut_->next.value() - 1,
+                     " were damaged, and a repair cut them off; reading goes on at ",
+                     cut_->first.value()));
   }
   const Offset end = std::max(log_.end(), visible());
   if (request.offset < log_.start() || request.offset > end) {

@@ -20,7 +20,9 @@ typename BasicPartition<Fs>::Ends BasicPartition<Fs>::current_ends() const {
     return *last_ends_;
   }
   return {log_.start(), log_.end(), std::min(visible(), log_.end()), log_.durable_end(),
-          log_.damage() == nullptr ? std::optional(log_.recovery_point()) : std::nullopt};
+          log_.damage() == nullptr && !repairing_ && repair_failed_.ok()
+              ? std::optional(log_.recovery_point())
+              : std::nullopt};
 }
 
 template <FileSystem Fs>
@@ -272,9 +274,11 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline,
   write_once(written);
   const absl::Status lost = shown_ > log_.end() ? written.problem : absl::OkStatus();
   last_ends_ = current_ends();  // nobody but this thread looks at the log from now on
+  const absl::Status unrepaired = repair_failed_;
   lock.unlock();
   carry_out(written);
-  absl::StatusOr<CleanEnd> end = guarded([&] {
+  absl::StatusOr<CleanEnd> end = guarded([&]() -> absl::StatusOr<CleanEnd> {
+    OTTLA_TRY(unrepaired);
     absl::StatusOr<CleanEnd> closed = log_.close();
     if (fault(closed.status()) == Fault::no_space) {
       make_room();

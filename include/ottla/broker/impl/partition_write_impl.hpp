@@ -28,6 +28,8 @@ BasicPartition<Fs>::BasicPartition(World& world, BasicLog<Fs> log, PartitionOpti
     log_.assign_epoch(options_.epoch);
   }
   Lock lock(mutex_);
+  epoch_ = options_.epoch;
+  recovered_end_ = options_.recovered_end;
   log_.publish(replicated_end());
   copy_producers();
 }
@@ -53,7 +55,7 @@ absl::Status BasicPartition<Fs>::refusal() const {
   switch (state_) {
     case State::open:
       if (!abandoned_) {
-        return absl::OkStatus();
+        return repair_failed_;
       }
       break;
     case State::removed:
@@ -77,8 +79,12 @@ absl::Status BasicPartition<Fs>::writable() const {
       return error(
           ErrorCode::kafka_storage_error, Fault::corrupt,
           absl::StrCat(damage->file, " is damaged at byte ", damage->position, " (", damage->why,
-                       "): what lies before it can be read, nothing is appended"));
+                       "): what lies before it can be read, nothing is appended; repair it "
+                       "(Broker::repair), restore the file from a backup, or delete the topic"));
     });
+  }
+  if (repairing_) {
+    return error(ErrorCode::kafka_storage_error, "the partition is being repaired; try again");
   }
   if (!kept_for_.ok()) {
     const absl::Status why = kept_for_;
@@ -178,7 +184,7 @@ void BasicPartition<Fs>::stage(ProduceRequest& request, const ProducedBatch& bat
   used_ = true;
   const Offset base = next_offset_;
   const Offset last = base + batch.last_offset_delta;
-  request.batch.stamp(base, options_.epoch);
+  request.batch.stamp(base, epoch_);
   if (request.reply) {
     replies_.push(request.durability,
                   {.reply = std::move(request.reply),

@@ -8,6 +8,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <ottla/base/guard.hpp>
+#include <ottla/base/skipped_range.hpp>
 #include <ottla/base/status.hpp>
 #include <ottla/consumer/fetcher.hpp>
 
@@ -410,7 +411,11 @@ OTTLA_INLINE absl::StatusOr<RecordBatches> Fetcher::take(std::int64_t max_record
     }
     taken += take_from(state, max_records - taken, taken == 0, records);
     if (taken == 0 && !state.problem.ok() && !state.out_of_range && !state.has_batches()) {
-      return std::exchange(state.problem, absl::OkStatus());
+      const absl::Status problem = std::exchange(state.problem, absl::OkStatus());
+      if (const auto goes_on = reading_goes_on(problem)) {
+        state.position = state.fetch_from = *goes_on;  // once it is told
+      }
+      return problem;
     }
   }
   return records;

@@ -91,9 +91,10 @@ absl::StatusOr<LogRead> BasicLogView<Fs>::read_beside(const SkippedRange& range,
     return read_on(request, buffers);
   }
   return records_skipped(
-      range, absl::StrCat("offsets ", range.first.value(), " to ", range.next.value() - 1,
-                          " were damaged, and a repair took them out; reading goes on at ",
-                          range.next.value()));
+      range, range.next,
+      absl::StrCat("offsets ", range.first.value(), " to ", range.next.value() - 1,
+                   " were damaged, and a repair took them out; reading goes on at ",
+                   range.next.value()));
 }
 
 /// Where the first batch begins that has `offset`, or lies above it.
