@@ -4,9 +4,11 @@
 // whole log is read, each checksum computed, and all that is damaged is mended at once:
 //   auto log = BasicLog::open(files, directory, options, opening, health, report);
 //   for (const Repaired& each : report.repaired) lost(each.offsets, each.saved_as);
-// What is taken out stays beside the log as `<base>.log.cut-<n>`, on the device before it goes. A
-// crash at any time, or an error, leaves the log damaged as before, or less so, and no good record
-// is lost by it: repairing again is fine.
+// The length of a bad batch is believed only where it leads to the next good one. A closed segment
+// that has other batches than it was closed with is bad as a whole; of one that is shorter, what it
+// begins with is good. What is taken out stays beside the log as `<base>.log.cut-<n>`, on the
+// device before it goes. A crash at any time, or an error, leaves the log damaged as before, or
+// less so, and no good record is lost by it: repairing again is fine.
 #pragma once
 
 #include <cstdint>
