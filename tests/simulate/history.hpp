@@ -97,6 +97,8 @@ class History {
       slot_at(offset).gone = true;
     }
   }
+  /// It is damaged, and taken out when its owner says so.
+  void taken_out(std::int64_t offset) { slot_at(offset).gone = true; }
   /// Nothing from `end` on may come back, once the owner `knows` that it is cut off.
   void cut_back(std::int64_t end, bool knows) {
     durable_ = std::min(durable_, end);

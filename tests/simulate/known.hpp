@@ -50,6 +50,8 @@ struct Known {
   std::int32_t epoch = 0;
   int runs = 0;
   bool producers_expire = false;
+  std::optional<Repair> repair;  ///< what the next opening is asked for, at `damaged`
+  std::int64_t damaged = 0;
 };
 
 struct Shape {

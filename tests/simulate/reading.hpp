@@ -72,7 +72,12 @@ inline absl::Status read_log(const Log& log, Reading& into) {
   into.found.end = view.end().value();
   Offset at = view.start();
   while (at < view.end()) {
-    OTTLA_ASSIGN(const LogRead read, view.read({at, view.end(), 2'000}, *buffers));
+    auto found = view.read({at, view.end(), 2'000}, *buffers);
+    if (const auto goes_on = reading_goes_on(found.status())) {
+      at = *goes_on;
+      continue;
+    }
+    OTTLA_ASSIGN(const LogRead read, std::move(found));
     if (read.pieces.empty()) {
       return absl::OkStatus();
     }

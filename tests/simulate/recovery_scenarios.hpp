@@ -419,4 +419,23 @@ inline void add_index_scenarios(Scenarios& all) {
                  }});
 }
 
+inline void add_repairs(Scenarios& all) {
+  const auto scenario = [&](std::string name, Repair how) {
+    all.push_back({std::move(name), small_segments(), [how](World& w) {
+                     w.open();
+                     w->append(11, {.producer = 1});
+                     w->close();
+                     w.damage("t-0/00000000000000000004.log", batch_bytes + 70);
+                     w.end(CrashKind::process);
+                     w.begin();
+                     w.repair(how, 5);
+                     w.open();
+                     w->append(2);
+                     w->flush();
+                   }});
+  };
+  scenario("a damaged batch taken out", Repair::skip_range);
+  scenario("a log cut where it is damaged", Repair::truncate);
+}
+
 }  // namespace simulate

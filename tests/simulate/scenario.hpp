@@ -106,6 +106,16 @@ class World {
     text.resize(read.value_or(0));
     return text;
   }
+  /// The next opening is asked for it; the record at `damaged` was damaged.
+  void repair(Repair how, std::int64_t damaged) {
+    known_.repair = how;
+    known_.damaged = damaged;
+    if (how == Repair::truncate) {
+      known_.history.cut_back(damaged, false);
+    } else {
+      known_.history.taken_out(damaged);
+    }
+  }
   void erase(const std::string& name) {
     disk_.file_system().remove(path(name), IoReason::other).IgnoreError();
     sync_names();

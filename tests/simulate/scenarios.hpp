@@ -325,6 +325,7 @@ inline Scenarios scenarios() {
   add_torn_tails(all);
   add_failed_syncs(all);
   add_missing_files(all);
+  add_repairs(all);
   add_index_scenarios(all);
   add_cuts(all);
   add_cuts_of_side_files(all);

@@ -118,6 +118,7 @@ class BasicLog<Fs>::Opener {
   bool manifest_known_ = false;        // and it can be read
   bool epochs_known_ = false;
   bool epochs_refused_ = false;
+  bool others_end_ = false;  // where they do is known now
   Offset durable_end_{0};
   Offset end_{0};
   std::shared_ptr<const Damage> damage_;
@@ -434,6 +435,7 @@ void BasicLog<Fs>::Opener::settle_shared() {
     log_.manifest_.set_others(damage_ == nullptr ? end_ : anywhere);
   } else if (damage_ == nullptr && log_.manifest_.is_of_others(end_)) {
     log_.manifest_.set_others(end_);
+    others_end_ = true;
   } else if (!manifest_known_ && end_ > Offset(0)) {
     log_.manifest_.add_sparse(Offset(0), end_);  // nothing is known of what was written
   }

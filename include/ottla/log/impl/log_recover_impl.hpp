@@ -117,11 +117,13 @@ absl::Status BasicLog<Fs>::Opener::settle_damage() {
   return fault(noted) == Fault::no_space ? absl::OkStatus() : noted;  // closing tries again
 }
 
-/// The next opening is not told that somebody else was here, whose gaps are no torn tails.
+/// The next opening is not told that somebody else was here, whose gaps are no torn tails; nor that
+/// what is behind them is ours, whose gaps are.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::note_foreign() {
   const bool damage_noted = damage_ == nullptr || log_.damage_noted_;
-  if (!opening_.foreign || manifest_there_ || bases_.empty() || !damage_noted) {
+  const bool has_news = others_end_ || (opening_.foreign && !manifest_there_);
+  if (!has_news || bases_.empty() || !damage_noted) {
     return absl::OkStatus();
   }
   const absl::Status noted = log_.write_manifest("", Durability::durable);

@@ -66,6 +66,9 @@ class BasicLog<Fs>::Opener::Repairer {
   std::string path(std::size_t segment) const {
     return offset_file_path(place_.directory, bases_[segment], log_suffix);
   }
+  static std::string rewritten(const std::string& file) {
+    return absl::StrCat(file, av(log_impl::rewrite_suffix));
+  }
   Offset limit(std::size_t segment) const {
     return segment + 1 < bases_.size() ? bases_[segment + 1] : bases_[segment] + INT32_MAX;
   }
@@ -89,6 +92,7 @@ class BasicLog<Fs>::Opener::Repairer {
   absl::Status skip();
   absl::Status take_out(std::size_t segment, Keeper& keeper);
   absl::Status copy_good(std::size_t segment, const std::string& copy) const;
+  absl::Status make_indexes(std::size_t segment, const std::string& copy) const;
   absl::Status begin_segment(Offset base);
 
   Opener& opener_;
@@ -108,6 +112,7 @@ absl::Status BasicLog<Fs>::Opener::repair(Repair how) {
   OTTLA_TRY(Repairer(*this).run(how));
   OTTLA_TRY(list_files());
   stop_ = LastStop::system_crash;
+  log_.manifest_end_ = -1;  // the opening may know more of it in the end
   durable_end_ =
       std::max(opening_.recovery_point, log_.manifest_.durable_end().value_or(Offset(0)));
   return absl::OkStatus();
@@ -227,7 +232,9 @@ absl::Status BasicLog<Fs>::Opener::Repairer::skip() {
   return absl::OkStatus();
 }
 
-/// Its indexes go before: they are of other positions, and the opening makes them anew.
+/// Its indexes go before: they are of other positions. New ones get their names once they are
+/// complete, and on the device: nobody would notice that they are not. Those of the last segment
+/// are made by the opening.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::Repairer::take_out(std::size_t segment, Keeper& keeper) {
   std::vector<typename Keeper::Piece> pieces;
@@ -240,12 +247,19 @@ absl::Status BasicLog<Fs>::Opener::Repairer::take_out(std::size_t segment, Keepe
     return absl::OkStatus();
   }
   OTTLA_ASSIGN(const auto kept, keeper.keep_pieces(bases_[segment], pieces));
-  const std::string copy = absl::StrCat(path(segment), av(log_impl::rewrite_suffix));
+  const std::string copy = rewritten(path(segment));
   OTTLA_TRY(copy_good(segment, copy));
   OTTLA_ASSIGN(const FileStatus status, place_.files.status(path(segment)));
+  const bool closed = segment + 1 < bases_.size();
+  OTTLA_TRY(closed ? make_indexes(segment, copy) : absl::OkStatus());
   OTTLA_TRY(log_.remove_indexes(bases_[segment]));
   OTTLA_TRY(log_.sync_directory(why));
   OTTLA_TRY(place_.files.rename(copy, path(segment), why));
+  for (const std::string_view suffix : {offset_index_suffix, time_index_suffix}) {
+    const std::string index = offset_file_path(place_.directory, bases_[segment], suffix);
+    OTTLA_TRY(log_.sync_directory(why));
+    OTTLA_TRY(closed ? place_.files.rename(rewritten(index), index, why) : absl::OkStatus());
+  }
   OTTLA_TRY(place_.files.set_modified(path(segment), status.modified));
   for (Bad& bad : bad_) {
     if (bad.segment == segment && bad.end > bad.position) {
@@ -277,6 +291,29 @@ absl::Status BasicLog<Fs>::Opener::Repairer::copy_good(std::size_t segment,
   OTTLA_TRY(copy_to(found_[segment].size));
   OTTLA_TRY(log_.health_->checked(to.sync(why)));
   return to.close();
+}
+
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::Opener::Repairer::make_indexes(std::size_t segment,
+                                                          const std::string& copy) const {
+  const Offset base = bases_[segment];
+  const auto open = [&](std::string_view suffix) {
+    return place_.files.open(rewritten(offset_file_path(place_.directory, base, suffix)),
+                             OpenMode::create, why);
+  };
+  OTTLA_ASSIGN(auto log, place_.files.open(copy, OpenMode::read_write, why));
+  OTTLA_ASSIGN(auto offset_index, open(offset_index_suffix));
+  OTTLA_ASSIGN(auto time_index, open(time_index_suffix));
+  OTTLA_TRY(offset_index.truncate(0, why));
+  OTTLA_TRY(time_index.truncate(0, why));
+  OTTLA_ASSIGN(auto made,
+               Segment::open({std::move(log), std::move(offset_index), std::move(time_index)}, base,
+                             log_.segment_options()));
+  OTTLA_TRY(made.recover().status());
+  OTTLA_TRY(made.index_status());
+  OTTLA_TRY(made.become_inactive(why));
+  OTTLA_TRY(log_.health_->checked(made.sync_indexes(why)));
+  return made.close();
 }
 
 template <FileSystem Fs>
