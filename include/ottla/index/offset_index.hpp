@@ -111,6 +111,7 @@ class BasicOffsetIndex {
   absl::Status check() const { return entries_.check(); }
   absl::Status flush(IoReason why = IoReason::index_append) { return entries_.flush(why); }
   absl::Status sync(IoReason why = IoReason::flush) { return entries_.sync(why); }
+  absl::Status take_in() { return entries_.take_in(); }
   void rest() { entries_.rest(); }
   absl::Status close() { return entries_.close(); }
 

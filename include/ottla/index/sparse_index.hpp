@@ -52,6 +52,7 @@ enum class IndexLoad : std::uint8_t {
   strict,  ///< all of it is good or none, but zeros behind the last entry: a killed Kafka leaves
            ///< them
   prefix,  ///< the entries before the first bad one: after a crash
+  none,    ///< none of it, as if it were damaged; the file is not read
 };
 
 /// Movable while nobody else uses it.
@@ -97,6 +98,9 @@ class BasicSparseIndex {
   void rest() { file_.rest(); }
   /// Writes nothing. Alone.
   absl::Status close() { return file_.close(); }
+  /// Has the entries, too, that another process has appended to the file since, up to the first
+  /// that may not follow. The writer's, of who writes nothing.
+  absl::Status take_in();
 
   /// The neighbours of a place in the order of the entries.
   struct Neighbours {
@@ -128,7 +132,7 @@ class BasicSparseIndex {
   Neighbours search_memory(std::size_t begin, std::size_t end, LiesBefore lies_before) const;
   template <class LiesBefore>
   absl::StatusOr<Neighbours> search_file(std::size_t end, LiesBefore lies_before) const;
-  absl::StatusOr<std::size_t> good_entries(std::size_t end) const;
+  absl::StatusOr<std::size_t> good_entries(std::size_t end, std::size_t begin = 0) const;
   absl::Status drop_zeros(std::size_t& entries) const;
   static std::int64_t bytes(std::size_t entries) {
     return static_cast<std::int64_t>(entries * entry_size);

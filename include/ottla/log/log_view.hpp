@@ -90,6 +90,8 @@ class BasicLogView {
   template <FileSystem>
   friend class BasicLogCleaning;
   template <FileSystem>
+  friend class BasicReadOnlyLog;
+  template <FileSystem>
   friend class BasicLogVerification;
   using LogSegment = log_impl::LogSegment<Fs>;
   using Segment = typename LogSegment::Segment;

@@ -20,6 +20,19 @@ namespace ottla::inline OTTLA_ABI {
 /// Called with the header of a batch that is good so far, and its position in bytes.
 using SegmentVisit = std::function<absl::Status(const BatchHeader& header, std::int64_t position)>;
 
+struct BatchPlace {
+  std::int64_t position = 0;  ///< bytes from the start of the data file
+  BatchHeader header;
+};
+
+/// How far a reader has come in a file that another process appends to.
+struct FollowedEnd {
+  std::optional<BatchPlace> last = {};  ///< the last batch; none where there is none yet
+  std::string problem = {};             ///< what stands behind it; empty where the file ends there
+  std::int64_t file_size = 0;           ///< bytes
+  bool begun = false;
+};
+
 struct RecoveryOptions {
   /// After the death of the process alone: index entries were written after their batches, so the
   /// scan begins at the last one that the log confirms. Else, or where none is confirmed, it begins

@@ -73,11 +73,6 @@ struct SegmentEnd {
   bool operator==(const SegmentEnd&) const = default;
 };
 
-struct BatchPlace {
-  std::int64_t position = 0;  ///< bytes from the start of the data file
-  BatchHeader header;
-};
-
 /// What is known of the offsets of batches that are read piece by piece, and that no checksum
 /// covers.
 struct OffsetRange {
@@ -97,7 +92,8 @@ class BasicSegment {
   static absl::StatusOr<BasicSegment> open(SegmentFiles<FileT> files, Offset base_offset,
                                            const SegmentOptions& options = {},
                                            SegmentTimes times = {},
-                                           IndexLoad indexes = IndexLoad::strict);
+                                           IndexLoad indexes = IndexLoad::strict,
+                                           std::optional<IndexLoad> time_index = {});
   BasicSegment(BasicSegment&& other) noexcept;
   BasicSegment& operator=(BasicSegment&& other) noexcept;
 
@@ -175,6 +171,10 @@ class BasicSegment {
   /// nothing was changed. Alone.
   absl::StatusOr<SegmentRecovery> recover(const RecoveryOptions& options = {},
                                           const Visit& visit = {});
+  /// Takes in what another process has appended since `at`, in one thread, without believing what
+  /// it checked before. False where what was taken in is not there any more.
+  absl::StatusOr<bool> follow(FollowedEnd& at, MutableBytes window, const RecoveryOptions& options,
+                              const Visit& visit = {});
   /// Cuts off what recovery found behind the end. Alone.
   absl::Status cut_tail(IoReason why = IoReason::recover_cut);
   /// Cuts off the first batch whose last offset is `target` or above, and all behind it. Answers
@@ -256,6 +256,8 @@ class BasicSegment {
                                                   const Visit& visit);
   absl::Status scan_all(const RecoveryOptions& options, const Visit& visit, MutableBytes window,
                         SegmentRecovery& report, segment_impl::RecoveredEntries& entries) const;
+  absl::Status follow_scan(Scan& scan, const RecoveryOptions& options, const Visit& visit,
+                           FollowedEnd& next, SegmentEnd& end) const;
   absl::StatusOr<std::string> judge(Scan& scan, Offset before, LeaderEpoch epoch,
                                     std::optional<Offset> durable_end,
                                     segment_impl::RecoveredEntries& entries) const;
@@ -270,6 +272,7 @@ class BasicSegment {
   bool reserved_;
   Tail tail_ = Tail::unknown;
   bool undone_ = false;
+  bool followed_ = false;  // others write the file
   Timestamp created_;
   std::atomic<Timestamp> modified_;
   std::optional<Timestamp> first_batch_timestamp_;

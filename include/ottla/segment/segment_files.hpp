@@ -33,6 +33,14 @@ absl::StatusOr<BasicSegment<typename Fs::File>> open_segment(Fs& files, std::str
                                                              Timestamp now = no_timestamp,
                                                              IndexLoad indexes = IndexLoad::strict);
 
+/// An existing segment, for who writes nothing: no file is made, and what stands in for an index
+/// that is missing costs time alone. `stage`: a suffix that its names have behind their own.
+/// `trust_times`: else look-ups by time go through the log.
+template <FileSystem Fs>
+absl::StatusOr<BasicSegment<typename Fs::File>> open_segment_to_read(
+    Fs& files, std::string_view directory, Offset base_offset, const SegmentOptions& options = {},
+    std::string_view stage = {}, bool trust_times = true);
+
 /// Adds ".deleted" to the names, the log's first. Open Segments stay usable. A missing index is no
 /// error.
 template <FileSystem Fs>

@@ -16,6 +16,10 @@ template <File FileT, IndexFormat Format>
 absl::StatusOr<BasicSparseIndex<FileT, Format>> BasicSparseIndex<FileT, Format>::open(
     FileT file, IndexLoad load) {
   BasicSparseIndex index(std::move(file));
+  if (load == IndexLoad::none) {
+    index.checked_.store(Checked::bad, std::memory_order_relaxed);
+    return index;
+  }
   OTTLA_ASSIGN(const std::int64_t size, index.file_.size());
   std::size_t entries =
       static_cast<std::size_t>(std::min<std::int64_t>(size, INT32_MAX)) / entry_size;
@@ -296,12 +300,34 @@ absl::Status BasicSparseIndex<FileT, Format>::check() const {
   return absl::OkStatus();
 }
 
-/// How many of the first `end` entries in the file are in order.
 template <File FileT, IndexFormat Format>
-absl::StatusOr<std::size_t> BasicSparseIndex<FileT, Format>::good_entries(std::size_t end) const {
+absl::Status BasicSparseIndex<FileT, Format>::take_in() {
+  if (checked_.load(std::memory_order_relaxed) == Checked::bad) {
+    return absl::OkStatus();
+  }
+  OTTLA_ASSIGN(const std::int64_t bytes_now, file_.size());
+  std::size_t entries =
+      static_cast<std::size_t>(std::min<std::int64_t>(bytes_now, INT32_MAX)) / entry_size;
+  OTTLA_TRY(drop_zeros(entries));
+  OTTLA_ASSIGN(const std::size_t good, good_entries(entries, size()));
+  if (good > size()) {
+    OTTLA_ASSIGN(last_, in_file(good - 1));
+    written_.store(good, std::memory_order_release);  // first: readers look at it last
+    count_.store(good, std::memory_order_release);
+  }
+  return absl::OkStatus();
+}
+
+/// How many of the first `end` entries in the file are in order, where the first `begin` are.
+template <File FileT, IndexFormat Format>
+absl::StatusOr<std::size_t> BasicSparseIndex<FileT, Format>::good_entries(std::size_t end,
+                                                                          std::size_t begin) const {
   std::byte group[index_group * entry_size];
   std::optional<SparseEntry> before;
-  for (std::size_t at = 0; at < end; at += index_group) {
+  if (begin > 0) {
+    before = last_;
+  }
+  for (std::size_t at = begin; at < end; at += index_group) {
     const std::size_t n = std::min(index_group, end - at);
     OTTLA_TRY(read_entries(at, n, group));
     for (std::size_t i = 0; i < n; ++i) {

@@ -26,13 +26,14 @@ namespace ottla::inline OTTLA_ABI::log_impl {
 /// Where a log's files are. Shared by its segments.
 template <FileSystem Fs>
 struct LogPlace final : Counted {
-  LogPlace(Fs& its_files, std::string its_directory)
-      : files(its_files), directory(std::move(its_directory)) {}
+  LogPlace(Fs& its_files, std::string its_directory, bool to_read = false)
+      : files(its_files), directory(std::move(its_directory)), read_only(to_read) {}
 
   std::string path(std::string_view name) const { return absl::StrCat(directory, "/", av(name)); }
 
   Fs& files;
   const std::string directory;
+  const bool read_only;  // no file of it is written, or made
 };
 
 /// An existing segment. Of an index that is damaged the good entries are used.
@@ -60,10 +61,11 @@ class LogSegment final : public Counted {
   enum class Gone : std::uint8_t { no, deleted, truncated, replaced };
 
   /// Of files that are there. `closed`: what the manifest says of it, where it does. `end`: where
-  /// its offsets must end, likewise.
+  /// its offsets must end, likewise. `stage`: what its names have behind their own; to read only.
   LogSegment(Ref<Place> place, Offset base, const SegmentOptions& options,
-             const std::optional<SealedSegment>& closed = {}, std::optional<Offset> end = {})
-      : place_(std::move(place)), base_(base), options_(options) {
+             const std::optional<SealedSegment>& closed = {}, std::optional<Offset> end = {},
+             std::string_view stage = {})
+      : place_(std::move(place)), base_(base), options_(options), stage_(stage) {
     if (closed) {
       expected_size_ = closed->size;
       expected_digest_ = closed->digest;
@@ -91,6 +93,8 @@ class LogSegment final : public Counted {
   Offset base() const { return base_; }
   Place& place() const { return *place_; }
   std::string path() const { return offset_file_path(place_->directory, base_, log_suffix); }
+  std::string_view stage() const { return stage_; }
+  std::string staged_path() const { return absl::StrCat(path(), av(stage_)); }
 
   /// Any thread. `corrupt` where the end of its file is not that of a segment, or not the one it
   /// had.
@@ -134,7 +138,8 @@ class LogSegment final : public Counted {
   }
   Aborted* aborted_if_open() const { return aborted_.load(std::memory_order_acquire); }
   std::string aborted_path() const {
-    return offset_file_path(place_->directory, base_, transaction_index_suffix);
+    return absl::StrCat(offset_file_path(place_->directory, base_, transaction_index_suffix),
+                        av(stage_));
   }
 
   /// Of all its batch headers, where it is known. Before: it is closed.
@@ -173,7 +178,9 @@ class LogSegment final : public Counted {
                                     expected_end_->value()));
   }
   absl::StatusOr<Aborted*> open_aborted() {
-    const OpenMode mode = has_aborted() ? OpenMode::read_write : OpenMode::create;
+    const OpenMode mode = place_->read_only ? OpenMode::read
+                          : has_aborted()   ? OpenMode::read_write
+                                            : OpenMode::create;
     OTTLA_ASSIGN(auto file, place_->files.open(aborted_path(), mode, IoReason::index_append));
     auto opened = Aborted::open(std::move(file), base_);
     if (!opened.ok()) {
@@ -186,7 +193,10 @@ class LogSegment final : public Counted {
                : current;
   }
   absl::StatusOr<Segment*> open() {
-    OTTLA_ASSIGN(auto opened, open_log_segment(*place_, base_, options_, no_timestamp));
+    OTTLA_ASSIGN(auto opened, place_->read_only
+                                  ? open_segment_to_read(place_->files, place_->directory, base_,
+                                                         options_, stage_)
+                                  : open_log_segment(*place_, base_, options_, no_timestamp));
     OTTLA_TRY(check_size(opened));
     OTTLA_TRY(opened.find_end(expected_largest_));  // who made it anew may not have come to its end
     OTTLA_TRY(check_end(opened));
@@ -201,6 +211,7 @@ class LogSegment final : public Counted {
   const Ref<Place> place_;
   const Offset base_;
   const SegmentOptions options_;
+  const std::string_view stage_ = {};  // a constant's
   std::optional<std::int64_t> expected_size_;
   std::optional<Offset> expected_end_;
   std::optional<std::uint32_t> expected_digest_;

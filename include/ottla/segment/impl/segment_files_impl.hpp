@@ -100,6 +100,39 @@ absl::StatusOr<BasicSegment<typename Fs::File>> open_segment(Fs& files, std::str
 }
 
 template <FileSystem Fs>
+absl::StatusOr<BasicSegment<typename Fs::File>> open_segment_to_read(
+    Fs& files, std::string_view directory, Offset base_offset, const SegmentOptions& options,
+    std::string_view stage, bool trust_times) {
+  const auto open = [&](std::string_view suffix) {
+    return files.open(absl::StrCat(offset_file_path(directory, base_offset, suffix), av(stage)),
+                      OpenMode::read, IoReason::other);
+  };
+  OTTLA_ASSIGN(
+      const FileStatus status,
+      files.status(absl::StrCat(offset_file_path(directory, base_offset, log_suffix), av(stage))));
+  OTTLA_ASSIGN(auto log, open(log_suffix));
+  auto offset_index = open(offset_index_suffix);
+  auto time_index = open(time_index_suffix);
+  const bool missing = fault(offset_index.status()) == Fault::not_found ||
+                       fault(time_index.status()) == Fault::not_found;
+  if (missing) {  // the log takes their places, and is not read there
+    offset_index = open(log_suffix);
+    time_index = open(log_suffix);
+  }
+  OTTLA_TRY(offset_index.status());
+  OTTLA_TRY(time_index.status());
+  const IndexLoad load = missing ? IndexLoad::none : IndexLoad::prefix;
+  OTTLA_ASSIGN(auto segment, BasicSegment<typename Fs::File>::open(
+                                 {std::move(log), *std::move(offset_index), *std::move(time_index)},
+                                 base_offset, options, {no_timestamp, status.modified}, load,
+                                 trust_times ? load : IndexLoad::none));
+  if (missing || !trust_times) {
+    segment.distrust_indexes();
+  }
+  return segment;
+}
+
+template <FileSystem Fs>
 absl::Status rename_to_deleted(Fs& files, std::string_view directory, Offset base_offset,
                                IoReason why) {
   for (const std::string_view suffix : segment_impl::all_suffixes) {

@@ -162,6 +162,9 @@ absl::StatusOr<SharedBytes> BasicSegment<FileT>::read(std::int64_t position, std
 
 template <File FileT>
 bool BasicSegment<FileT>::verified(std::int64_t position, std::int64_t size) const {
+  if (followed_) {
+    return false;
+  }
   const std::int64_t to = verified_to_.load(std::memory_order_relaxed);
   return position >= built_from_ || position + size <= to || to >= built_from_;
 }

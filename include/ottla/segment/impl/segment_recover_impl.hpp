@@ -259,6 +259,80 @@ absl::Status BasicSegment<FileT>::scan_all(const RecoveryOptions& options, const
   return absl::OkStatus();
 }
 
+/// The index first: a batch that has an entry is in the log.
+template <File FileT>
+absl::StatusOr<bool> BasicSegment<FileT>::follow(FollowedEnd& at, MutableBytes window,
+                                                 const RecoveryOptions& options,
+                                                 const Visit& visit) {
+  followed_ = true;
+  OTTLA_TRY(offset_index_.take_in());
+  OTTLA_TRY(time_index_.take_in());
+  SegmentEnd end = this->end();
+  OTTLA_ASSIGN(const std::int64_t file_size, log_.size());
+  std::int64_t position = at.last ? at.last->position : 0;
+  if (!at.begun) {
+    std::optional<OffsetPosition> trusted;
+    if (options.trust_indexes) {
+      OTTLA_ASSIGN(trusted, trusted_start(window));
+    }
+    end = {0, base_offset_, {no_timestamp, base_offset_}};
+    if (trusted) {
+      position = end.size = trusted->position;
+      OTTLA_ASSIGN(end.largest, time_index_.last_up_to(trusted->offset));
+    }
+  } else if (file_size < end.size) {
+    return false;
+  }
+  Scan scan(log_, position, file_size, window);
+  FollowedEnd next = at;
+  next.file_size = file_size;
+  if (at.last) {
+    OTTLA_ASSIGN(const bool found, scan.next());
+    if (!found || scan.header() != at.last->header) {
+      return false;
+    }
+  }
+  OTTLA_TRY(follow_scan(scan, options, visit, next, end));
+  next.begun = true;
+  end_.store(end);
+  at = std::move(next);
+  return true;
+}
+
+/// Takes the batches behind that of `next` in.
+template <File FileT>
+absl::Status BasicSegment<FileT>::follow_scan(Scan& scan, const RecoveryOptions& options,
+                                              const Visit& visit, FollowedEnd& next,
+                                              SegmentEnd& end) const {
+  segment_impl::RecoveredEntries unused;
+  Offset before = next.last ? next.last->header.last_offset() : base_offset_ - 1;
+  LeaderEpoch epoch = next.last ? next.last->header.leader_epoch : no_leader_epoch;
+  for (;;) {
+    OTTLA_ASSIGN(const bool found, scan.next());
+    next.problem.clear();
+    if (found) {
+      OTTLA_ASSIGN(next.problem, judge(scan, before, epoch, options.durable_end, unused));
+    } else if (!scan.at_end()) {
+      next.problem = std::string(sv(damaged(scan).message()));
+    }
+    if (found && next.problem.empty() && visit) {
+      next.problem = std::string(sv(visit(scan.header(), scan.position()).message()));
+    }
+    if (!found || !next.problem.empty()) {
+      end.size = scan.position();
+      return absl::OkStatus();
+    }
+    const BatchHeader& header = scan.header();
+    next.last = BatchPlace{scan.position(), header};
+    before = header.last_offset();
+    epoch = std::max(epoch, header.leader_epoch);
+    end.next_offset = before + 1;
+    if (header.max_timestamp > end.largest.timestamp) {
+      end.largest = {header.max_timestamp, before};
+    }
+  }
+}
+
 template <File FileT>
 absl::StatusOr<std::int64_t> BasicSegment<FileT>::truncate_to(Offset target, IoReason why) {
   OTTLA_ASSIGN(const std::optional<BatchPlace> place, find(target));

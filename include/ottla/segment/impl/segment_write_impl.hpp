@@ -35,6 +35,7 @@ BasicSegment<FileT>::BasicSegment(BasicSegment&& other) noexcept
       reserved_(other.reserved_),
       tail_(other.tail_),
       undone_(other.undone_),
+      followed_(other.followed_),
       created_(other.created_),
       modified_(other.modified_.load(std::memory_order_relaxed)),
       first_batch_timestamp_(other.first_batch_timestamp_),
@@ -58,16 +59,16 @@ template <File FileT>
 absl::StatusOr<BasicSegment<FileT>> BasicSegment<FileT>::open(SegmentFiles<FileT> files,
                                                               Offset base_offset,
                                                               const SegmentOptions& options,
-                                                              SegmentTimes times,
-                                                              IndexLoad indexes) {
+                                                              SegmentTimes times, IndexLoad indexes,
+                                                              std::optional<IndexLoad> time_index) {
   OTTLA_ASSIGN(const std::int64_t size, files.log.size());
   OTTLA_ASSIGN(auto offset_index,
                BasicOffsetIndex<FileT>::open(std::move(files.offset_index), base_offset,
                                              options.index_bytes, indexes));
-  OTTLA_ASSIGN(auto time_index,
+  OTTLA_ASSIGN(auto times_of,
                BasicTimeIndex<FileT>::open(std::move(files.time_index), base_offset,
-                                           options.index_bytes, indexes));
-  BasicSegment segment(std::move(files.log), std::move(offset_index), std::move(time_index),
+                                           options.index_bytes, time_index.value_or(indexes)));
+  BasicSegment segment(std::move(files.log), std::move(offset_index), std::move(times_of),
                        base_offset, options, times);
   if (size > INT32_MAX) {
     return segment.damaged(INT32_MAX, "the log goes on behind the size that a segment can have");
