@@ -20,6 +20,7 @@
 #include <ottla/base/guard.hpp>
 #include <ottla/broker/broker_core.hpp>
 #include <ottla/broker/local_connection.hpp>
+#include <ottla/broker/read_only_connection.hpp>
 #include <ottla/env/posix/posix_env.hpp>
 #include <ottla/protocol/connection.hpp>
 #include <ottla/protocol/host.hpp>
@@ -32,10 +33,12 @@ template <Env E>
 class BasicBroker {
  public:
   using Core = BasicBrokerCore<E>;
+  using ReadOnlyCore = BasicReadOnlyCore<E>;
 
   /// Opens the directories (made when missing), recovers what an unclean stop left, and serves
-  /// every topic in them. `locked` when another process or broker has one; `corrupt` and the like
-  /// name the file.
+  /// every topic in them. `locked` when another process or broker has one; `read_only` where they
+  /// cannot be written; `corrupt` and the like name the file. With Access::read_only nothing is
+  /// made, changed or locked (read_only_core.hpp).
   static absl::StatusOr<BasicBroker> open(BrokerConfig config) requires std::same_as<E, PosixEnv> {
     OTTLA_TRY(check_broker_config(config));
     PosixEnvOptions options{.executor = {.threads = config.threads}};
@@ -83,7 +86,7 @@ class BasicBroker {
   /// kernel has cached is checked as it is there. BrokerConfig::scrubber does the same in the
   /// background.
   absl::StatusOr<VerifyReport> verify(const VerifyProgress& progress = {}) const {
-    OTTLA_TRY(usable());
+    OTTLA_TRY(writable());
     return guarded([&] { return handle_->core->verify(progress); });
   }
 
@@ -101,7 +104,7 @@ class BasicBroker {
   /// After a step of the wall clock (event "clock_stepped") what goes by its age stays for 10
   /// minutes. This says that the clock is right as it is now: at the next look that goes on.
   absl::Status confirm_clock() const {
-    OTTLA_TRY(usable());
+    OTTLA_TRY(writable());
     OTTLA_TRY(handle_->core->usable());
     handle_->core->clock().confirm();
     return absl::OkStatus();
@@ -109,54 +112,85 @@ class BasicBroker {
 
   /// For clients. Null of a handle that was moved from.
   Ref<Connection> connect() const {
-    return handle_ ? make_ref<LocalConnection<E>>(handle_->core) : Ref<Connection>();
+    if (!handle_) {
+      return {};
+    }
+    if (handle_->reader) {
+      return make_ref<ReadOnlyConnection<E>>(handle_->reader);
+    }
+    return make_ref<LocalConnection<E>>(handle_->core);
   }
 
   /// Runs background work in this thread for `budget` at most: for brokers with `.threads = 0`. How
   /// many tasks.
   std::size_t run_once(Duration budget) const {
-    return handle_ ? handle_->core->env().executor().run_once(budget) : 0;
+    return handle_
+               ? handle_->with([&](auto& core) { return core.env().executor().run_once(budget); })
+               : 0;
   }
 
   /// Writes and syncs everything, leaves the directories cleanly. Closing twice is fine. In a
   /// callback it begins, and answers `would_deadlock`: what it waits for may be that callback.
   absl::Status close(Duration timeout) const {
     OTTLA_TRY(usable());
-    return handle_->core->close(deadline(timeout));
+    return handle_->with(
+        [&](auto& core) { return core.close(after(core.world().steady_now(), timeout)); });
   }
   absl::Status close() const {
     OTTLA_TRY(usable());
-    return close(handle_->core->config().close_timeout);
+    return close(handle_->with([](auto& core) { return core.config().close_timeout; }));
   }
 
  private:
+  /// Of either kind.
   struct Handle {
     explicit Handle(Ref<Core> opened) : core(std::move(opened)) {}
+    explicit Handle(Ref<ReadOnlyCore> opened) : reader(std::move(opened)) {}
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
     ~Handle() {
-      if (core->is_inherited()) {
-        return;  // who had a lock of it when the process forked has it for ever
-      }
-      const SteadyTime deadline = after(core->world().steady_now(), core->config().close_timeout);
-      core->close(deadline).IgnoreError();
-      core->events().mute(deadline);
+      with([](auto& core) {
+        if (core.is_inherited()) {
+          return;  // who had a lock of it when the process forked has it for ever
+        }
+        const SteadyTime deadline = after(core.world().steady_now(), core.config().close_timeout);
+        core.close(deadline).IgnoreError();
+        core.events().mute(deadline);
+      });
+    }
+    template <class Work>
+    auto with(Work work) const {
+      return reader ? work(*reader) : work(*core);
     }
     Ref<Core> core;
+    Ref<ReadOnlyCore> reader;
   };
 
-  explicit BasicBroker(Ref<Core> core) : handle_(std::make_shared<Handle>(std::move(core))) {}
+  template <class AnyCore>
+  explicit BasicBroker(Ref<AnyCore> core) : handle_(std::make_shared<Handle>(std::move(core))) {}
   static absl::StatusOr<BasicBroker> open(E& env, std::unique_ptr<E> owned, BrokerConfig config) {
-    OTTLA_ASSIGN(Ref<Core> core, Core::open(env, std::move(owned), std::move(config)));
-    return BasicBroker(std::move(core));
+    if (config.access == Access::read_only) {
+      OTTLA_ASSIGN(Ref<ReadOnlyCore> reader,
+                   ReadOnlyCore::open(env, std::move(owned), std::move(config)));
+      return BasicBroker(std::move(reader));
+    }
+    auto core = Core::open(env, std::move(owned), std::move(config));
+    if (fault(core.status()) == Fault::read_only) {
+      return annotate(core.status(),
+                      "a log directory that cannot be written is opened with .access = "
+                      "ottla::Access::read_only");
+    }
+    OTTLA_TRY(core.status());
+    return BasicBroker(*std::move(core));
   }
   absl::Status usable() const {
     return handle_ ? absl::OkStatus()
                    : error(Fault::moved_from,
                            "this broker handle was moved from; use the one it went to");
   }
-  SteadyTime deadline(Duration timeout) const {
-    return after(handle_->core->world().steady_now(), timeout);
+  absl::Status writable() const {
+    OTTLA_TRY(usable());
+    return handle_->reader ? handle_->reader->refusal() : absl::OkStatus();
   }
 
   std::shared_ptr<Handle> handle_;
@@ -171,6 +205,8 @@ extern template class MachineKeeper<MetadataMachine>;
 extern template class MachineKeeper<GroupCoordinator>;
 extern template class BasicBrokerCore<PosixEnv>;
 extern template class LocalConnection<PosixEnv>;
+extern template class BasicReadOnlyCore<PosixEnv>;
+extern template class ReadOnlyConnection<PosixEnv>;
 #endif
 
 }  // namespace ottla::inline OTTLA_ABI

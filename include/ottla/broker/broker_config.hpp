@@ -26,8 +26,18 @@
 
 namespace ottla::inline OTTLA_ABI {
 
+/// What a broker may do to its log directories.
+enum class Access : std::uint8_t {
+  read_write,
+  read_only,  ///< nothing is made, changed or locked: on a read-only medium, or beside a process
+              ///< that writes there (read_only_core.hpp)
+};
+
 struct BrokerConfig {
-  LogDirs log_dirs = {};                       ///< needed
+  LogDirs log_dirs = {};  ///< needed
+  Access access = Access::read_write;
+  /// Read only: how often is looked for what consumers wait for.
+  std::chrono::milliseconds follow_interval{10};
   LogConfig log = {};                          ///< of topics that say nothing else
   std::int32_t partitions = 1;                 ///< of topics that are created without a number
   std::int32_t message_max_bytes = 1'048'588;  ///< of one batch

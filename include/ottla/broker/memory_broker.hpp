@@ -18,6 +18,8 @@ static_assert(Host<MemoryBroker>);
 #ifdef OTTLA_COMPILED
 extern template class BasicBrokerCore<MemoryEnv>;
 extern template class LocalConnection<MemoryEnv>;
+extern template class BasicReadOnlyCore<MemoryEnv>;
+extern template class ReadOnlyConnection<MemoryEnv>;
 #endif
 
 }  // namespace ottla::inline OTTLA_ABI

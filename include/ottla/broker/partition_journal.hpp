@@ -8,11 +8,10 @@
 
 #include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
+#include <ottla/broker/coordinator_log.hpp>
 #include <ottla/broker/journal.hpp>
 #include <ottla/broker/partition.hpp>
 #include <ottla/record/batch_builder.hpp>
-#include <ottla/record/batch_view.hpp>
-#include <ottla/record/control_record.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -46,27 +45,8 @@ class PartitionJournal final : public Journal {
   }
 
   absl::Status load(absl::FunctionRef<absl::Status(const WrittenRecord&)> take) override {
-    Decompressor decompressor;
-    for (Offset next = partition_->ends().start;;) {  // at the end a damaged log tells that it is
-      FetchedPartition fetched;
-      partition_->fetch({.topic_id = partition_->topic_id(),
-                         .partition = partition_->partition().partition,
-                         .offset = next},
-                        std::size_t{1} << 20, true, fetched);
-      if (const auto goes_on = reading_goes_on(fetched.status)) {
-        next = *goes_on;  // its owner was told when that was taken out
-        continue;
-      }
-      OTTLA_TRY(fetched.status);
-      const Offset before = next;
-      for (const Slice& slice : fetched.slices) {
-        OTTLA_TRY(load_slice(slice, decompressor, next, take));
-      }
-      if (next == before) {
-        break;
-      }
-    }
-    return absl::OkStatus();
+    Offset next = partition_->ends().start;
+    return load_records(*partition_, next, take);  // at the end a damaged log tells that it is
   }
 
  private:
@@ -101,44 +81,6 @@ class PartitionJournal final : public Journal {
       OTTLA_TRY(builder.append(fields));
     }
     return builder.seal();
-  }
-
-  static absl::Status load_slice(const Slice& slice, Decompressor& decompressor, Offset& next,
-                                 absl::FunctionRef<absl::Status(const WrittenRecord&)> take) {
-    BatchCursor batches(slice.bytes.bytes(), "a coordinator's log", CheckCrc::skip);
-    while (const BatchView* batch = batches.next()) {
-      RecordCursor records = batch->records(decompressor);
-      while (const RecordView* record = records.next()) {
-        if (record->offset() >= next) {
-          OTTLA_TRY(load_record(batch->header(), *record, take));
-        }
-      }
-      OTTLA_TRY(records.status());
-      next = std::max(next, batch->header().next_offset());
-    }
-    return batches.status();
-  }
-
-  /// A transaction's records say whose they are, and so does its marker, which has nothing else to
-  /// say.
-  static absl::Status load_record(const BatchHeader& header, const RecordView& record,
-                                  absl::FunctionRef<absl::Status(const WrittenRecord&)> take) {
-    WrittenRecord written{.offset = record.offset()};
-    if (header.is_transactional()) {
-      written.producer = header.producer_id;
-    }
-    if (!header.is_control()) {
-      written.key = record.key();
-      written.value = record.value();
-      return take(written);
-    }
-    OTTLA_ASSIGN(const ControlType type, parse_control_type(record.key()));
-    if (type != ControlType::commit && type != ControlType::abort) {
-      return absl::OkStatus();
-    }
-    written.marker =
-        type == ControlType::commit ? TransactionMarker::commit : TransactionMarker::abort;
-    return take(written);
   }
 
   World world_;

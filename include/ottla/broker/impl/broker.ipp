@@ -12,7 +12,11 @@ template class MachineKeeper<MetadataMachine>;
 template class MachineKeeper<GroupCoordinator>;
 template class BasicBrokerCore<PosixEnv>;
 template class LocalConnection<PosixEnv>;
+template class BasicReadOnlyCore<PosixEnv>;
+template class ReadOnlyConnection<PosixEnv>;
 template class BasicBrokerCore<MemoryEnv>;
 template class LocalConnection<MemoryEnv>;
+template class BasicReadOnlyCore<MemoryEnv>;
+template class ReadOnlyConnection<MemoryEnv>;
 }  // namespace ottla::inline OTTLA_ABI
 #endif

@@ -24,6 +24,14 @@ OTTLA_INLINE absl::Status check_broker_config(const BrokerConfig& config) {
                               ": 0 to 1024 (0 starts none, the program calls run_once)"));
   }
   OTTLA_TRY(check_config(config));
+  if (config.access == Access::read_only && config.log_dirs.in_memory()) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 "in memory there is nothing to be read: access is read_write, or log_dirs a path");
+  }
+  if (config.follow_interval.count() < 1) {
+    return error(ErrorCode::invalid_config, Fault::invalid_argument,
+                 "follow_interval is 1 ms at least");
+  }
   if (std::min({config.hot_tail_bytes, config.hot_tail_partition_bytes, config.staged_bytes,
                 std::int64_t{config.group_max_member_metadata},
                 std::int64_t{config.write_out_delay.count()},

@@ -264,6 +264,10 @@ absl::Status BasicReadOnlyLog<Fs>::list_anew(const std::vector<DirectoryEntry>& 
   listed_anew_ = true;
   OTTLA_ASSIGN(std::vector<Listed> listed, choose(files));
   OTTLA_TRY(read_manifest());
+  if (opening_.last_stop == LastStop::process_crash && opening_.era &&
+      (!manifest_ || manifest_->era() != opening_.era)) {
+    opening_.last_stop = LastStop::system_crash;  // which came before the process that died
+  }
   check_presence(listed);
   auto list = make_ref<SegmentList>();
   FollowedEnd followed;
