@@ -149,13 +149,14 @@ class BasicBroker {
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
     ~Handle() {
-      with([](auto& core) {
-        if (core.is_inherited()) {
+      with([](auto& either) {
+        if (either.is_inherited()) {
           return;  // who had a lock of it when the process forked has it for ever
         }
-        const SteadyTime deadline = after(core.world().steady_now(), core.config().close_timeout);
-        core.close(deadline).IgnoreError();
-        core.events().mute(deadline);
+        const SteadyTime deadline =
+            after(either.world().steady_now(), either.config().close_timeout);
+        either.close(deadline).IgnoreError();
+        either.events().mute(deadline);
       });
     }
     template <class Work>
