@@ -98,8 +98,7 @@ TEST_CASE("Where nobody waits nothing is looked at") {
     CHECK(must(consumer.poll(100ms)).empty());
     must(consumer.close());
   }
-  produce_numbers(writer, 0, 1);
-  env.advance(1s);  // who waited last is woken
+  env.advance(2s);  // who has gone is woken
   calls = 0;
   env.advance(1h);
   CHECK(calls == 0);
@@ -121,6 +120,30 @@ TEST_CASE("Topics that the writer makes, enlarges and deletes are seen when they
   CHECK(drain(consumer).size() == 2);
   must(writer.delete_topic("orders"));
   CHECK(must(reader.list_topics()).empty());
+}
+
+TEST_CASE("Records of a topic that was made anew are not taken for those of the old one") {
+  Two two;
+  const MemoryBroker writer = two.writer();
+  must(writer.create_topic({.name = "orders"}));
+  produce_numbers(writer, 0, 3);
+  const MemoryBroker reader = two.reader();
+  const TopicId old = must(reader.describe_topic("orders")).id;
+  const auto fetch = [&](Offset offset) {
+    const FetchPartition wanted{.topic_id = old, .offset = offset};
+    const FetchRequest request{.partitions = {&wanted, 1}};
+    FetchResponse response;
+    must(reader.connect()->fetch(request, response, {}));
+    return response.partitions.at(0).status;
+  };
+  must(fetch(Offset(3)));
+  must(writer.delete_topic("orders"));
+  CHECK(error_code(fetch(Offset(3))) == ErrorCode::unknown_topic_id);
+  must(writer.create_topic({.name = "orders"}));
+  produce_numbers(writer, 0, 9);
+  CHECK(error_code(fetch(Offset(3))) == ErrorCode::unknown_topic_id);
+  TextConsumer consumer = consumer_of(reader, {partition(0)});
+  CHECK(drain(consumer).size() == 9);
 }
 
 TEST_CASE("Whatever would write is refused, and says why") {

@@ -84,12 +84,15 @@ class BasicReadOnlyPartition final : public Counted {
   SteadyTime file_deadline() const { return after(world_.steady_now(), std::chrono::seconds(60)); }
   absl::Status look(bool anew);
   absl::Status look_at_files(bool anew);
+  absl::Status check_owner();
   absl::StatusOr<View> view(LeaderEpoch known = no_leader_epoch) const;
   absl::StatusOr<std::size_t> read(const FetchPartition& request, std::size_t max_bytes,
                                    bool at_least_one, FetchedPartition& into);
   absl::StatusOr<std::optional<FoundOffset>> find(Timestamp target);
   void wake(std::uint64_t to) OTTLA_EXCLUDES(mutex_);
   static absl::Status check_isolation(IsolationLevel isolation);
+  /// Polls until all who wait are woken: those who still do come again.
+  static constexpr int most_polls = 100;
 
   World world_;
   Fs& files_;
@@ -99,10 +102,12 @@ class BasicReadOnlyPartition final : public Counted {
   std::atomic<Offset> log_start_;
   Baton work_;
   std::optional<BasicReadOnlyLog<Fs>> log_;  // by who has it
+  absl::Status gone_;                        // likewise: for good
 
   mutable Mutex mutex_;
   std::optional<View> view_ OTTLA_GUARDED_BY(mutex_);
   FetchWaiters waiters_ OTTLA_GUARDED_BY(mutex_);  // counted in offsets
+  int polls_ OTTLA_GUARDED_BY(mutex_) = 0;
   LeaderEpoch epoch_ OTTLA_GUARDED_BY(mutex_){0};
   bool closed_ OTTLA_GUARDED_BY(mutex_) = false;
 };

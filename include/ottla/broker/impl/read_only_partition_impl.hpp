@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include <ottla/broker/read_only_partition.hpp>
+#include <ottla/env/small_file.hpp>
+#include <ottla/log/partition_metadata.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -31,6 +33,24 @@ auto BasicReadOnlyPartition<Fs>::view(LeaderEpoch known) const -> absl::StatusOr
   return view_.value_or(View());
 }
 
+/// UNKNOWN_TOPIC_ID where the directory is not there any more, or another topic's.
+template <FileSystem Fs>
+absl::Status BasicReadOnlyPartition<Fs>::check_owner() {
+  const std::string path = absl::StrCat(options_.directory, "/", av(partition_metadata_file));
+  const auto text = read_small_file(files_, path, std::size_t{64} << 10);
+  if (text.ok()) {
+    const auto id = parse_partition_metadata(*text, path);
+    if (!id.ok() || *id == options_.topic_id) {
+      return absl::OkStatus();
+    }
+  } else if (fault(text.status()) != Fault::not_found) {
+    return absl::OkStatus();
+  }
+  return error(ErrorCode::unknown_topic_id, Fault::not_found,
+               absl::StrCat(options_.partition.to_string(),
+                            " was deleted, or its topic made anew; look it up again"));
+}
+
 template <FileSystem Fs>
 absl::Status BasicReadOnlyPartition<Fs>::look_at_files(bool anew) {
   const Offset start = log_start_.load();
@@ -49,7 +69,15 @@ absl::Status BasicReadOnlyPartition<Fs>::look(bool anew) {
     return error(ErrorCode::kafka_storage_error, Fault::timed_out,
                  absl::StrCat(options_.directory, ": the disk is busy; try again"));
   }
-  absl::Status looked = guarded([&] { return look_at_files(anew); });
+  absl::Status looked = gone_.ok() ? guarded([&] { return look_at_files(anew); }) : gone_;
+  const Offset before = [&] {
+    Lock lock(mutex_);
+    return view_ ? view_->end() : Offset(-1);
+  }();
+  if (gone_.ok() && (!looked.ok() || log_->view().end() != before)) {  // whose records are these?
+    gone_ = guarded([&] { return check_owner(); });
+    looked = gone_.ok() ? looked : gone_;
+  }
   const bool cut = log_ && error_code(looked) == ErrorCode::offset_out_of_range;
   std::uint64_t end = 0;
   if (log_ && (looked.ok() || cut)) {
@@ -165,8 +193,14 @@ bool BasicReadOnlyPartition<Fs>::poll() {
   if (!has_waiters()) {
     return false;
   }
-  if (!look(false).ok()) {
-    wake(UINT64_MAX);  // the next fetch says what is wrong
+  const bool looked = look(false).ok();  // else the next fetch says what is wrong
+  const bool all = [&] {
+    Lock lock(mutex_);
+    polls_ = polls_ == most_polls ? 0 : polls_ + 1;
+    return !looked || polls_ == 0;
+  }();
+  if (all) {
+    wake(UINT64_MAX);
   }
   return has_waiters();
 }

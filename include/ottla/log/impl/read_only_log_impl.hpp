@@ -202,7 +202,8 @@ auto BasicReadOnlyLog<Fs>::closed_segment(const log_impl::LogFiles& files, const
   }
   // One that is open stays so, unless it was compacted.
   Ref<LogSegment> old = list_->segments[at];
-  const Segment* opened = listed.stage.empty() ? old->if_open() : nullptr;
+  const bool in_place = listed.stage.empty() && old->stage().empty();
+  const Segment* opened = in_place ? old->if_open() : nullptr;
   if (opened == nullptr) {
     return segment;
   }
@@ -259,6 +260,7 @@ absl::Status BasicReadOnlyLog<Fs>::list_anew(const std::vector<DirectoryEntry>& 
   if (names_ != 0 && opening_.last_stop == LastStop::system_crash) {
     opening_.last_stop = LastStop::process_crash;  // somebody has come, and recovered it
     opening_.recovery_point = Offset(0);
+    opening_.era.reset();
   }
   noted_damaged_ = files.damaged;
   listed_anew_ = true;
