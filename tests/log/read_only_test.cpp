@@ -2,86 +2,11 @@
 //
 // A reader beside a writer, each in a process of its own as far as they can tell: the reader looks
 // and reads before each call of the writer on its files.
-#include <ottla/log/read_only_log.hpp>
-
-#include "cleaning_fixture.hpp"
-#include "read_only_files.hpp"
-#include "tests/support/catch.hpp"
+#include "read_only_fixture.hpp"
 
 using namespace ottla;
 using namespace log_test;
-
-namespace {
-
-const std::string directory = "/d/t-0";
-
-/// A writer's log on a disk in memory; `between` is called before and after each call that it makes
-/// on a file.
-struct Writer {
-  MemoryFileSystem memory{{.wall_now = [] { return Timestamp(t0); }}};
-  std::function<void(const IoCall&)> between = [](const IoCall&) {};
-  AnyFileSystem files{FaultFileSystem(memory, [this](IoCall& call) {
-    between(call);
-    return absl::OkStatus();
-  })};
-  LogOptions options{.topic_id = {{std::byte{1}}}, .partition = PartitionId(0)};
-  std::optional<Log> log;
-
-  explicit Writer(const LogConfig& config = {}) {
-    options.config = config;
-    must(memory.create_directory("/d", IoReason::other));
-    must(memory.create_directory(directory, IoReason::other));
-    open(LastStop::clean);
-  }
-  void open(LastStop stop, std::int64_t recovery_point = 0) {
-    RecoveryReport report;
-    log.emplace(must(Log::open(
-        files, directory, options,
-        {.last_stop = stop, .recovery_point = Offset(recovery_point), .now = Timestamp(t0)},
-        make_ref<DirectoryHealth>("/d"), report)));
-  }
-  void append(int n, const BatchShape& shape = {}) {
-    REQUIRE(log_test::append(*log, make_batches(log->end().value(), n, shape)).status.ok());
-  }
-};
-
-LogConfig small_segments() {
-  LogConfig config;
-  config.segment_bytes = 600;
-  config.index_interval_bytes = 100;
-  return config;
-}
-
-/// Reads all, whatever the size of the pieces, and checks that each record is what was written.
-std::vector<std::int64_t> read(ReadOnlyLog& log, std::int64_t from) {
-  std::vector<std::int64_t> found;
-  const auto buffers = make_ref<ReadBuffers>();
-  Decompressor decompressor;
-  Offset at = std::max(Offset(from), log.view().start());
-  while (at < log.view().end()) {
-    const LogRead pieces = must(log.read({at, log.view().end(), 300}, *buffers));
-    if (pieces.pieces.empty()) {
-      break;
-    }
-    for (const SharedBytes& piece : pieces.pieces) {
-      BatchCursor batches(piece.bytes());
-      while (const BatchView* batch = batches.next()) {
-        RecordCursor records = batch->records(decompressor);
-        while (const RecordView* record = records.next()) {
-          const std::string value(as_string_view(record->value().value_or(Bytes())));
-          REQUIRE(value.starts_with(std::to_string(record->offset().value())));
-          found.push_back(record->offset().value());
-        }
-        must(records.status());
-        at = batch->header().next_offset();
-      }
-      must(batches.status());
-    }
-  }
-  return found;
-}
-
-}  // namespace
+using namespace read_only_test;
 
 TEST_CASE("A reader sees what was written, and later what is written then") {
   Writer writer;
@@ -141,8 +66,7 @@ TEST_CASE("A batch that is half written is not there yet") {
   AnyFileSystem files = reading(writer.memory);
   auto log = must(ReadOnlyLog::open(files, directory));
   const Batch batch = make_batch(2, {.value_size = 300});
-  auto file = must(writer.memory.open(directory + "/00000000000000000000.log", OpenMode::read_write,
-                                      IoReason::other));
+  auto file = writer.file();
   const std::int64_t at = must(file.size());
   const Bytes bytes = batch.bytes.bytes();
   for (std::size_t i = 1; i < bytes.size(); ++i) {
@@ -161,8 +85,7 @@ TEST_CASE("A batch that is half written is not there yet") {
 TEST_CASE("Room that is reserved in a file, and zeros behind its end, are not data") {
   Writer writer;
   writer.append(2);
-  auto file = must(writer.memory.open(directory + "/00000000000000000000.log", OpenMode::read_write,
-                                      IoReason::other));
+  auto file = writer.file();
   const std::string zeros(5000, '\0');
   const Bytes piece = as_bytes(zeros);
   must(file.write(must(file.size()), {&piece, 1}, IoReason::other));
@@ -393,64 +316,4 @@ TEST_CASE("Where nothing happens a refresh makes few calls") {
   calls = 0;
   must(log.refresh());
   CHECK(calls <= 6);
-}
-
-TEST_CASE("What is noted to be on the device and is not there is damage") {
-  Writer writer(small_segments());
-  writer.append(10);
-  flush(*writer.log);
-  writer.append(3);
-  must(writer.log->close().status());
-  const auto last = must(writer.log->view().segments()).back();
-  const std::string path = directory + "/" + offset_file_name(last.base, log_suffix);
-  AnyFileSystem files = reading(writer.memory);
-  {
-    auto file = must(writer.memory.open(path, OpenMode::read_write, IoReason::other));
-    must(file.truncate(last.bytes - 5, IoReason::other));
-  }
-  auto log = must(ReadOnlyLog::open(files, directory));
-  CHECK(offsets(log.view()) == range(0, 12));
-  const absl::Status at_end = log.view().check_range(Offset(12));
-  CHECK(error_code(at_end) == ErrorCode::corrupt_message);  // closing synced it
-  CHECK(at_end.message().find(path) != absl::string_view::npos);
-  CHECK(log.refresh().ok());
-  CHECK_FALSE(log.view().check_range(Offset(12)).ok());
-}
-
-TEST_CASE("A damaged batch in the middle is a typed error, and never passed over") {
-  Writer writer(small_segments());
-  writer.append(40);
-  const auto segments = must(writer.log->view().segments());
-  const std::string path = directory + "/" + offset_file_name(segments[1].base, log_suffix);
-  auto file = must(writer.memory.open(path, OpenMode::read_write, IoReason::other));
-  std::byte byte{};
-  must(file.read(70, {&byte, 1}).status());
-  byte ^= std::byte{1};
-  const Bytes piece(&byte, 1);
-  must(file.write(70, {&piece, 1}, IoReason::other));
-  AnyFileSystem files = reading(writer.memory);
-  auto log = must(ReadOnlyLog::open(files, directory));
-  const auto buffers = make_ref<ReadBuffers>();
-  CHECK(error_code(log.read({segments[1].base, Offset(40)}, *buffers).status()) ==
-        ErrorCode::corrupt_message);
-  CHECK(read(log, segments[2].base.value()) == range(segments[2].base.value(), 40));
-}
-
-TEST_CASE("A copy of the last segment that takes its place is followed") {
-  Writer writer;
-  writer.append(3);
-  AnyFileSystem files = reading(writer.memory);
-  auto log = must(ReadOnlyLog::open(files, directory));
-  const std::string path = directory + "/00000000000000000000.log";
-  auto from = must(writer.memory.open(path, OpenMode::read, IoReason::other));
-  std::string text(static_cast<std::size_t>(must(from.size())), '\0');
-  must(from.read(0, std::as_writable_bytes(std::span(text))).status());
-  const Batch next = make_batch(3);
-  text += as_string_view(next.bytes.bytes());
-  auto to = must(writer.memory.open("/d/copy", OpenMode::create, IoReason::other));
-  const Bytes piece = as_bytes(text);
-  must(to.write(0, {&piece, 1}, IoReason::other));
-  must(writer.memory.rename("/d/copy", path, IoReason::other));
-  must(log.refresh());
-  CHECK(offsets(log.view()) == range(0, 4));
 }
