@@ -3,6 +3,8 @@
 // What the owner of a damaged log decides: what is damaged taken out, or the log cut there.
 #include <string>
 
+#include <ottla/log/read_only_log.hpp>
+
 #include "killed.hpp"
 #include "tests/support/catch.hpp"
 
@@ -89,6 +91,7 @@ void check_mended(Disk& disk, Log log, const Offsets& expected,
     }
   };
   check(log.view());
+  check(must(ReadOnlyLog::open(disk.files, disk.directory)).view());
   must(log.close().status());
   for (const LastStop stop : stops) {
     Log again = disk.open_after(stop);

@@ -118,6 +118,7 @@ absl::Status BasicReadOnlyLog<Fs>::read_manifest() {
   manifest_there_ = true;
   if ((manifest_ = Manifest::parse(*text))) {
     durable_end_ = std::max(durable_end_, manifest_->durable_end().value_or(Offset(0)));
+    view_.skipped_ = std::make_shared<const std::vector<SkippedRange>>(manifest_->skipped());
   }
   return absl::OkStatus();
 }
