@@ -4,11 +4,9 @@
 // that lock (README.md).
 //   produce ─[lock: stamp, stage]─ ... ─[write baton: Log::append]─[lock: publish]─ replies, wakes
 //   fetch ─[lock: slices of the hot tail]─  or  [lock: a view]─ LogView::read
-// Staged batches are written when 256 KiB of them wait, when somebody waits for them (write_out, a
-// fetch that would come back empty, a fetch that was kept), and by a timer `write_out_delay` after
-// the first. Fetches of a topic that is visible at once are answered with what is staged, too. The
-// sync baton is group commit: whoever has it syncs for all whose batches were written before. No
-// file is touched, no reply or wake-up made under the lock.
+// When staged batches are written README.md says; fetches of a topic that is visible at once are
+// answered with them, too. The sync baton is group commit: whoever has it syncs for all whose
+// batches were written before. No file is touched, no reply or wake-up made under the lock.
 #pragma once
 
 #include <array>
@@ -101,10 +99,7 @@ class BasicPartition final : public Counted {
   /// begins. POLICY_VIOLATION where the topic deletes nothing, OFFSET_OUT_OF_RANGE.
   absl::StatusOr<Offset> delete_records(Offset before, Checkpoint checkpoint, SteadyTime deadline);
   using Cleaning = BasicLogCleaning<Fs>;
-  struct CleaningCandidate {
-    BasicLogView<Fs> view;
-    CleaningLook look;
-  };
+  using CleaningCandidate = broker_impl::CleaningCandidate<Fs>;
   const TopicConfig& config() const { return options_.config; }
   /// What there is to compact, where that is due; makes it durable first. `checkpoint`: how far it
   /// was compacted before.

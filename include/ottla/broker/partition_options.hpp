@@ -16,6 +16,7 @@
 #include <ottla/broker/events.hpp>
 #include <ottla/broker/topic_config.hpp>
 #include <ottla/log/log.hpp>
+#include <ottla/log/log_cleaning.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -55,6 +56,14 @@ struct PartitionEnds {
   Offset durable;                        ///< of the records that are on the device
   std::optional<Offset> recovery_point;  ///< none where the log is damaged: the noted one stays
 };
+
+namespace broker_impl {
+template <FileSystem Fs>
+struct CleaningCandidate {
+  BasicLogView<Fs> view;
+  CleaningLook look;
+};
+}  // namespace broker_impl
 
 /// What a repair has made of a log.
 template <FileSystem Fs>

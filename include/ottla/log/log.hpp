@@ -99,8 +99,7 @@ class BasicLog {
   /// Writes whole batches that have offsets, ascending from end() on, and leader epochs: one write
   /// a segment. Rolls where Kafka's rules say so, and saves new leader epochs before their batches.
   /// RECORD_LIST_TOO_LARGE where a batch is larger than a segment: then nothing is written.
-  /// `no_space` and the like are `not_written`, and the next append goes on behind what was
-  /// written.
+  /// `no_space` and the like are `not_written`; the next append goes on behind what was written.
   Appended append(std::span<const Bytes> batches, std::span<const BatchFacts> facts, Timestamp now);
   /// Begins a new segment at end(), unless the last one is empty and begins there.
   absl::Status roll(Timestamp now);
