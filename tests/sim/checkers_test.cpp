@@ -144,10 +144,25 @@ TEST_CASE("a lost write is one that was acknowledged, polled or found, and is no
   CHECK(broken(lost_writes(Told().log(plain, 0, 1, {{0, "a-0"}}).log(plain, 0, 0, {}))) ==
         Properties{"lost write"});
   // What was not durable goes with the machine, what was not acknowledged goes with the process.
-  for (const Kind kind : {Kind::power_cut, Kind::sync_failed}) {
-    CHECK(lost_writes(Told().written(plain, "a-0", 0).at(kind).log(plain, 0, 0, {})).empty());
-    CHECK(!lost_writes(Told().written(durable, "a-0", 0).at(kind).log(durable, 0, 0, {})).empty());
+  for (const bool power : {true, false}) {
+    const auto ended = [&](const TopicPartition& partition) {
+      Told it;
+      it.written(partition, "a-0", 0);
+      return power ? it.at(Kind::power_cut) : it.at(Kind::sync_failed).at(Kind::process_death);
+    };
+    CHECK(lost_writes(ended(plain).log(plain, 0, 0, {})).empty());
+    CHECK(!lost_writes(ended(durable).log(durable, 0, 0, {})).empty());
   }
+  Told refused;  // what cannot be synced is not shown, and not lost
+  refused.written(durable, "a-0", 0).at(Kind::sync_failed).log(durable, 0, 0, {});
+  CHECK(lost_writes(refused).empty());
+  CHECK(!lost_writes(refused.at(Kind::process_death).log(durable, 0, 0, {})).empty());
+  CHECK(!lost_writes(Told()
+                         .written(plain, "a-0", 0)
+                         .at(Kind::dimmed)
+                         .at(Kind::process_death)
+                         .log(plain, 0, 0, {}))
+             .empty());
   CHECK(!lost_writes(Told().written(plain, "a-0", 0).at(Kind::process_death).log(plain, 0, 0, {}))
              .empty());
   CHECK(
@@ -268,7 +283,9 @@ TEST_CASE("what a client polls ascends and passes over nothing") {
   compacted.send(keyed, "a-0").send(keyed, "a-1").send(keyed, "a-2");
   compacted.poll(keyed, "a-0", 0).poll(keyed, "a-2", 2);
   CHECK(misordered_polls(compacted).empty());
-  CHECK(broken(misordered_polls(compacted.log(keyed, 0, 3, {{1, "a-1"}, {2, "a-2"}}))) ==
+  Told superseded = compacted;
+  CHECK(misordered_polls(superseded.log(keyed, 0, 3, {{1, "a-1"}, {2, "a-2"}}, "k")).empty());
+  CHECK(broken(misordered_polls(compacted.log(keyed, 0, 2, {{1, "a-1"}}, "k"))) ==
         Properties{"poll skip"});
 }
 
@@ -287,6 +304,10 @@ TEST_CASE("the bounds of a partition never go back") {
       bounds_gone_back(Told().bounds(plain, 0, 5).at(Kind::power_cut).bounds(plain, 0, 4)).empty());
   CHECK(!bounds_gone_back(Told().bounds(durable, 0, 5).at(Kind::power_cut).bounds(durable, 0, 4))
              .empty());
+  Told refused;  // what cannot be synced is not shown, for a while
+  refused.bounds(durable, 0, 5).at(Kind::sync_failed).bounds(durable, 0, 4);
+  CHECK(bounds_gone_back(refused).empty());
+  CHECK(!bounds_gone_back(refused.at(Kind::process_death).bounds(durable, 0, 4)).empty());
   // Two were asked at once, and the answers came the other way round.
   Told crossed;
   crossed.bounds(plain, 0, 5);
@@ -356,6 +377,10 @@ TEST_CASE("at the end a group has polled everything that is there, and committed
             reads().poll(plain, "a-0", 0).log(plain, 0, 1, all).committed(0).at(Kind::finished))) ==
         Properties{"unseen"});
   CHECK(unseen_records(reads().log(plain, 0, 1, all)).empty());
+  Told compacted;
+  compacted.at(Kind::subscribe, keyed).send(keyed, "a-0").send(keyed, "a-1");
+  compacted.log(keyed, 0, 2, {{0, "a-0"}, {1, "a-1"}}, "k").at(Kind::finished);
+  CHECK(broken(unseen_records(compacted)) == Properties{"unseen"});  // of both the newer one
 }
 
 TEST_CASE("what a process says once it has ended is not noted") {

@@ -13,12 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include <ottla/sim/checkers.hpp>
+
 namespace simulate {
 
-struct Violation {
-  std::string property;
-  std::string text;
-};
+using ottla::Violation;
 
 struct Record {
   std::int64_t offset = 0;

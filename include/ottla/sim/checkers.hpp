@@ -46,9 +46,9 @@ Violations wrong_outcomes(const History& history);
 /// Nonmonotonic poll, poll skip: what a client polls of a partition ascends, and passes over
 /// nothing that is there.
 Violations misordered_polls(const History& history);
-/// The end of a partition, or its beginning, went back.
+/// The end of a partition, or its beginning, went back; or it begins below what was deleted.
 Violations bounds_gone_back(const History& history);
-/// A partition begins below what was deleted of it, or above what anybody wanted deleted.
+/// A partition that is not compacted begins above what anybody wanted deleted.
 Violations misplaced_starts(const History& history);
 
 // ── groups ──────────────────────────────────────────────────────────────────────────────────────

@@ -60,9 +60,10 @@ struct HistoryEvent {
     delete_records,   ///< somebody wants `partition` to begin at `offset`
     records_deleted,  ///< it does
     delete_topic,     ///< somebody wants `partition.topic` gone; no other one gets its name
-    process_death,    ///< what was written is there
-    sync_failed,      ///< a process ended, and what was not on the device may be gone
-    power_cut,        ///< likewise, for everybody
+    dimmed,           ///< readers may see less than there is, until the process ends
+    sync_failed,      ///< likewise; and then what is not durable may be gone
+    process_death,    ///< what was written is there, unless a sync had failed
+    power_cut,        ///< what is durable is there
     finished,         ///< faults have ended, and there was time: everything has come to its end
   };
 
@@ -120,6 +121,11 @@ class HistoryWriter {
   /// The event's number, or that of the next one where it was dropped.
   std::uint64_t note(HistoryEvent event) const {
     return alive() ? history_->note(std::move(event)) : history_->size();
+  }
+  void add_topic(std::string name, HistoryTopic topic) const {
+    if (alive()) {
+      history_->add_topic(std::move(name), topic);
+    }
   }
   /// For `asked`.
   std::uint64_t now() const { return history_->size(); }

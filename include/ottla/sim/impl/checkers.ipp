@@ -17,9 +17,10 @@ class LostWrites {
     const auto& events = history_.events();
     for (number_ = 0; number_ < events.size(); ++number_) {
       const HistoryEvent& event = events[number_];
+      lives_.note(event);
       durable_.note(event);
       wanted_.note(event);
-      if (loses_writes(event.kind)) {
+      if (lives_.loses_writes()) {
         forget_what_was_only_written();
       } else if (event.kind == EventKind::delete_topic) {
         std::erase_if(owed_,
@@ -27,7 +28,7 @@ class LostWrites {
         gone_.insert(event.partition.topic);
       } else if (event.kind == EventKind::send && event.record.tombstone) {
         tombstones_[event.partition][event.record.key].push_back(event.record.value);
-      } else if (event.kind == EventKind::log) {
+      } else if (event.kind == EventKind::log && !lives_.dimmed()) {
         look_for_owed(event);
       }
       for_each_seen(event, [&](const TopicPartition& partition, const HistoryRecord& record) {
@@ -115,6 +116,7 @@ class LostWrites {
   const History& history_;
   const std::map<std::string_view, Sent> sends_ = sends_of(history_);
   const std::map<std::string_view, Offset> acknowledged_ = acknowledgements(history_);
+  Lives lives_;
   DurableEnds durable_;
   WantedStarts wanted_;
   std::map<TopicPartition, std::map<Offset, HistoryRecord>> owed_;
@@ -174,12 +176,14 @@ OTTLA_INLINE Violations duplicates(const History& history) {
 
 OTTLA_INLINE Violations inconsistent_offsets(const History& history) {
   Violations found;
+  sim_impl::Lives lives;
   sim_impl::DurableEnds durable(history);
   std::map<TopicPartition, std::map<Offset, std::string_view>> values;
   for (std::uint64_t i = 0; i < history.size(); ++i) {
     const HistoryEvent& event = history.events()[i];
+    lives.note(event);
     durable.note(event);
-    if (sim_impl::loses_writes(event.kind)) {
+    if (lives.loses_writes()) {
       for (auto& [partition, its] : values) {
         its.erase(its.lower_bound(durable.of(partition)), its.end());
       }
@@ -279,10 +283,12 @@ OTTLA_INLINE Violations gaps(const History& history) {
 OTTLA_INLINE Violations wrong_outcomes(const History& history) {
   Violations found;
   const auto sends = sim_impl::sends_of(history);
+  sim_impl::Lives lives;
   std::uint64_t begun = 0;
   bool finished = false;
   for (std::uint64_t i = 0; i < history.size(); ++i) {
-    begun = sim_impl::ends_process(history.events()[i].kind) ? i : begun;
+    lives.note(history.events()[i]);
+    begun = lives.ended() ? i : begun;
     finished = finished || history.events()[i].kind == HistoryEvent::Kind::finished;
   }
   for (const auto& [value, sent] : sends) {

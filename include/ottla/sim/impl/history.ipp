@@ -11,10 +11,7 @@ namespace ottla::inline OTTLA_ABI {
 OTTLA_INLINE std::uint64_t History::note(HistoryEvent event) {
   using Kind = HistoryEvent::Kind;
   event.time = now_ ? now_() : SteadyTime();
-  if (event.kind == Kind::process_death || event.kind == Kind::sync_failed ||
-      event.kind == Kind::power_cut) {
-    ++life_;
-  }
+  life_ += event.kind == Kind::process_death || event.kind == Kind::power_cut ? 1 : 0;
   events_.push_back(std::move(event));
   return events_.size() - 1;
 }
@@ -38,8 +35,9 @@ OTTLA_INLINE std::string text(const HistoryEvent& event) {
                                                "delete_records",
                                                "records_deleted",
                                                "delete_topic",
-                                               "process_death",
+                                               "dimmed",
                                                "sync_failed",
+                                               "process_death",
                                                "power_cut",
                                                "finished"};
   std::string line = absl::StrCat(event.time.time_since_epoch().count() / 1'000, " us ",

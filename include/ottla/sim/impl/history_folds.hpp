@@ -22,12 +22,30 @@ namespace sim_impl {
 using EventKind = HistoryEvent::Kind;
 inline constexpr std::uint64_t not_yet = std::numeric_limits<std::uint64_t>::max();
 
-inline bool loses_writes(EventKind kind) {
-  return kind == EventKind::power_cut || kind == EventKind::sync_failed;
-}
-inline bool ends_process(EventKind kind) {
-  return loses_writes(kind) || kind == EventKind::process_death;
-}
+/// Which process is which.
+class Lives {
+ public:
+  void note(const HistoryEvent& event) {
+    sync_failed_ = sync_failed_ && !ended_;
+    dimmed_ = dimmed_ && !ended_;
+    ended_ = event.kind == EventKind::process_death || event.kind == EventKind::power_cut;
+    loses_ = event.kind == EventKind::power_cut || (ended_ && sync_failed_);
+    sync_failed_ = sync_failed_ || event.kind == EventKind::sync_failed;
+    dimmed_ = dimmed_ || sync_failed_ || event.kind == EventKind::dimmed;
+  }
+  /// With the event that was noted last.
+  bool ended() const { return ended_; }
+  /// It ended, and what is not durable may be gone.
+  bool loses_writes() const { return loses_; }
+  /// What is read may not be all.
+  bool dimmed() const { return dimmed_; }
+
+ private:
+  bool ended_ = false;
+  bool loses_ = false;
+  bool sync_failed_ = false;
+  bool dimmed_ = false;
+};
 
 /// "orders-0@7"
 inline std::string place(const TopicPartition& partition, Offset offset) {

@@ -9,6 +9,13 @@
 namespace ottla::inline OTTLA_ABI {
 namespace sim_impl {
 
+/// Where a topic is compacted, some may see it, and others not.
+inline bool has_newer(const HistoryEvent& log, const HistoryRecord& record) {
+  return std::any_of(log.records.begin(), log.records.end(), [&](const HistoryRecord& each) {
+    return each.key == record.key && each.offset > record.offset;
+  });
+}
+
 class MisorderedPolls {
  public:
   explicit MisorderedPolls(const History& history) : history_(history) {}
@@ -17,11 +24,12 @@ class MisorderedPolls {
     const auto& events = history_.events();
     for (number_ = 0; number_ < events.size(); ++number_) {
       const HistoryEvent& event = events[number_];
+      lives_.note(event);
       wanted_.note(event);
-      if (ends_process(event.kind)) {
+      if (lives_.ended()) {
         last_.clear();
       }
-      if (loses_writes(event.kind)) {
+      if (lives_.loses_writes()) {
         passed_over_.clear();
       }
       if (event.kind == EventKind::seek) {
@@ -65,11 +73,13 @@ class MisorderedPolls {
     }
   }
   void look_for_skipped(const HistoryEvent& log) {
+    const bool compacted = history_.topic(log.partition.topic).compacted;
     for (const PassedOver& gap : passed_over_) {
       for (const HistoryRecord& record : log.records) {
         const auto sent = sends_.find(record.value);
         if (gap.partition == log.partition && record.offset > gap.last &&
-            record.offset < gap.next && sent != sends_.end() && sent->second.number < gap.event) {
+            record.offset < gap.next && sent != sends_.end() && sent->second.number < gap.event &&
+            !(compacted && has_newer(log, record))) {
           found_.push_back(violation("poll skip", gap.event,
                                      absl::StrCat("passed over ", record.value, " at ",
                                                   place(log.partition, record.offset))));
@@ -81,6 +91,7 @@ class MisorderedPolls {
 
   const History& history_;
   const std::map<std::string_view, Sent> sends_ = sends_of(history_);
+  Lives lives_;
   WantedStarts wanted_;
   std::map<std::pair<std::string, TopicPartition>, Offset> last_;
   std::vector<PassedOver> passed_over_;
@@ -181,6 +192,7 @@ OTTLA_INLINE Violations misordered_polls(const History& history) {
 OTTLA_INLINE Violations bounds_gone_back(const History& history) {
   using Kind = HistoryEvent::Kind;
   Violations found;
+  sim_impl::Lives lives;
   sim_impl::DurableEnds durable(history);
   std::map<TopicPartition, sim_impl::Highest> starts;
   std::map<TopicPartition, sim_impl::Highest> ends;
@@ -200,8 +212,9 @@ OTTLA_INLINE Violations bounds_gone_back(const History& history) {
   };
   for (std::uint64_t i = 0; i < history.size(); ++i) {
     const HistoryEvent& event = history.events()[i];
+    lives.note(event);
     durable.note(event);
-    if (sim_impl::loses_writes(event.kind)) {
+    if (lives.loses_writes()) {
       for (auto& [partition, highest] : ends) {
         highest.lower_to(i, durable.of(partition));
       }
@@ -211,7 +224,9 @@ OTTLA_INLINE Violations bounds_gone_back(const History& history) {
       starts[event.partition].grow(i, event.offset);
     } else if (event.kind == Kind::bounds || event.kind == Kind::log) {
       look(i, " begins at ", event.offset, starts[event.partition]);
-      look(i, " ends at ", event.end, ends[event.partition]);
+      if (!lives.dimmed()) {
+        look(i, " ends at ", event.end, ends[event.partition]);
+      }
     }
   }
   return found;
@@ -220,14 +235,18 @@ OTTLA_INLINE Violations bounds_gone_back(const History& history) {
 OTTLA_INLINE Violations misplaced_starts(const History& history) {
   using Kind = HistoryEvent::Kind;
   Violations found;
+  sim_impl::Lives lives;
   sim_impl::WantedStarts wanted;
   bool lost = false;
   for (std::uint64_t i = 0; i < history.size(); ++i) {
     const HistoryEvent& event = history.events()[i];
+    lives.note(event);
     wanted.note(event);
-    lost = lost || sim_impl::loses_writes(event.kind);
-    // Where nothing is durable yet, the first segments may be lost alone.
-    const bool may_move = lost && !history.topic(event.partition.topic).durable;
+    lost = lost || lives.loses_writes();
+    // Where nothing is durable yet, the first segments may be lost alone; where a topic is
+    // compacted, they may be empty.
+    const HistoryTopic topic = history.topic(event.partition.topic);
+    const bool may_move = topic.compacted || (lost && !topic.durable);
     if ((event.kind == Kind::bounds || event.kind == Kind::log) &&
         event.offset > wanted.of(event.partition) && !may_move) {
       found.push_back(sim_impl::violation(
@@ -243,11 +262,13 @@ OTTLA_INLINE Violations wrong_commits(const History& history) {
   using Kind = HistoryEvent::Kind;
   using Key = std::pair<std::string, TopicPartition>;
   Violations found;
+  sim_impl::Lives lives;
   std::map<Key, sim_impl::CommittedOffset> all;
   std::map<std::uint64_t, std::pair<sim_impl::CommittedOffset*, std::size_t>> commits;
   std::set<std::string> gone;  // topics
   for (std::uint64_t i = 0; i < history.size(); ++i) {
     const HistoryEvent& event = history.events()[i];
+    lives.note(event);
     if (event.kind == Kind::commit) {
       sim_impl::CommittedOffset& its = all[{event.group, event.partition}];
       commits[i] = {&its, its.begin(i + 1, event.offset)};
@@ -255,9 +276,9 @@ OTTLA_INLINE Violations wrong_commits(const History& history) {
                event.kind == Kind::commit_unknown) {
       const auto [its, commit] = commits.at(event.asked);
       its->end(commit, i + 1, event.kind);
-    } else if (sim_impl::ends_process(event.kind)) {
+    } else if (lives.ended()) {
       for (auto& [key, its] : all) {
-        its.process_ended(i + 1, sim_impl::loses_writes(event.kind));
+        its.process_ended(i + 1, lives.loses_writes());
       }
     } else if (event.kind == Kind::delete_topic) {
       gone.insert(event.partition.topic);
@@ -274,10 +295,12 @@ OTTLA_INLINE Violations wrong_commits(const History& history) {
 
 OTTLA_INLINE Violations shared_partitions(const History& history) {
   Violations found;
+  sim_impl::Lives lives;
   std::map<std::tuple<std::string, Generation, TopicPartition>, std::string> owners;
   for (std::uint64_t i = 0; i < history.size(); ++i) {
     const HistoryEvent& event = history.events()[i];
-    if (sim_impl::ends_process(event.kind)) {
+    lives.note(event);
+    if (lives.ended()) {
       owners.clear();
     }
     if (event.kind != HistoryEvent::Kind::owns) {
@@ -310,8 +333,10 @@ OTTLA_INLINE Violations unseen_records(const History& history) {
       if (log == nullptr || log->records.empty()) {
         continue;
       }
+      const bool compacted = history.topic(partition.topic).compacted;
       for (const HistoryRecord& record : log->records) {
-        if (seen[group].count(record.value) == 0) {
+        if (seen[group].count(record.value) == 0 &&
+            !(compacted && sim_impl::has_newer(*log, record))) {
           found.push_back(
               sim_impl::violation("unseen", number,
                                   absl::StrCat(group, " never polled ", record.value, " at ",
