@@ -386,4 +386,58 @@ class AdministeringClient {
   int made_ = 0;
 };
 
+// ── at the end ──────────────────────────────────────────────────────────────────────────────────
+
+/// A record to each partition, by a producer that takes its time; what went wrong.
+inline std::string send_at_last(const SimBroker& broker, const Stage& stage) {
+  auto producer = TextProducer::open(broker);
+  if (!producer.ok()) {
+    return producer.status().ToString();
+  }
+  for (const TopicPartition& partition : partitions_of(stage.topics)) {
+    HistoryEvent event{.kind = EventKind::send,
+                       .client = "last",
+                       .partition = partition,
+                       .record = {.value = "last-" + partition.to_string(), .key = "k"}};
+    stage.writer.note(event);
+    const auto sent = producer->send({.topic = partition.topic,
+                                      .partition = partition.partition,
+                                      .key = "k",
+                                      .value = event.record.value});
+    const auto where = sent.ok() ? producer->wait(*sent) : sent.status();
+    if (!where.ok()) {
+      return partition.to_string() + ": " + where.status().ToString();
+    }
+    event.kind = EventKind::ok;
+    event.record.offset = where->offset;
+    stage.writer.note(std::move(event));
+  }
+  return "";
+}
+
+/// What a group has left to do.
+inline std::string lag(const Admin& admin, const std::string& group,
+                       const std::vector<TopicPlan>& topics) {
+  const auto described = admin.describe_group(group);
+  if (!described.ok() || described->state != "Stable") {
+    return group + ": " + (described.ok() ? described->state : described.status().ToString());
+  }
+  const auto offsets = admin.list_group_offsets(group);
+  if (!offsets.ok()) {
+    return group + ": " + offsets.status().ToString();
+  }
+  std::set<TopicPartition> done;
+  for (const GroupOffset& each : *offsets) {
+    if (each.lag() == 0) {
+      done.insert(each.partition);
+    }
+  }
+  for (const TopicPartition& partition : partitions_of(topics)) {
+    if (done.count(partition) == 0) {
+      return group + " has not read " + partition.to_string();
+    }
+  }
+  return "";
+}
+
 }  // namespace simulate

@@ -63,6 +63,16 @@ struct TopicPlan {
   std::vector<std::pair<std::string, std::string>> configs = {};
 };
 
+inline std::vector<TopicPartition> partitions_of(const std::vector<TopicPlan>& topics) {
+  std::vector<TopicPartition> all;
+  for (const TopicPlan& topic : topics) {
+    for (std::int32_t i = 0; i < topic.partitions; ++i) {
+      all.push_back({topic.name, PartitionId(i)});
+    }
+  }
+  return all;
+}
+
 inline TopicPlan draw_topic(std::string name, Dice& dice) {
   TopicPlan topic{.name = std::move(name),
                   .partitions = dice.between(1, 3),

@@ -80,7 +80,8 @@ Tally run_seeds(const Settings& settings) {
     tally.cycles += static_cast<std::uint64_t>(result.cycles);
     tally.faults += result.faults;
     if (!result.violations.empty()) {
-      const RunOptions shortest = shrink(options);
+      const RunOptions shortest = shrink(
+          options, [](const RunOptions& tried) { return !LogRun(tried).run().violations.empty(); });
       tally.failures.push_back(violation_json(shortest, LogRun(shortest).run().violations));
       if (tally.failures.size() == 10) break;
     }
