@@ -257,7 +257,8 @@ Duration BasicBrokerCore<E>::checkpoints() {
     }
   }
   for (const Ref<Directory>& directory : directories_) {
-    if (const absl::Status written = directory->checkpoint(file_deadline()); !written.ok()) {
+    const absl::Status written = directory->checkpoint(file_deadline());
+    if (!written.ok() && fault(written) != Fault::closed) {
       events_->tell(EventLevel::error, "checkpoint_failed", directory->path(),
                     sv(written.message()));
     }
@@ -283,7 +284,7 @@ Duration BasicBrokerCore<E>::remove_files() {
           more = more || left;
           return absl::OkStatus();
         });
-    if (!removed.ok()) {
+    if (!removed.ok() && fault(removed) != Fault::closed) {
       events_->tell(EventLevel::error, "remove_failed", directory->path(), sv(removed.message()));
     }
   }
