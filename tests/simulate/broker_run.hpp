@@ -392,12 +392,13 @@ class BrokerRun {
 
   // ── the liveness phase ──────────────────────────────────────────────────────────────────────
 
+  /// That have something to read.
   bool has_members(std::uint64_t group) const {
     bool any = false;
     for (std::uint64_t member = 0; member < members_; ++member) {
       any = any || takes_part(4 + group * 3 + member);
     }
-    return any;
+    return any && !topics_there_.empty();
   }
   /// Groups are stable and have committed all there is, within bounded time.
   void await_drained(const SimBroker& broker, const Stage& stage) {
