@@ -164,7 +164,7 @@ TEST_CASE("A log that a process has left damaged is mended, also between two ope
 }
 
 TEST_CASE("What the head of a bad batch says is not believed where it is bad") {
-  const std::size_t byte = GENERATE(0, 3, 7, 8, 10, 11, 14, 16);
+  const auto byte = static_cast<std::size_t>(GENERATE(0, 3, 7, 8, 10, 11, 14, 16));
   INFO(byte);
   const bool by_length = byte < 8 || byte > 11;
   Closed disk;

@@ -131,6 +131,12 @@ class LogRun {
     return rates;
   }
 
+  /// Arguments are evaluated in any order: not two draws in one call.
+  void crash_in(std::uint64_t calls) {
+    const CrashKind kind = one_in(2) ? CrashKind::power : CrashKind::process;
+    disk_.crash_at(disk_.calls() + 1 + calls, kind);
+  }
+
   // ── a life ──────────────────────────────────────────────────────────────────────────────────
 
   /// Whether it was a whole cycle.
@@ -208,8 +214,7 @@ class LogRun {
       const std::uint64_t syncs = failed_syncs();
       disk_.set_rates(swarm());
       if (one_in(2)) {
-        disk_.crash_at(disk_.calls() + 1 + draw(40),
-                       one_in(2) ? CrashKind::power : CrashKind::process);
+        crash_in(draw(40));
       }
       RecoveryReport report;
       { auto log = try_open(report); }
@@ -333,8 +338,7 @@ class LogRun {
   /// How many operations there were.
   int work(Log& log) {
     disk_.set_rates(swarm());
-    disk_.crash_at(disk_.calls() + 1 + (one_in(4) ? draw(60) : 150 + draw(400)),
-                   one_in(2) ? CrashKind::power : CrashKind::process);
+    crash_in(one_in(4) ? draw(60) : 150 + draw(400));
     int done = 0;
     for (int step = 0; step < options_.steps && !disk_.down(); ++step) {
       if (one_in(10)) {

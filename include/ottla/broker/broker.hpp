@@ -97,7 +97,7 @@ class BasicBroker {
   /// crash, it may be repaired again. Consumers are told once of a range that is gone
   /// (`skipped_range`).
   absl::StatusOr<RepairReport> repair(const TopicPartition& partition, Repair how) const {
-    OTTLA_TRY(usable());
+    OTTLA_TRY(writable());
     return guarded([&] { return handle_->core->repair(partition, how); });
   }
 
