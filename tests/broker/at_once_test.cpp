@@ -3,6 +3,7 @@
 // Topics whose records are seen before they are written, and what becomes of what was seen.
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "partition_fixture.hpp"
@@ -158,6 +159,89 @@ TEST_CASE("at once: closing on a full disk says that it does not know of what wa
   CHECK(fault(h.partition->close(after(h.world.steady_now(), 1s)).status()) == Fault::no_space);
   REQUIRE(h.told->size() == 2);
   CHECK(outcome((*h.told)[1].outcome.status()) == Outcome::unknown);
+}
+
+TEST_CASE("at once: closing writes what was staged behind what was kept") {
+  AtOnce h;
+  h.open_partition();
+  bool is_full = true;
+  h.on_io = [&](IoCall& call) {
+    if (!is_full || call.done || call.operation != IoOperation::write ||
+        call.reason != IoReason::append) {
+      return absl::OkStatus();
+    }
+    for (int i = 1; i < 5; ++i) h.produce(i);  // while this is being written
+    CHECK(h.values() == numbers(0, 5));
+    is_full = false;
+    return full;
+  };
+  h.produce(0);
+  CHECK_FALSE(h.write_out().ok());
+  const auto end = h.partition->close(after(h.world.steady_now(), 1s));
+  CHECK(must(end).end == Offset(5));
+  CHECK(h.offsets() == Offsets{0, 1, 2, 3, 4});
+}
+
+TEST_CASE("at once: who reads what is committed is woken by what is written") {
+  AtOnce h;
+  h.open_partition();
+  const auto fetch = [&](std::int64_t offset) {
+    FetchedPartition into;
+    h.partition->fetch({.offset = Offset(offset)}, 1 << 20, true, into,
+                       IsolationLevel::read_committed);
+    return into;
+  };
+  h.produce(0);
+  CHECK(fetch(0).slices.size() == 1);  // it writes what is staged
+  const auto bell = make_ref<Bell>();
+  bool inside = false;
+  h.on_io = [&](IoCall& call) {
+    if (!call.done && call.operation == IoOperation::write && call.reason == IoReason::append &&
+        !std::exchange(inside, true)) {
+      const FetchedPartition seen = fetch(1);
+      CHECK(seen.slices.empty());
+      CHECK(h.partition->add_waiter(bell, seen.high_watermark, 1, seen.last_stable_offset));
+      CHECK(bell->rung == 0);
+    }
+    return absl::OkStatus();
+  };
+  h.produce(1);
+  must(h.write_out());
+  CHECK(inside);
+  CHECK(bell->rung == 1);
+  CHECK(fetch(1).slices.size() == 1);
+}
+
+TEST_CASE("at once: on a full disk records are deleted all the same") {
+  AtOnce h;
+  h.open_partition();
+  h.append(0, 10);
+  h.on_io = failing(IoOperation::write, IoReason::append, full);
+  h.produce(10);
+  CHECK(h.values(10) == numbers(10, 11));
+  CHECK_FALSE(h.write_out().ok());
+  const auto remove = [&](std::int64_t before) {
+    return h.partition->delete_records(
+        Offset(before), [](Offset) { return absl::OkStatus(); }, after(h.world.steady_now(), 1s));
+  };
+  CHECK(must(remove(6)) == Offset(6));
+  CHECK(fault(remove(-1).status()) == Fault::no_space);
+}
+
+TEST_CASE("at once: a look-up by time finds what readers see") {
+  AtOnce h;
+  h.open_partition();
+  h.produce(0);
+  CHECK(h.fetch(0).high_watermark == Offset(1));
+  const auto look_up = [&] {
+    return h.partition->list_offsets({.timestamp = Timestamp(Shape().timestamp)},
+                                     IsolationLevel::read_uncommitted);
+  };
+  CHECK(look_up().offset == Offset(0));
+  h.on_io = failing(IoOperation::write, IoReason::append, full);
+  h.produce(1);
+  CHECK(h.values(1) == numbers(1, 2));
+  CHECK(look_up().error == ErrorCode::offset_not_available);
 }
 
 TEST_CASE("at once: visible is not durable, so a topic cannot ask for both") {

@@ -78,15 +78,15 @@ class BasicPartition final : public Counted {
   std::size_t fetch(const FetchPartition& request, std::size_t max_bytes, bool at_least_one,
                     FetchedPartition& into,
                     IsolationLevel isolation = IsolationLevel::read_uncommitted);
-  /// Keeps `waiter` until `min_bytes` more are visible than were when `high_watermark` was
-  /// answered, or something else happens that a new fetch would see. False where that is so
-  /// already: then it is not kept.
-  bool add_waiter(const Ref<Wakeable>& waiter, Offset high_watermark, std::int64_t min_bytes);
+  /// Keeps `waiter` until `min_bytes` more are visible than when `high_watermark` was answered (and
+  /// `last_stable`, to a read_committed fetch), or something else happens that a new fetch would
+  /// see. False where that is so already: then it is not kept.
+  bool add_waiter(const Ref<Wakeable>& waiter, Offset high_watermark, std::int64_t min_bytes,
+                  std::optional<Offset> last_stable = {});
   ListOffsetsResponse::Partition list_offsets(const ListOffsetsRequest::Partition& request,
                                               IsolationLevel isolation);
 
-  using Ends = PartitionEnds;
-  /// After closing: what they were then.
+  using Ends = PartitionEnds;  ///< after closing: what they were then
   Ends ends() const;
   std::vector<EpochStart> epochs() const;
   PartitionMetrics metrics() const;
@@ -144,7 +144,6 @@ class BasicPartition final : public Counted {
  private:
   enum class State : std::uint8_t { open, closing, closed, removed };
   static constexpr std::size_t write_out_bytes = std::size_t{256} << 10;
-  static constexpr std::chrono::milliseconds retry_delay{100};
   using AfterLock = broker_impl::AfterLock;
 
   // ── write, sync ───────────────────────────────────────────────────────────────────────────────
@@ -170,6 +169,7 @@ class BasicPartition final : public Counted {
   void write_staged() OTTLA_REQUIRES(mutex_);
   /// Before: it is this thread's. After: still.
   void write_once(AfterLock& todo) OTTLA_REQUIRES(mutex_);
+  absl::Status write_all(Lock& lock) OTTLA_REQUIRES(mutex_);
   void publish_written(const StagedRange& range, const Appended& appended, AfterLock& todo)
       OTTLA_REQUIRES(mutex_);
   void fail_staged(Offset range_end, const absl::Status& why, AfterLock& todo)

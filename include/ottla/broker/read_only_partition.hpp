@@ -64,7 +64,8 @@ class BasicReadOnlyPartition final : public Counted {
   std::size_t fetch(const FetchPartition& request, std::size_t max_bytes, bool at_least_one,
                     FetchedPartition& into,
                     IsolationLevel isolation = IsolationLevel::read_uncommitted);
-  bool add_waiter(const Ref<Wakeable>& waiter, Offset high_watermark, std::int64_t min_bytes);
+  bool add_waiter(const Ref<Wakeable>& waiter, Offset high_watermark, std::int64_t min_bytes,
+                  std::optional<Offset> last_stable = {});
   ListOffsetsResponse::Partition list_offsets(const ListOffsetsRequest::Partition& request,
                                               IsolationLevel isolation);
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 
 #include <ottla/base/guard.hpp>
 #include <ottla/base/status.hpp>
@@ -57,7 +58,11 @@ absl::Status fetch(Core& core, const FetchRequest& request, FetchResponse& into,
     for (std::size_t i = 0; kept && i < request.partitions.size(); ++i) {
       const FetchPartition& wanted = request.partitions[i];
       const auto partition = core.topics().find(wanted.topic_id, wanted.partition);
-      kept = partition && partition->add_waiter(waiter, into.partitions[i].high_watermark, more);
+      const FetchedPartition& seen = into.partitions[i];
+      const bool committed = request.isolation == IsolationLevel::read_committed;
+      kept = partition && partition->add_waiter(
+                              waiter, seen.high_watermark, more,
+                              committed ? std::optional(seen.last_stable_offset) : std::nullopt);
     }
     if (kept || bytes > 0) {
       return absl::OkStatus();

@@ -108,15 +108,16 @@ std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t 
                                      IsolationLevel isolation) {
   Lock lock(mutex_);
   used_ = true;
-  if (state_ == State::open && !at_once() && request.offset >= visible() &&
-      staged_.waiting_bytes() > 0 && may_write()) {
+  const bool committed = isolation == IsolationLevel::read_committed;
+  if (state_ == State::open && (!at_once() || committed) &&
+      request.offset >= (at_once() ? log_.end() : visible()) && staged_.waiting_bytes() > 0 &&
+      may_write()) {
     write_staged();
   }
   into.status = refusal();
   if (!into.status.ok()) {
     return 0;
   }
-  const bool committed = isolation == IsolationLevel::read_committed;
   const Offset end = visible_to(isolation);
   into.high_watermark = show_visible();
   into.last_stable_offset = visible_to(IsolationLevel::read_committed);
@@ -188,18 +189,21 @@ absl::Status BasicPartition<Fs>::tell_aborted(const BasicLogView<Fs>& view, Offs
 
 template <FileSystem Fs>
 bool BasicPartition<Fs>::add_waiter(const Ref<Wakeable>& waiter, Offset high_watermark,
-                                    std::int64_t min_bytes) {
+                                    std::int64_t min_bytes, std::optional<Offset> last_stable) {
   Ref<Wakeable> pushed_out;
   {
     Lock lock(mutex_);
-    if (state_ != State::open || visible() != high_watermark) {
+    if (state_ != State::open || visible() != high_watermark ||
+        (last_stable && visible_to(IsolationLevel::read_committed) != *last_stable)) {
       return false;
     }
+    const bool sees_staged = at_once() && !last_stable;
     const auto more = static_cast<std::uint64_t>(std::max<std::int64_t>(min_bytes, 1));
-    if (!always_durable() && !at_once() && may_write() && staged_.waiting_bytes() >= more) {
+    if (!always_durable() && !sees_staged && may_write() && staged_.waiting_bytes() >= more) {
       return false;  // staged since: the fetch that follows writes it
     }
-    waiters_.add(waiter, due_bytes() + more, pushed_out);
+    const bool waits_for_write = at_once() && last_stable;
+    waiters_.add(waiter, (waits_for_write ? written_bytes_ : due_bytes()) + more, pushed_out);
   }
   if (pushed_out) {
     pushed_out->wake();
@@ -226,17 +230,23 @@ ListOffsetsResponse::Partition BasicPartition<Fs>::list_offsets(
     answer.leader_epoch = log_.epochs().epoch_for_offset(answer.offset).value_or(no_leader_epoch);
     return answer;
   }
+  if (end > log_.end() && staged_.waiting_bytes() > 0 && may_write()) {
+    write_staged();  // what is looked up is in the log
+  }
   const BasicLogView<Fs> view = log_.view();
   lock.unlock();
+  if (end > view.end()) {
+    answer.error = ErrorCode::offset_not_available;
+    return answer;
+  }
   if (request.timestamp < Timestamp(0) && request.timestamp != at_max_timestamp) {
     answer.error = ErrorCode::unsupported_version;
     return answer;
   }
   Decompressor decompressor;
-  const auto found =
-      request.timestamp == at_max_timestamp
-          ? view.find_max_timestamp(std::min(end, view.end()), decompressor)
-          : view.find_timestamp(request.timestamp, std::min(end, view.end()), decompressor);
+  const auto found = request.timestamp == at_max_timestamp
+                         ? view.find_max_timestamp(end, decompressor)
+                         : view.find_timestamp(request.timestamp, end, decompressor);
   if (!found.ok()) {
     const ErrorCode code = error_code(found.status());
     answer.error = code == ErrorCode::unknown_server_error ? ErrorCode::kafka_storage_error : code;

@@ -47,8 +47,9 @@ void BasicPartition<Fs>::write_soon() {
 /// A write that failed is tried again, but not at once.
 template <FileSystem Fs>
 std::chrono::nanoseconds BasicPartition<Fs>::write_out_delay() const {
+  constexpr std::chrono::nanoseconds retry_delay = std::chrono::milliseconds(100);
   const std::chrono::nanoseconds delay = options_.write_out_delay;
-  return kept_for_.ok() ? delay : std::max<std::chrono::nanoseconds>(delay, retry_delay);
+  return kept_for_.ok() ? delay : std::max(delay, retry_delay);
 }
 
 /// True when something is left to be done. A sync that is refused is left to whoever comes next.

@@ -178,7 +178,7 @@ absl::StatusOr<Offset> BasicPartition<Fs>::delete_records(Offset before, Checkpo
                  absl::StrCat("cleanup.policy of ", options_.partition.topic,
                               " has no \"delete\": its records go by compaction"));
   }
-  if (at_once()) {
+  if (at_once() && (before == Offset(-1) || before > ends().end)) {
     OTTLA_TRY(write_out(Durability::written, deadline));  // what is deleted is in the log
   }
   const Offset high_watermark = ends().visible;
@@ -259,7 +259,6 @@ bool BasicPartition<Fs>::wait_until_alone(SteadyTime deadline) {
 template <FileSystem Fs>
 absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline,
                                                    absl::FunctionRef<void()> make_room) {
-  AfterLock written;
   AfterLock todo;
   Lock lock(mutex_);
   if (state_ != State::open) {
@@ -271,12 +270,11 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline,
     abandon();
     return closed_late();
   }
-  write_once(written);
-  const absl::Status lost = shown_ > log_.end() ? written.problem : absl::OkStatus();
+  const absl::Status failed = write_all(lock);
+  const absl::Status lost = shown_ > log_.end() ? failed : absl::OkStatus();
   last_ends_ = current_ends();  // nobody but this thread looks at the log from now on
   const absl::Status unrepaired = repair_failed_;
   lock.unlock();
-  carry_out(written);
   absl::StatusOr<CleanEnd> end = guarded([&]() -> absl::StatusOr<CleanEnd> {
     OTTLA_TRY(unrepaired);
     absl::StatusOr<CleanEnd> closed = log_.close();

@@ -339,6 +339,22 @@ void BasicPartition<Fs>::write_once(AfterLock& todo) {
   publish_written(range, appended, todo);
 }
 
+/// Of a partition that takes no more: until nothing is staged, or why not.
+template <FileSystem Fs>
+absl::Status BasicPartition<Fs>::write_all(Lock& lock) {
+  for (;;) {
+    AfterLock todo;
+    write_once(todo);
+    const absl::Status failed = todo.problem;
+    lock.unlock();
+    carry_out(todo);
+    lock.lock();
+    if (!failed.ok() || staged_.waiting_bytes() == 0) {
+      return failed;
+    }
+  }
+}
+
 template <FileSystem Fs>
 void BasicPartition<Fs>::publish_written(const StagedRange& range, const Appended& appended,
                                          AfterLock& todo) {

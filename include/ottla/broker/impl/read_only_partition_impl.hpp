@@ -173,7 +173,7 @@ absl::StatusOr<std::size_t> BasicReadOnlyPartition<Fs>::read(const FetchPartitio
 
 template <FileSystem Fs>
 bool BasicReadOnlyPartition<Fs>::add_waiter(const Ref<Wakeable>& waiter, Offset high_watermark,
-                                            std::int64_t /*min_bytes*/) {
+                                            std::int64_t /*min_bytes*/, std::optional<Offset>) {
   Ref<Wakeable> pushed_out;
   {
     Lock lock(mutex_);
