@@ -111,6 +111,18 @@ TEST_CASE("What was renamed for deletion is removed at the next open") {
   CHECK(offsets(log.view()) == range(8, 12));
 }
 
+TEST_CASE("What waited to be removed at a clean stop is no news") {
+  for (const LastStop stop : {LastStop::clean, LastStop::process_crash}) {
+    Twelve disk({.retention = 1s});
+    CHECK(disk.retain(t0 + 10'000) == 2);
+    LogOpening opening{.last_stop = stop};
+    opening.clean_end = must(disk.log.close());
+    const Log log = disk.open(opening);
+    CHECK(disk.report.findings.empty() == (stop == LastStop::clean));
+    CHECK_FALSE(disk.has(file(0) + ".deleted"));
+  }
+}
+
 TEST_CASE("An interrupted deletion leaves a log that begins somewhere, without a hole") {
   for (int k = 0; k < 20; ++k) {
     Twelve disk({.retention = 1s});

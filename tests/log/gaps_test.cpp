@@ -126,6 +126,34 @@ TEST_CASE("Gaps between segments that somebody else wrote are believed, after ou
   }
 }
 
+TEST_CASE("What others may have written of an empty log ends where we begin") {
+  Killed disk(4096, 0);
+  Manifest noted({disk.options.topic_id, disk.options.partition});
+  noted.set_others(Manifest::anywhere);
+  disk.put(manifest_file, noted.whole_text());
+  {
+    Log log = disk.open_after(LastStop::system_crash);
+    must(append(log, make_batches(0, 9)).status);
+  }
+  disk.cut(file(4), 2 * disk.batch_size);
+  const Log log = disk.open_after(LastStop::system_crash);
+  CHECK(disk.report.has(Kind::cut));
+  CHECK(log.end() == Offset(6));
+}
+
+TEST_CASE("A log of others may begin anywhere") {
+  Killed disk;
+  for (const std::string_view suffix : {log_suffix, offset_index_suffix, time_index_suffix}) {
+    must(disk.memory.remove(disk.path(file(0, suffix)), IoReason::other));
+  }
+  Manifest noted({disk.options.topic_id, disk.options.partition});
+  noted.set_others(Manifest::anywhere);
+  disk.put(manifest_file, noted.whole_text());
+  const Log log = disk.open_after(LastStop::system_crash);
+  CHECK(disk.report.findings.empty());
+  CHECK(log.start() == Offset(4));
+}
+
 TEST_CASE("Gaps behind damage are believed once an opening finds the log whole") {
   Disk disk;
   {

@@ -16,7 +16,8 @@
 //                                      written, and synced, before the first one
 //   others <offset>                    below it somebody else may have written: there may be gaps
 //                                      anywhere, also between segments; written, and synced, by the
-//                                      opening that is told of them
+//                                      opening that learns of them: of the directory, with no end,
+//                                      while there is other evidence of them, then of the log
 //   epochs <crc>                       written before leader-epoch-checkpoint gets that CRC-32C
 //   era <id>                           the log was recovered in this era (run_record.hpp), or found
 //                                      whole; written with the first append of the era
@@ -35,6 +36,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -70,6 +72,9 @@ class Manifest {
     PartitionId partition;
     bool operator==(const Owner&) const = default;
   };
+
+  /// `set_others`, where it is not known how far they came.
+  static constexpr Offset anywhere{std::numeric_limits<std::int64_t>::max()};
 
   explicit Manifest(const Owner& owner) : owner_(owner) {}
   /// What can be read: everything before the first malformed line. Nothing when that is the first.

@@ -15,6 +15,7 @@
 #include <ottla/log/checkpoint_file.hpp>
 #include <ottla/log/impl/log_files.hpp>
 #include <ottla/log/log_directory.hpp>
+#include <ottla/log/manifest.hpp>
 
 namespace ottla::inline OTTLA_ABI {
 
@@ -40,7 +41,7 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(read_properties());
     OTTLA_TRY(list());
     decide();
-    OTTLA_TRY(foreign_ ? remove_side_files() : absl::OkStatus());
+    OTTLA_TRY(note_others());
     OTTLA_TRY(settle_checkpoints());
     OTTLA_TRY(remove_markers());
     OTTLA_TRY(remove_temporaries());
@@ -291,20 +292,49 @@ class BasicLogDirectory<Fs>::Opener {
     return fault(removed) == Fault::not_found ? absl::OkStatus() : removed;
   }
 
-  /// What ours say of files that others have changed since. For good: who opens the directory next
-  /// does not know of them any more. The markers, that tell of them, are still there.
-  absl::Status remove_side_files() {
-    for (const TopicPartition& partition : directory_.partitions_) {
-      const std::string path = directory_.path_of(partition);
-      const absl::Status removed = directory_.files_->remove(
-          absl::StrCat(path, "/", av(manifest_file)), IoReason::open_directory);
-      if (removed.ok()) {
-        OTTLA_TRY(directory_.files_->sync_directory(path, IoReason::open_directory));
-      } else if (fault(removed) != Fault::not_found) {
-        return removed;
+  /// What ours say of files that others have changed since goes, and the manifests say that others
+  /// were here: for good, before what tells of them goes. Who opens the directory next does not
+  /// know of them any more.
+  absl::Status note_others() {
+    for (std::size_t i = 0; directory_.foreign_ && i < directory_.partitions_.size(); ++i) {
+      const std::string path = directory_.path_of(directory_.partitions_[i]);
+      const auto there = directory_.files_->status(absl::StrCat(path, "/", av(manifest_file)));
+      if (foreign_ || fault(there.status()) == Fault::not_found) {
+        OTTLA_TRY(note_others(directory_.partitions_[i]));
+        continue;
       }
+      // Nothing else is ours: it was noted, by an opening that was cut short.
+      OTTLA_TRY(there.status());
+      OTTLA_TRY(directory_.files_->sync_directory(path, IoReason::open_directory));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status note_others(const TopicPartition& partition) {
+    const auto topic_id = directory_.topic_id(partition);
+    if (not_tried(topic_id.status())) {
+      return topic_id.status();
+    }
+    if (!topic_id.ok()) {
+      return remove_manifest(partition);  // nobody opens it
+    }
+    Manifest manifest({*topic_id, partition.partition});
+    manifest.set_others(Manifest::anywhere);
+    const absl::Status noted =
+        directory_.replace(absl::StrCat(partition.to_string(), "/", av(manifest_file)),
+                           manifest.whole_text(), Durability::durable, IoReason::open_directory);
+    return fault(noted) == Fault::no_space ? remove_manifest(partition) : noted;
+  }
+
+  absl::Status remove_manifest(const TopicPartition& partition) {
+    const std::string path = directory_.path_of(partition);
+    const absl::Status removed = directory_.files_->remove(
+        absl::StrCat(path, "/", av(manifest_file)), IoReason::open_directory);
+    if (fault(removed) == Fault::not_found) {
+      return absl::OkStatus();
+    }
+    OTTLA_TRY(removed);
+    return directory_.files_->sync_directory(path, IoReason::open_directory);
   }
 
   /// Both, before any write that what they say may not hold after, and for good (W11): also where a
@@ -327,7 +357,9 @@ class BasicLogDirectory<Fs>::Opener {
 
   absl::Status write_properties() {
     if (!new_) {
-      return absl::OkStatus();
+      // It is known as ours from now on, whatever a power cut leaves of it.
+      return used_ ? absl::OkStatus()
+                   : directory_.files_->sync_directory(directory_.path_, IoReason::open_directory);
     }
     OTTLA_TRY(sync_entry());
     return directory_.replace(log_impl::meta_properties_file,

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -251,7 +250,8 @@ void BasicLog<Fs>::Opener::check_presence() {
     }
   }
   if (manifest_known_ && stop_ == LastStop::system_crash && !bases_.empty() &&
-      bases_.front() > opening_.log_start && !report_.has(Kind::segments_missing)) {
+      bases_.front() > opening_.log_start && !log_.manifest_.is_of_others(bases_.front()) &&
+      !report_.has(Kind::segments_missing)) {
     find(Kind::segments_missing, place_.directory, 0, 0,
          absl::StrCat("the log began at ", opening_.log_start.value(), " and begins at ",
                       bases_.front().value(),
@@ -398,7 +398,9 @@ absl::Status BasicLog<Fs>::Opener::remove_leftovers() {
       continue;  // a copy that has become the file
     }
     OTTLA_TRY(removed);
-    find(Kind::leftover, place_.path(name), 0, 0, "an interrupted deletion: removed");
+    if (stop_ != LastStop::clean || !name.ends_with(deleted_suffix)) {
+      find(Kind::leftover, place_.path(name), 0, 0, "an interrupted deletion: removed");
+    }  // else it waited for its time
   }
   if (epochs_refused_) {
     // Gone before a flush is acknowledged: without the manifest it might be believed next time.
@@ -430,9 +432,8 @@ void BasicLog<Fs>::Opener::settle_shared() {
     shared.view.skipped_ =
         std::make_shared<const std::vector<SkippedRange>>(log_.manifest_.skipped());
   }
-  constexpr Offset anywhere{std::numeric_limits<std::int64_t>::max()};
   if (!manifest_there_ && opening_.foreign) {
-    log_.manifest_.set_others(damage_ == nullptr ? end_ : anywhere);
+    log_.manifest_.set_others(damage_ == nullptr ? end_ : Manifest::anywhere);
   } else if (damage_ == nullptr && log_.manifest_.is_of_others(end_)) {
     log_.manifest_.set_others(end_);
     others_end_ = true;

@@ -123,7 +123,7 @@ template <FileSystem Fs>
 absl::Status BasicLog<Fs>::Opener::note_foreign() {
   const bool damage_noted = damage_ == nullptr || log_.damage_noted_;
   const bool has_news = others_end_ || (opening_.foreign && !manifest_there_);
-  if (!has_news || bases_.empty() || !damage_noted) {
+  if (!has_news || (bases_.empty() && !others_end_) || !damage_noted) {
     return absl::OkStatus();
   }
   const absl::Status noted = log_.write_manifest("", Durability::durable);

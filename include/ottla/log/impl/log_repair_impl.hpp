@@ -145,7 +145,7 @@ absl::Status BasicLog<Fs>::Opener::Repairer::prepare_manifest() {
     OTTLA_TRY(log_.sync_directory(why));
   }
   if (!opener_.manifest_there_ && opener_.opening_.foreign) {
-    manifest.set_others(Offset(INT64_MAX));
+    manifest.set_others(Manifest::anywhere);
   } else if (!opener_.manifest_known_) {
     manifest.add_sparse(Offset(0), end_of(bases_.size() - 1));
   }
