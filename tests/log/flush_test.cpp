@@ -300,3 +300,29 @@ TEST_CASE("What is being cut back is not durable by a flush that comes amid it")
   CHECK(log.end() == Offset(3));
   CHECK(log.durable_end() == Offset(2));
 }
+
+TEST_CASE("What a cut did not come to delete is not durable by a flush that comes amid it") {
+  Disk disk;
+  disk.options.config.segment_bytes = 2 * make_batch(0).facts.size;
+  Log log = disk.open();
+  must(append(log, make_batches(0, 4)).status);
+  LogFlush first = log.plan_flush(FlushScope::data);
+  must(first.run());
+  log.flushed(first);
+  log.publish();
+  must(append(log, make_batches(4, 2)).status);
+  LogFlush amid = log.plan_flush(FlushScope::data);
+  disk.hook = [&](IoCall& call) {
+    if (call.done || call.operation != IoOperation::rename || call.path != disk.path(file(4))) {
+      return absl::OkStatus();
+    }
+    must(amid.run());
+    return error(Fault::no_space, "no space left on device");
+  };
+  CHECK_FALSE(log.truncate_to(Offset(1), SteadyTime()).ok());
+  disk.hook = [](IoCall&) { return absl::OkStatus(); };
+  log.publish();
+  log.flushed(amid);
+  CHECK(log.end() == Offset(6));
+  CHECK(log.durable_end() == Offset(4));
+}

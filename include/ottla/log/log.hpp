@@ -133,8 +133,7 @@ class BasicLog {
 
   /// Puts a compacted segment, whose files are complete and on the device, into the place of
   /// `replaced`, which it was made of (W10). Those who read the old ones go on until their files
-  /// are removed. OFFSET_NOT_AVAILABLE, and all as before, where the log has changed there
-  /// meanwhile.
+  /// are removed. OFFSET_NOT_AVAILABLE, and all as before, where the log has changed there.
   absl::Status replace_segments(const SealedSegment& cleaned, bool has_transactions,
                                 std::span<const Ref<log_impl::LogSegment<Fs>>> replaced,
                                 Timestamp modified, SteadyTime now);
@@ -213,7 +212,8 @@ class BasicLog {
   absl::Status save_epochs();
   absl::Status write_manifest(const std::string& lines, Durability durability);
   absl::Status write_notes(Timestamp now);
-  absl::Status delete_files(const Ref<LogSegment>& segment, SteadyTime now);
+  absl::Status delete_files(const Ref<LogSegment>& segment, typename LogSegment::Gone why,
+                            SteadyTime now);
   void forget_deleted(Offset base);
   absl::Status delete_above(std::size_t kept, SteadyTime now);
   absl::Status note_cut(Offset end);

@@ -47,22 +47,27 @@ class BasicLogFlush {
   absl::Status run() {
     OTTLA_TRY(health_->check());
     for (std::size_t i = 0; i < segments_.size(); ++i) {
-      const log_impl::Pin<Fs> pin(*segments_[i]);
-      if (!pin && segments_[i]->gone() == LogSegment::Gone::truncated) {
+      LogSegment& entry = *segments_[i];
+      const log_impl::Pin<Fs> pin(entry);
+      const auto opened = pin ? entry.segment() : absl::StatusOr<Segment*>(nullptr);
+      const auto gone = entry.gone();
+      if (pin && gone == LogSegment::Gone::no) {
+        OTTLA_TRY(opened.status());
+      }
+      if (!pin || !opened.ok()) {
+        if (gone == LogSegment::Gone::deleted || gone == LogSegment::Gone::replaced) {
+          continue;  // nobody is promised what was in it
+        }
         // It is being cut back, which may fail: what it keeps is for the next flush.
-        end_ = std::min(end_, segments_[i]->base());
+        end_ = std::min(end_, entry.base());
         segments_.resize(i);
         break;
       }
-      if (!pin) {
-        continue;  // deleted or compacted meanwhile: nobody is promised what was in it
-      }
-      OTTLA_ASSIGN(auto* segment, segments_[i]->segment());
+      Segment* segment = *opened;
       OTTLA_TRY(checked(segment->sync(IoReason::flush)));
       if (scope_ == FlushScope::sealed && i + 1 < segments_.size()) {
         OTTLA_TRY(checked(segment->sync_indexes(IoReason::flush)));
-        OTTLA_TRY(segments_[i]->has_aborted() ? sync_path(segments_[i]->aborted_path())
-                                              : absl::OkStatus());
+        OTTLA_TRY(entry.has_aborted() ? sync_path(entry.aborted_path()) : absl::OkStatus());
         OTTLA_TRY(sync_file(offset_file_name(segments_[i + 1]->base(), producer_snapshot_suffix)));
       }
     }
@@ -80,6 +85,7 @@ class BasicLogFlush {
   template <FileSystem>
   friend class BasicLog;
   using LogSegment = log_impl::LogSegment<Fs>;
+  using Segment = typename LogSegment::Segment;
 
   absl::Status checked(absl::Status synced) {
     synced = health_->checked(std::move(synced));

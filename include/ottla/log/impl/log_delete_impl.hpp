@@ -65,19 +65,18 @@ absl::StatusOr<Offset> BasicLog<Fs>::retention_start(Offset high_watermark, Time
 /// Whoever fails in between has the log out of the way: the rest are orphans, removed at the next
 /// open.
 template <FileSystem Fs>
-absl::Status BasicLog<Fs>::delete_files(const Ref<LogSegment>& segment, SteadyTime now) {
-  segment->retire(LogSegment::Gone::deleted);
+absl::Status BasicLog<Fs>::delete_files(const Ref<LogSegment>& segment,
+                                        typename LogSegment::Gone why, SteadyTime now) {
+  segment->retire(why);
   ++changes_;
   const absl::Status renamed = rename_to_deleted(place_->files, place_->directory, segment->base());
   if (!renamed.ok() && fault(place_->files.status(segment->path()).status()) != Fault::not_found) {
     segment->keep();
     return renamed;
   }
-  if (Segment* opened = segment->if_open(); opened != nullptr) {
-    opened->rest();
-  }
+  segment->rest();
   forget_deleted(segment->base());
-  deleted_.push_back({segment, after(now, config_.file_delete_delay), LogSegment::Gone::deleted});
+  deleted_.push_back({segment, after(now, config_.file_delete_delay), why});
   drop_snapshot(segment->base()).IgnoreError();  // else it goes at the next open
   return absl::OkStatus();
 }
@@ -109,7 +108,7 @@ absl::StatusOr<int> BasicLog<Fs>::delete_segments(Offset checkpointed_start, Ste
   std::size_t n = 0;
   absl::Status status;
   while (status.ok() && n + 1 < segments.size() && segments[n + 1]->base() <= checkpointed_start) {
-    status = delete_files(segments[n], now);
+    status = delete_files(segments[n], LogSegment::Gone::deleted, now);
     n += std::size_t{status.ok()};
   }
   if (n > 0) {
@@ -157,7 +156,7 @@ absl::Status BasicLog<Fs>::delete_above(std::size_t kept, SteadyTime now) {
   absl::Status status;
   auto segments = list_->segments;
   while (status.ok() && segments.size() > kept) {
-    status = delete_files(segments.back(), now);
+    status = delete_files(segments.back(), LogSegment::Gone::truncated, now);
     if (status.ok()) {
       segments.pop_back();
     }
@@ -202,7 +201,8 @@ absl::StatusOr<bool> BasicLog<Fs>::truncate_to(Offset end, SteadyTime now) {
   }
   const std::size_t index = list_->find(end);
   const Ref<LogSegment> boundary = list_->segments[index];
-  OTTLA_ASSIGN(auto* segment, boundary->segment());
+  OTTLA_TRY(boundary->open_all());
+  Segment* segment = boundary->if_open();
   if (!boundary->retire(LogSegment::Gone::truncated)) {
     boundary->keep();
     return error(

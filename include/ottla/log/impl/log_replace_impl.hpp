@@ -102,6 +102,9 @@ absl::Status BasicLog<Fs>::replace_segments(const SealedSegment& cleaned, bool h
                                             Timestamp modified, SteadyTime now) {
   OTTLA_TRY(check_writable());
   OTTLA_ASSIGN(const std::size_t first, find_replaced(replaced));
+  for (const auto& segment : replaced) {
+    OTTLA_TRY(segment->open_all());
+  }
   const auto from = list_->segments.begin() + static_cast<std::ptrdiff_t>(first);
   const auto to = from + static_cast<std::ptrdiff_t>(replaced.size());
   const Offset end = (*to)->base();
@@ -129,9 +132,7 @@ absl::Status BasicLog<Fs>::replace_segments(const SealedSegment& cleaned, bool h
       swap_files(cleaned.base, std::span(suffixes).first(has_transactions ? 4 : 3), replaced));
   for (const auto& segment : replaced) {
     forget_deleted(segment->base());
-    if (Segment* opened = segment->if_open(); opened != nullptr) {
-      opened->rest();
-    }
+    segment->rest();
     deleted_.push_back(
         {segment, after(now, config_.file_delete_delay), LogSegment::Gone::replaced});
   }

@@ -97,10 +97,10 @@ class LogSegment final : public Counted {
   std::string staged_path() const { return absl::StrCat(path(), av(stage_)); }
 
   /// Any thread. `corrupt` where the end of its file is not that of a segment, or not the one it
-  /// had.
+  /// had; any error where it is gone meanwhile.
   absl::StatusOr<Segment*> segment() {
     Segment* segment = if_open();
-    return segment != nullptr ? absl::StatusOr<Segment*>(segment) : open();
+    return segment != nullptr ? absl::StatusOr<Segment*>(segment) : first(segment_, open());
   }
   Segment* if_open() const { return segment_.load(std::memory_order_acquire); }
   /// `corrupt` where `opened`, whose end is known, is not as it was closed.
@@ -127,6 +127,22 @@ class LogSegment final : public Counted {
   void keep() { gone_.store(Gone::no, std::memory_order_seq_cst); }
   Gone gone() const { return gone_.load(std::memory_order_seq_cst); }
 
+  /// Before it is retired, or another takes its names: nothing is opened by name any more.
+  absl::Status open_all() {
+    OTTLA_TRY(segment().status());
+    return has_aborted() ? aborted().status() : absl::OkStatus();
+  }
+  /// Of what is open, descriptors are let go (`File::rest`). Any thread that has it pinned; the
+  /// writer.
+  void rest() {
+    if (Segment* segment = if_open(); segment != nullptr) {
+      segment->rest();
+    }
+    if (Aborted* aborted = aborted_if_open(); aborted != nullptr) {
+      aborted->rest();
+    }
+  }
+
   /// Its transaction index has a file. Any thread.
   bool has_aborted() const { return has_aborted_.load(std::memory_order_acquire); }
   void set_has_aborted(bool has) { has_aborted_.store(has, std::memory_order_release); }
@@ -134,7 +150,7 @@ class LogSegment final : public Counted {
   /// be believed.
   absl::StatusOr<Aborted*> aborted() {
     Aborted* opened = aborted_.load(std::memory_order_acquire);
-    return opened != nullptr ? absl::StatusOr<Aborted*>(opened) : open_aborted();
+    return opened != nullptr ? absl::StatusOr<Aborted*>(opened) : first(aborted_, open_aborted());
   }
   Aborted* aborted_if_open() const { return aborted_.load(std::memory_order_acquire); }
   std::string aborted_path() const {
@@ -177,7 +193,7 @@ class LogSegment final : public Counted {
                        absl::StrCat(path(), " ends at offset ", end.value(), "; it was closed at ",
                                     expected_end_->value()));
   }
-  absl::StatusOr<Aborted*> open_aborted() {
+  absl::StatusOr<std::unique_ptr<Aborted>> open_aborted() {
     const OpenMode mode = place_->read_only ? OpenMode::read
                           : has_aborted()   ? OpenMode::read_write
                                             : OpenMode::create;
@@ -186,13 +202,9 @@ class LogSegment final : public Counted {
     if (!opened.ok()) {
       return annotate(opened.status(), aborted_path());
     }
-    auto mine = std::make_unique<Aborted>(*std::move(opened));
-    Aborted* current = nullptr;
-    return aborted_.compare_exchange_strong(current, mine.get(), std::memory_order_acq_rel)
-               ? mine.release()
-               : current;
+    return std::make_unique<Aborted>(*std::move(opened));
   }
-  absl::StatusOr<Segment*> open() {
+  absl::StatusOr<std::unique_ptr<Segment>> open() {
     OTTLA_ASSIGN(auto opened, place_->read_only
                                   ? open_segment_to_read(place_->files, place_->directory, base_,
                                                          options_, stage_)
@@ -200,12 +212,25 @@ class LogSegment final : public Counted {
     OTTLA_TRY(check_size(opened));
     OTTLA_TRY(opened.find_end(expected_largest_));  // who made it anew may not have come to its end
     OTTLA_TRY(check_end(opened));
-    auto mine = std::make_unique<Segment>(std::move(opened));
-    Segment* current = nullptr;
-    if (segment_.compare_exchange_strong(current, mine.get(), std::memory_order_acq_rel)) {
-      return mine.release();
+    return std::make_unique<Segment>(std::move(opened));
+  }
+  /// What is gone once its files are open may have opened another's. Who was faster is right: it is
+  /// open before another takes its names.
+  template <class T>
+  absl::StatusOr<T*> first(std::atomic<T*>& place,
+                           absl::StatusOr<std::unique_ptr<T>> opened) const {
+    if (opened.ok() && gone() != Gone::no) {
+      opened = error(ErrorCode::offset_not_available, absl::StrCat(path(), " is gone"));
     }
-    return current;  // somebody was faster
+    T* current = nullptr;
+    if (!opened.ok()) {
+      current = place.load(std::memory_order_acquire);
+      return current != nullptr ? absl::StatusOr<T*>(current) : opened.status();
+    }
+    if (place.compare_exchange_strong(current, opened->get(), std::memory_order_acq_rel)) {
+      return opened->release();
+    }
+    return current;
   }
 
   const Ref<Place> place_;

@@ -228,10 +228,11 @@ absl::StatusOr<std::optional<FoundOffset>> BasicLogView<Fs>::find_timestamp(
   const auto& segments = list_->segments;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const log_impl::Pin<Fs> pin(*segments[i]);
-    if (!pin && segments[i]->gone() == LogSegment::Gone::deleted) {
+    const auto opened = open(pin, *segments[i], segments[i]->base());
+    if (!opened.ok() && segments[i]->gone() == LogSegment::Gone::deleted) {
       continue;
     }
-    OTTLA_ASSIGN(const auto* segment, open(pin, *segments[i], segments[i]->base()));
+    OTTLA_ASSIGN(const auto* segment, opened);
     if (segment->largest_timestamp() < target) {
       continue;
     }
@@ -307,7 +308,11 @@ absl::StatusOr<std::vector<AbortedTransaction>> BasicLogView<Fs>::aborted_transa
     if (!pin) {
       return gone(entry, from);
     }
-    OTTLA_ASSIGN(const auto* index, entry.aborted());
+    const auto opened = entry.aborted();
+    if (!opened.ok() && entry.gone() != LogSegment::Gone::no) {
+      return gone(entry, from);
+    }
+    OTTLA_ASSIGN(const auto* index, opened);
     OTTLA_ASSIGN(const bool complete, index->collect(from, before, found));
     if (complete) {
       break;
@@ -320,11 +325,8 @@ template <FileSystem Fs>
 void BasicLogView<Fs>::rest() const {
   for (const auto& entry : list_->segments) {
     const log_impl::Pin<Fs> pin(*entry);
-    if (Segment* opened = pin ? entry->if_open() : nullptr; opened != nullptr) {
-      opened->rest();
-    }
-    if (auto* aborted = pin ? entry->aborted_if_open() : nullptr; aborted != nullptr) {
-      aborted->rest();
+    if (pin) {
+      entry->rest();
     }
   }
 }
