@@ -258,8 +258,9 @@ class ConsumingClient {
 
 /// All of a partition as it is now, while nobody writes; an error where it cannot be read.
 inline absl::Status read_log(const Stage& stage, const TopicPartition& partition) {
-  OTTLA_ASSIGN(auto consumer,
-               TextConsumer::open(stage.host, {.auto_commit = false, .api_timeout = 5s}));
+  OTTLA_ASSIGN(auto consumer, TextConsumer::open(stage.host, {.offset_reset = OffsetReset::earliest,
+                                                              .auto_commit = false,
+                                                              .api_timeout = 5s}));
   HistoryEvent log{.kind = EventKind::log, .partition = partition, .asked = stage.writer.now()};
   OTTLA_ASSIGN(const auto starts, consumer.beginning_offsets({partition}));
   OTTLA_ASSIGN(const auto ends, consumer.end_offsets({partition}));

@@ -54,6 +54,7 @@ class BrokerRun {
         disk_({.seed = options.seed,
                .crash = {.mode = static_cast<DiskMode>(dice_.below(4))},
                .max_delay = dice_.pick({20ms, 3'000ms}),
+               .wall_now = [this] { return wall_now(); },  // files are not older than records
                .pass_time = [this](std::chrono::nanoseconds time) { pass_on_disk(time); }}),
         config_(draw_broker(options.seed)),
         topics_(draw_topics(options.seed)) {
@@ -105,6 +106,11 @@ class BrokerRun {
   }
   bool takes_part(std::uint64_t client) const { return (options_.clients >> client & 1U) != 0; }
   void pass(std::chrono::nanoseconds time) { world_.await_time(after(world_.now(), time)); }
+  Timestamp wall_now() const {
+    const auto passed =
+        std::chrono::duration_cast<std::chrono::milliseconds>(world_.now().time_since_epoch());
+    return Timestamp(1'600'000'000'000 + passed.count());
+  }
   void pass_on_disk(std::chrono::nanoseconds time) {
     if (world_.inside()) {
       pass(time);
@@ -123,14 +129,11 @@ class BrokerRun {
       note_failed_sync();
     }
     const auto dirs = static_cast<int>(config_.log_dirs.paths().size());
-    const std::int64_t passed =
-        std::chrono::duration_cast<std::chrono::milliseconds>(world_.now().time_since_epoch())
-            .count();
     env_ = std::make_unique<SimProcessEnv>(
         world_, life_ == 0 ? disk_.file_system() : disk_.restart(),
         SimEnvOptions{.name = "life " + std::to_string(life_),
                       .executor = {.threads = dirs + 2},
-                      .wall = Timestamp(1'600'000'000'000 + passed),
+                      .wall = wall_now(),
                       .on_io = [this](IoCall& call) { return after_io(call); }});
     disk_.heal();
     disk_.set_rates({});
