@@ -158,10 +158,73 @@ TEST_CASE("At each call of compaction a reader sees the newest value of each key
   CHECK(must(lasting.view().segments()).size() == must(writer.log->view().segments()).size());
 }
 
+TEST_CASE("A listing that lacks a name, beside a rename, is not believed") {
+  LogConfig config = small_segments();
+  config.compact = true;
+  Writer writer(config);
+  for (std::int64_t i = 0; i < 40; ++i) {
+    const std::string text = std::to_string(i);
+    REQUIRE(append(*writer.log, {keyed_batch(i, {{text, text}})}).status.ok());
+  }
+  flush(*writer.log);
+  REQUIRE(must(clean(*writer.log)).has_value());
+  must(writer.log->remove_deleted(SteadyTime() + std::chrono::hours(1)));
+  const auto segments = must(writer.log->view().segments());
+  REQUIRE(segments.size() > 2);
+  const std::string path = directory + "/" + offset_file_name(segments[1].base, log_suffix);
+  int missed = 0;  // in so many listings
+  bool away = false;
+  const auto move = [&](const std::string& from, const std::string& to) {
+    must(writer.memory.rename(from, to, IoReason::other));
+    away = !away;
+  };
+  AnyFileSystem files(FaultFileSystem(writer.memory, [&](IoCall& call) {
+    if (call.operation == IoOperation::list && !call.done && missed > 0) {
+      --missed;
+      move(path, "/d/away");
+    } else if (call.done && away) {
+      move("/d/away", path);
+    }
+    return absl::OkStatus();
+  }));
+  auto lasting = must(ReadOnlyLog::open(files, directory));
+  REQUIRE(offsets(lasting.view()) == range(0, 40));
+  missed = 1;
+  must(lasting.refresh());
+  CHECK(missed == 0);
+  CHECK(offsets(lasting.view()) == range(0, 40));
+  missed = 1;
+  auto fresh = must(ReadOnlyLog::open(files, directory));
+  CHECK(missed == 0);
+  CHECK(offsets(fresh.view()) == range(0, 40));
+}
+
+TEST_CASE("A listing that is never the same twice is refused, and the view is as before") {
+  Writer writer;
+  writer.append(3);
+  int listed = 0;
+  bool changing = false;
+  AnyFileSystem files(FaultFileSystem(writer.memory, [&](IoCall& call) {
+    if (changing && call.operation == IoOperation::list && !call.done) {
+      const std::string name = directory + "/" + std::to_string(++listed);
+      must(writer.memory.open(name, OpenMode::create, IoReason::other).status());
+    }
+    return absl::OkStatus();
+  }));
+  auto log = must(ReadOnlyLog::open(files, directory));
+  changing = true;
+  CHECK(fault(log.refresh()) == Fault::timed_out);
+  CHECK(offsets(log.view()) == range(0, 3));
+  changing = false;
+  must(log.refresh());
+  CHECK(offsets(log.view()) == range(0, 3));
+}
+
 TEST_CASE("A swap that was interrupted is served, and not finished") {
   LogConfig config = small_segments();
   config.compact = true;
   int stopped = 0;
+  int moved = 0;
   for (int stop_at = 1; stop_at < 200; ++stop_at) {
     Writer writer(config);
     for (std::int64_t i = 0; i < 40; ++i) {
@@ -190,8 +253,18 @@ TEST_CASE("A swap that was interrupted is served, and not finished") {
     auto reader = must(ReadOnlyLog::open(files, directory));
     CHECK(latest(reader.view()) == expected);
     CHECK(reader.view().end() == Offset(40));
+    // Once it was listed a swapped file may get its name.
+    bool gone = false;
+    AnyFileSystem moving(FaultFileSystem(writer.memory, [&](IoCall& call) {
+      const bool hit = !gone && !call.done && call.path.ends_with(".log.swap");
+      gone = gone || hit;
+      moved += hit ? 1 : 0;
+      return hit ? error(Fault::not_found, "it was renamed") : absl::OkStatus();
+    }));
+    CHECK(latest(must(ReadOnlyLog::open(moving, directory)).view()) == expected);
   }
   CHECK(stopped > 10);
+  CHECK(moved > 0);
 }
 
 TEST_CASE("A reader is told once that the log was cut back, and to where it is as it was") {

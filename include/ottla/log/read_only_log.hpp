@@ -81,6 +81,7 @@ class BasicReadOnlyLog {
     bool operator<(const Listed& other) const { return base < other.base; }
   };
   static constexpr std::size_t most_marks = 16;
+  static constexpr int most_listings = 8;  // until two are the same, and until all of it is there
   static constexpr std::size_t window_bytes = std::size_t{256} << 10;
 
   BasicReadOnlyLog(Ref<Place> place, const LogOpening& opening)
@@ -88,6 +89,7 @@ class BasicReadOnlyLog {
 
   absl::Status look();
   absl::Status look_once();
+  absl::StatusOr<std::vector<DirectoryEntry>> list_settled(std::uint64_t& names) const;
   absl::Status list_anew(const std::vector<DirectoryEntry>& entries);
   absl::StatusOr<std::vector<Listed>> choose(const log_impl::LogFiles& files) const;
   absl::Status read_manifest();

@@ -84,18 +84,43 @@ absl::Status BasicReadOnlyLog<Fs>::look() {
   return absl::OkStatus();
 }
 
+/// A listing beside a rename may have neither of its names, so one that differs from `names_` is
+/// believed when the next one is the same. `names`: of what is answered.
+template <FileSystem Fs>
+auto BasicReadOnlyLog<Fs>::list_settled(std::uint64_t& names) const
+    -> absl::StatusOr<std::vector<DirectoryEntry>> {
+  std::uint64_t before = names_;
+  for (int i = 0; i < most_listings; ++i) {
+    OTTLA_ASSIGN(auto entries, place_->files.list(place_->directory));
+    names = 1;
+    for (const DirectoryEntry& entry : entries) {
+      names = absl::HashOf(names, entry.name);
+    }
+    if (names == std::exchange(before, names)) {
+      return entries;
+    }
+  }
+  return error(ErrorCode::kafka_storage_error, Fault::timed_out,
+               absl::StrCat(place_->directory, ": its files change all the time; try again"));
+}
+
+/// A file that was listed and is not there was renamed, or deleted, meanwhile.
 template <FileSystem Fs>
 absl::Status BasicReadOnlyLog<Fs>::look_once() {
-  OTTLA_ASSIGN(const auto entries, place_->files.list(place_->directory));
-  std::uint64_t names = 1;
-  for (const DirectoryEntry& entry : entries) {
-    names = absl::HashOf(names, entry.name);
+  absl::Status listed;
+  for (int i = 0; i < most_listings; ++i) {
+    std::uint64_t names = 0;
+    OTTLA_ASSIGN(const auto entries, list_settled(names));
+    listed = names == names_ ? absl::OkStatus() : list_anew(entries);
+    if (listed.ok()) {
+      names_ = names;
+      return follow_last();
+    }
+    if (fault(listed) != Fault::not_found) {
+      break;
+    }
   }
-  if (names != names_) {
-    OTTLA_TRY(list_anew(entries));
-    names_ = names;
-  }
-  return follow_last();
+  return listed;
 }
 
 template <FileSystem Fs>
