@@ -48,6 +48,36 @@ TEST_CASE("A damaged batch in the middle is a typed error, and never passed over
   CHECK(read(log, segments[2].base.value()) == range(segments[2].base.value(), 40));
 }
 
+TEST_CASE("What a repair has cut off is not missed by a reader that was there before") {
+  Writer writer;
+  writer.append(10);
+  flush(*writer.log);
+  must(writer.log->close().status());
+  writer.log.reset();
+  auto file = writer.file();
+  const std::int64_t at = must(file.size()) / 10 * 5 + 70;
+  std::byte byte{};
+  must(file.read(at, {&byte, 1}).status());
+  byte ^= std::byte{1};
+  const Bytes piece(&byte, 1);
+  must(file.write(at, {&piece, 1}, IoReason::other));
+  AnyFileSystem files = reading(writer.memory);
+  auto log = must(ReadOnlyLog::open(files, directory,
+                                    {.last_stop = LastStop::clean, .recovery_point = Offset(10)}));
+  RecoveryReport report;
+  writer.log.emplace(must(Log::open(
+      writer.files, directory, writer.options,
+      {.last_stop = LastStop::system_crash, .now = Timestamp(t0), .repair = Repair::truncate},
+      make_ref<DirectoryHealth>("/d"), report)));
+  REQUIRE(writer.log->end() == Offset(5));
+  for (std::int64_t end = 5; end < 12; ++end) {
+    log.refresh().IgnoreError();  // it may tell of a cut
+    CHECK(offsets(log.view()) == range(0, end));
+    CHECK(log.view().check_range(Offset(end)).ok());
+    writer.append(1, {.epoch = 1});
+  }
+}
+
 TEST_CASE("A copy of the last segment that takes its place is followed") {
   Writer writer;
   writer.append(3);

@@ -142,6 +142,10 @@ absl::Status BasicReadOnlyLog<Fs>::read_manifest() {
   OTTLA_TRY(text.status());
   manifest_there_ = true;
   if ((manifest_ = Manifest::parse(*text))) {
+    // What a repair has cut off was durable before.
+    opening_.recovery_point =
+        std::min(opening_.recovery_point, manifest_->cut_at().value_or(opening_.recovery_point));
+    durable_end_ = opening_.recovery_point;
     durable_end_ = std::max(durable_end_, manifest_->durable_end().value_or(Offset(0)));
     view_.skipped_ = std::make_shared<const std::vector<SkippedRange>>(manifest_->skipped());
   }
