@@ -172,7 +172,7 @@ class BasicSegment {
   absl::StatusOr<SegmentRecovery> recover(const RecoveryOptions& options = {},
                                           const Visit& visit = {});
   /// Takes in what another process has appended since `at`, in one thread, without believing what
-  /// it checked before. False where what was taken in is not there any more.
+  /// it checked before. False where what was taken in is not there any more. The first time: alone.
   absl::StatusOr<bool> follow(FollowedEnd& at, MutableBytes window, const RecoveryOptions& options,
                               const Visit& visit = {});
   /// Cuts off what recovery found behind the end. Alone.

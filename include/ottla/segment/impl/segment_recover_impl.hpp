@@ -264,7 +264,9 @@ template <File FileT>
 absl::StatusOr<bool> BasicSegment<FileT>::follow(FollowedEnd& at, MutableBytes window,
                                                  const RecoveryOptions& options,
                                                  const Visit& visit) {
-  followed_ = true;
+  if (!followed_) {  // the first time: nobody reads yet
+    followed_ = true;
+  }
   OTTLA_TRY(offset_index_.take_in());
   OTTLA_TRY(time_index_.take_in());
   SegmentEnd end = this->end();
