@@ -80,10 +80,12 @@ absl::Status BasicReadOnlyPartition<Fs>::look(bool anew) {
   }
   const bool cut = log_ && error_code(looked) == ErrorCode::offset_out_of_range;
   std::uint64_t end = 0;
+  std::optional<View> other;  // then the old one: its files are closed without the lock
   if (log_ && (looked.ok() || cut)) {
+    other = log_->view();
     Lock lock(mutex_);
     if (!closed_) {
-      view_ = log_->view();
+      view_.swap(other);
       epoch_ = cut ? epoch_ + 1 : epoch_;
       end = cut ? UINT64_MAX : static_cast<std::uint64_t>(view_->end().value());
     }
