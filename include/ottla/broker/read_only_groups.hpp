@@ -48,12 +48,13 @@ class ReadOnlyGroups final : public Counted {
  private:
   absl::Status load() {
     OTTLA_ASSIGN(const auto view, partition_->look());
-    if (partition_->epoch() != epoch_ || view.start() > next_) {
+    const LeaderEpoch epoch = partition_->epoch();
+    if (epoch != epoch_ || view.start() > next_) {
       Lock lock(mutex_);
       machine_ = GroupCoordinator();
       next_ = view.start();
     }
-    epoch_ = partition_->epoch();
+    epoch_ = epoch;
     return load_records(*partition_, next_, [&](const WrittenRecord& record) {
       Lock lock(mutex_);
       return machine_.apply(record);
