@@ -203,6 +203,43 @@ TEST_CASE("What groups have committed is where their readers begin") {
   CHECK(drain(fresh).size() == 11);
 }
 
+TEST_CASE("What is committed in a topic of groups that was made since is seen") {
+  Two two;
+  const MemoryBroker writer = two.writer({.offsets_topic_partitions = 3});
+  must(writer.create_topic({.name = "orders"}));
+  produce_numbers(writer, 0, 5);
+  const MemoryBroker reader = two.reader();
+  TextConsumer mine =
+      consumer_of(reader, {partition(0)}, {.group = "billing", .auto_commit = false});
+  const Admin admin = must(Admin::open(reader));
+  TextConsumer other = consumer_of(writer, {partition(0)}, {.group = "billing"});
+  CHECK(drain(other).size() == 5);
+  must(other.commit());
+  CHECK(must(admin.list_groups()).size() == 1);
+  CHECK(must(mine.committed({partition(0)})).size() == 1);
+}
+
+TEST_CASE("A partition that does not say whose it is does not keep the others from being read") {
+  Two two;
+  const MemoryBroker writer = two.writer();
+  must(writer.create_topic({.name = "bad"}));
+  must(writer.create_topic({.name = "orders"}));
+  produce_numbers(writer, 0, 5);
+  MemoryEnv env({.files = AnyFileSystem(FaultFileSystem(two.disk, [](IoCall& call) {
+                   const bool hit = call.operation == IoOperation::open &&
+                                    call.path.ends_with("bad-0/partition.metadata");
+                   return hit ? error(Fault::io, "a bad sector") : absl::OkStatus();
+                 }))});
+  std::vector<std::string> told;
+  BrokerConfig config{.log_dirs = "data",
+                      .access = Access::read_only,
+                      .on_event = [&](const BrokerEvent& event) { told.push_back(event.file); }};
+  const MemoryBroker reader = must(MemoryBroker::open(env, std::move(config)));
+  CHECK(told == std::vector<std::string>{"data/bad-0/partition.metadata"});
+  TextConsumer consumer = consumer_of(reader, {partition(0)});
+  CHECK(drain(consumer).size() == 5);
+}
+
 TEST_CASE("Offsets by time, the first and the last one are those of the writer") {
   Two two;
   const MemoryBroker writer = two.writer();

@@ -88,6 +88,7 @@ class BasicReadOnlyCore final : public Counted {
   absl::StatusOr<MetadataMachine> read_metadata();
   void update(const TopicId& id, const Known& known,
               const std::multimap<TopicPartition, Found>& found);
+  absl::StatusOr<Ref<Topic>> groups_topic();
   absl::StatusOr<Ref<Groups>> coordinator(const Ref<Topic>& topic, std::int32_t number);
   void arm();
   void follow_once();

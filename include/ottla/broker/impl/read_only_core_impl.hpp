@@ -10,6 +10,7 @@
 #include <ottla/broker/metadata_file.hpp>
 #include <ottla/broker/read_only_core.hpp>
 #include <ottla/env/small_file.hpp>
+#include <ottla/log/directory_health.hpp>
 #include <ottla/log/log_directory.hpp>
 #include <ottla/log/partition_metadata.hpp>
 
@@ -149,11 +150,13 @@ absl::Status BasicReadOnlyCore<E>::find_partitions(const std::string& directory,
     one.opening.recovery_point = offset_of(recovered, entry.name);
     const std::string path = absl::StrCat(one.directory, "/", av(partition_metadata_file));
     const auto text = broker_impl::read_noted(files, path);
-    OTTLA_TRY(text.status());
-    const auto id = parse_partition_metadata(*text, path);
+    if (not_tried(text.status())) {
+      return text.status();
+    }
+    const auto id = text.ok() ? parse_partition_metadata(*text, path) : text.status();
     if (!id.ok()) {  // or it is being made, or taken away
       events_->tell(
-          EventLevel::warning, "unknown_directory", one.directory,
+          EventLevel::warning, "unknown_directory", text.ok() ? one.directory : path,
           absl::StrCat("left alone, since it does not say whose it is: ", id.status().message()));
       continue;
     }
@@ -313,7 +316,10 @@ void BasicReadOnlyCore<E>::follow_once() {
     return;
   }
   bool waits = false;
-  for_each_partition([&](Partition& partition) { waits = partition.poll() || waits; });
+  for_each_partition([&](Partition& partition) {
+    const absl::Status polled = guarded([&] { waits = partition.poll() || waits; });
+    waits = waits || !polled.ok();
+  });
   if (waits) {
     arm();
     return;
@@ -351,9 +357,22 @@ auto BasicReadOnlyCore<E>::coordinator(const Ref<Topic>& topic, std::int32_t num
   return groups;
 }
 
+/// None where nothing was ever committed. Looked for again where it, or a part of it, is missing.
+template <Env E>
+auto BasicReadOnlyCore<E>::groups_topic() -> absl::StatusOr<Ref<Topic>> {
+  for (bool anew = false;; anew = true) {
+    Ref<Topic> topic = topics_.find("__consumer_offsets");
+    if (anew || (topic && std::all_of(topic->partitions.begin(), topic->partitions.end(),
+                                      [](const auto& partition) { return bool(partition); }))) {
+      return topic;
+    }
+    OTTLA_TRY(look());
+  }
+}
+
 template <Env E>
 auto BasicReadOnlyCore<E>::coordinator(std::string_view group) -> absl::StatusOr<Ref<Groups>> {
-  const Ref<Topic> topic = topics_.find("__consumer_offsets");
+  OTTLA_ASSIGN(const Ref<Topic> topic, groups_topic());
   const std::size_t partitions = topic ? topic->partitions.size() : 1;
   return coordinator(topic, partition_for_id(group, static_cast<std::int32_t>(partitions)));
 }
@@ -361,7 +380,9 @@ auto BasicReadOnlyCore<E>::coordinator(std::string_view group) -> absl::StatusOr
 template <Env E>
 auto BasicReadOnlyCore<E>::all_coordinators(absl::Status& failed) -> std::vector<Ref<Groups>> {
   std::vector<Ref<Groups>> all;
-  const Ref<Topic> topic = topics_.find("__consumer_offsets");
+  const auto found = groups_topic();
+  failed.Update(found.status());
+  const Ref<Topic> topic = found.ok() ? *found : Ref<Topic>();
   for (std::size_t i = 0; topic && i < topic->partitions.size(); ++i) {
     auto groups = coordinator(topic, static_cast<std::int32_t>(i));
     if (groups.ok()) {
