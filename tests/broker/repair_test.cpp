@@ -2,8 +2,11 @@
 //
 // The owner of a damaged partition decides: what consumers, producers and groups find afterwards.
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
+
+#include <ottla/env/fault_file_system.hpp>
 
 #include "site.hpp"
 #include "tests/support/catch.hpp"
@@ -78,6 +81,33 @@ std::vector<std::int64_t> without(std::int64_t end, std::int64_t gone) {
   }
   return all;
 }
+
+void flip(AnyFileSystem& files, const std::string& path, std::int64_t at) {
+  auto file = must(files.open(path, OpenMode::read_write, IoReason::other));
+  std::byte byte[1];
+  must(file.read(at, byte).status());
+  byte[0] ^= std::byte{1};
+  const Bytes piece(byte);
+  must(file.write(at, {&piece, 1}, IoReason::other));
+}
+
+/// A broker whose partition has ten batches, the fourth of which goes bad while it runs.
+struct FaultySite {
+  std::function<absl::Status(const IoCall&)> refuse;
+  MemoryEnv env{{.files = AnyFileSystem(FaultFileSystem(MemoryFileSystem(), [this](IoCall& call) {
+                   const bool asked = refuse && !call.done &&
+                                      call.path.find("/orders-0") != std::string_view::npos;
+                   return asked ? refuse(call) : absl::OkStatus();
+                 }))}};
+  std::optional<MemoryBroker> broker{test::open(env)};
+
+  FaultySite() {
+    must(broker->create_topic({.name = "orders", .partitions = 1}));
+    for (int i = 0; i < 10; ++i) produce_numbers(*broker, i, 1);
+    const std::string path = "data" + log_of_0;
+    flip(env.file_system(), path, must(env.file_system().status(path)).size / 10 * 3 + 63);
+  }
+};
 
 std::int32_t epoch_of(const MemoryBroker& broker) {
   return must(broker.describe_topic("orders")).partitions[0].leader_epoch.value();
@@ -171,16 +201,8 @@ TEST_CASE("damage that came while a broker ran is found by the repair itself") {
   RepairSite site;
   const MemoryBroker broker = site.open();
   produce_numbers(broker, 10, 1);
-  {
-    auto file =
-        must(site.files().open(site.directory + log_of_0, OpenMode::read_write, IoReason::other));
-    const std::int64_t at = must(file.size()) / 11 * 6 + 63;
-    std::byte byte[1];
-    must(file.read(at, byte).status());
-    byte[0] ^= std::byte{1};
-    const Bytes piece(byte);
-    must(file.write(at, {&piece, 1}, IoReason::other));
-  }
+  const std::string path = site.directory + log_of_0;
+  flip(site.files(), path, must(site.files().status(path)).size / 11 * 6 + 63);
   const RepairReport report = must(broker.repair(partition(0), how));
   CHECK(report.gone.front().offsets.first == Offset(6));
   const bool skip = how == Repair::skip_range;
@@ -235,4 +257,33 @@ TEST_CASE("groups whose log was damaged have, after a repair, what is left of it
   CHECK(drain(consumer).size() > 0);
   must(consumer.commit());
   CHECK(site.committed(broker) == Offset(10));
+}
+
+TEST_CASE("any call of a repair may fail, and no good record is lost where nobody knew of damage") {
+  const Fault kind = GENERATE(Fault::no_space, Fault::io, Fault::no_memory);
+  const Repair how = GENERATE(Repair::skip_range, Repair::truncate);
+  const auto expected = how == Repair::skip_range ? without(10, 3) : without(3, -1);
+  int failed = 0;
+  for (int n = 1;; ++n) {
+    FaultySite site;
+    int calls = 0;
+    site.refuse = [&](const IoCall&) {
+      return ++calls == n ? error(ErrorCode::kafka_storage_error, kind, "") : absl::OkStatus();
+    };
+    failed += site.broker->repair(partition(0), how).ok() ? 0 : 1;
+    site.refuse = {};
+    if (calls < n) break;
+    INFO("call " << n);
+    if (n % 2 == 0) {
+      site.broker->close().IgnoreError();
+      site.broker.reset();
+      site.broker.emplace(test::open(site.env));
+    }
+    const absl::Status again = site.broker->repair(partition(0), how).status();
+    const bool offline = n % 2 == 1 && fault(again) == Fault::io;  // a sync failed
+    if (offline) continue;
+    CHECK((again.ok() || fault(again) == Fault::invalid_argument));
+    CHECK(poll_all(*site.broker).offsets == expected);
+  }
+  CHECK(failed > 20);
 }

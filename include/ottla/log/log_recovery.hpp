@@ -45,6 +45,8 @@ struct LogOpening {
   /// Mends the log first, if it is damaged; if it is not, opening fails with `invalid_argument` and
   /// nothing is changed. To be treated as after `system_crash`.
   std::optional<Repair> repair = {};
+  /// Something is known to be damaged: what looks like a torn tail is taken for that, too.
+  bool never_cut = false;
 };
 
 /// In a partition's directory while its log is damaged, for people to read: where, why, what to do.

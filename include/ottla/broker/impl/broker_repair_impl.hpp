@@ -118,6 +118,7 @@ auto BasicBrokerCore<E>::reopen(Partition& partition, Repair how, RepairReport& 
   });
   opening.last_stop = LastStop::system_crash;
   opening.repair = how;
+  opening.never_cut = true;  // where it cannot be repaired it is opened as it is
   if (how == Repair::truncate) {
     OTTLA_TRY(directory->checkpoint(CheckpointKind::recovery_point, file_deadline(),
                                     Durability::durable));

@@ -308,7 +308,8 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::judge(std::size_t index, Segment& seg
   std::string why = !found.clean() ? found.problem
                     : last         ? "it ends here, and was longer"
                                    : "it ends here, before the next one begins";
-  if (lost || files_->damaged || (stop_ == LastStop::process_crash && found.batch_follows)) {
+  if (lost || files_->damaged || opening_.never_cut ||
+      (stop_ == LastStop::process_crash && found.batch_follows)) {
     damage(bases_[index], found.valid_end, found.next_offset, std::move(why));
   } else {
     OTTLA_TRY(cut(index, segment, found));
