@@ -287,3 +287,34 @@ TEST_CASE("any call of a repair may fail, and no good record is lost where nobod
   }
   CHECK(failed > 20);
 }
+
+TEST_CASE("repairs for which there is no room leave nothing, and what was cut before stays") {
+  FaultySite site;
+  AnyFileSystem& files = site.env.file_system();
+  const std::string cut = "00000000000000000000.log.cut-1";
+  must(replace_small_file(files, "data/orders-0/" + cut, as_bytes("a tail"), Durability::written,
+                          IoReason::other));
+  site.refuse = [](const IoCall& call) {
+    const bool hit = call.operation == IoOperation::write && call.path.ends_with(".log.rewrite");
+    return hit ? error(ErrorCode::kafka_storage_error, Fault::no_space, "") : absl::OkStatus();
+  };
+  const auto beside = [&] {
+    std::vector<std::string> names;
+    for (const DirectoryEntry& entry : must(files.list("data/orders-0"))) {
+      const bool is_made = entry.name.find(".cut-") != std::string::npos ||
+                           entry.name.find(".rewrite") != std::string::npos;
+      if (is_made) names.push_back(entry.name);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  };
+  for (int i = 0; i < 10; ++i) {
+    const absl::Status repaired = site.broker->repair(partition(0), Repair::skip_range).status();
+    CHECK(fault(repaired) == Fault::no_space);
+    CHECK(beside() == std::vector{cut});
+  }
+  site.refuse = {};
+  const RepairReport report = must(site.broker->repair(partition(0), Repair::skip_range));
+  CHECK(beside() == std::vector{cut, report.gone.at(0).saved_as});
+  CHECK(poll_all(*site.broker).offsets == without(10, 3));
+}

@@ -8,7 +8,8 @@
 // that has other batches than it was closed with is bad as a whole; of one that is shorter, what it
 // begins with is good. What is taken out stays beside the log as `<base>.log.cut-<n>`, on the
 // device before it goes. A crash at any time, or an error, leaves the log damaged as before, or
-// less so, and no good record is lost by it: repairing again is fine.
+// less so, and no good record is lost by it: repairing again is fine. A copy that an error stopped,
+// and what was kept for it, are removed.
 #pragma once
 
 #include <cstdint>

@@ -91,6 +91,9 @@ class BasicLog<Fs>::Opener::Repairer {
   absl::Status truncate();
   absl::Status skip();
   absl::Status take_out(std::size_t segment, Keeper& keeper);
+  absl::StatusOr<FileStatus> make_copy(std::size_t segment, const std::string& copy,
+                                       bool closed) const;
+  void give_back(std::size_t segment, const std::string& cut) const;
   absl::Status copy_good(std::size_t segment, const std::string& copy) const;
   absl::Status make_indexes(std::size_t segment, const std::string& copy) const;
   absl::Status begin_segment(Offset base);
@@ -248,25 +251,48 @@ absl::Status BasicLog<Fs>::Opener::Repairer::take_out(std::size_t segment, Keepe
   }
   OTTLA_ASSIGN(const auto kept, keeper.keep_pieces(bases_[segment], pieces));
   const std::string copy = rewritten(path(segment));
-  OTTLA_TRY(copy_good(segment, copy));
-  OTTLA_ASSIGN(const FileStatus status, place_.files.status(path(segment)));
   const bool closed = segment + 1 < bases_.size();
-  OTTLA_TRY(closed ? make_indexes(segment, copy) : absl::OkStatus());
-  OTTLA_TRY(log_.remove_indexes(bases_[segment]));
-  OTTLA_TRY(log_.sync_directory(why));
+  const auto status = make_copy(segment, copy, closed);
+  if (!status.ok()) {
+    give_back(segment, kept.name);
+    return status.status();
+  }
   OTTLA_TRY(place_.files.rename(copy, path(segment), why));
   for (const std::string_view suffix : {offset_index_suffix, time_index_suffix}) {
     const std::string index = offset_file_path(place_.directory, bases_[segment], suffix);
     OTTLA_TRY(log_.sync_directory(why));
     OTTLA_TRY(closed ? place_.files.rename(rewritten(index), index, why) : absl::OkStatus());
   }
-  OTTLA_TRY(place_.files.set_modified(path(segment), status.modified));
+  OTTLA_TRY(place_.files.set_modified(path(segment), status->modified));
   for (Bad& bad : bad_) {
     if (bad.segment == segment && bad.end > bad.position) {
       bad.told.saved_as = kept.name;
     }
   }
   return absl::OkStatus();
+}
+
+/// All that takes room. The status of the file that it is to replace.
+template <FileSystem Fs>
+absl::StatusOr<FileStatus> BasicLog<Fs>::Opener::Repairer::make_copy(std::size_t segment,
+                                                                     const std::string& copy,
+                                                                     bool closed) const {
+  OTTLA_TRY(copy_good(segment, copy));
+  OTTLA_ASSIGN(const FileStatus status, place_.files.status(path(segment)));
+  OTTLA_TRY(closed ? make_indexes(segment, copy) : absl::OkStatus());
+  OTTLA_TRY(log_.remove_indexes(bases_[segment]));
+  OTTLA_TRY(log_.sync_directory(why));
+  return status;
+}
+
+/// The segment is as it was: what was made for it goes.
+template <FileSystem Fs>
+void BasicLog<Fs>::Opener::Repairer::give_back(std::size_t segment, const std::string& cut) const {
+  for (const std::string_view suffix : {log_suffix, offset_index_suffix, time_index_suffix}) {
+    const std::string file = offset_file_path(place_.directory, bases_[segment], suffix);
+    place_.files.remove(rewritten(file), why).IgnoreError();
+  }
+  place_.files.remove(place_.path(cut), why).IgnoreError();
 }
 
 template <FileSystem Fs>
