@@ -287,3 +287,30 @@ TEST_CASE("at once: a commit of what was seen and never written is lowered befor
         std::vector<std::string>{"orders-0@0 null=n100", "orders-0@1 null=n101"});
   CHECK(std::count(told.begin(), told.end(), "offset_lowered") == 1);
 }
+
+TEST_CASE("at once: what was seen, and what was staged behind it, is written before a repair") {
+  AtOnce h;
+  h.open_partition();
+  bool once = true;
+  h.on_io = [&](IoCall& call) {
+    if (call.done || call.operation != IoOperation::write || call.reason != IoReason::append) {
+      return absl::OkStatus();
+    }
+    if (std::exchange(once, false)) {
+      for (int i = 1; i < 5; ++i) h.produce(i);
+    }
+    return full;
+  };
+  h.produce(0);
+  CHECK(h.values() == numbers(0, 1));
+  CHECK_FALSE(h.write_out().ok());
+  h.on_io = {};
+  const auto reopen = [&]() -> absl::StatusOr<ReopenedLog<AnyFileSystem>> {
+    return ReopenedLog<AnyFileSystem>{h.open({.last_stop = LastStop::process_crash}),
+                                      h.partition->epoch(), std::nullopt, absl::OkStatus()};
+  };
+  must(h.partition->repair(
+      reopen, [] { return absl::OkStatus(); }, after(h.world.steady_now(), 1s)));
+  CHECK(h.values() == numbers(0, 5));
+  CHECK(h.offsets() == Offsets{0, 1, 2, 3, 4});
+}

@@ -67,7 +67,6 @@ template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::repair(absl::FunctionRef<absl::StatusOr<ReopenedLog<Fs>>()> reopen,
                                         absl::FunctionRef<absl::Status()> afterwards,
                                         SteadyTime deadline) {
-  AfterLock written;
   AfterLock todo;
   Lock lock(mutex_);
   if (state_ != State::open || abandoned_) {
@@ -82,10 +81,17 @@ absl::Status BasicPartition<Fs>::repair(absl::FunctionRef<absl::StatusOr<Reopene
     return too_slow("the disk is busy; try again");
   }
   syncing_ = true;
-  write_once(written);  // what was staged before
+  // What was staged before: behind what was kept there may be more.
+  for (const auto failures = failures_;
+       !staged_.empty() && failures_ == failures && state_ == State::open;) {
+    AfterLock written;
+    write_once(written);
+    lock.unlock();
+    carry_out(written);
+    lock.lock();
+  }
   absl::Status repaired = state_ == State::open ? absl::OkStatus() : refusal();
   lock.unlock();
-  carry_out(written);
   absl::StatusOr<ReopenedLog<Fs>> reopened =
       repaired.ok() ? guarded([&] { return reopen(); })
                     : absl::StatusOr<ReopenedLog<Fs>>(std::move(repaired));
