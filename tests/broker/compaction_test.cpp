@@ -179,7 +179,7 @@ TEST_CASE("a broker that is closed while it compacts leaves nothing half done") 
   CHECK(read_all(again).records < 60);
 }
 
-TEST_CASE("a damaged segment is told of once, and not compacted") {
+TEST_CASE("a damaged segment is told of once, and not compacted until it is repaired") {
   MemoryEnv env;
   std::vector<std::string> told;
   {
@@ -198,6 +198,11 @@ TEST_CASE("a damaged segment is told of once, and not compacted") {
   CHECK(std::count(told.begin(), told.end(), "compaction_failed") == 1);
   CHECK(bytes_in(env, "data/orders-0", ".log") == before);
   CHECK(bytes_in(env, "data/orders-0", ".cleaned") == 0);
+  must(broker.repair(partition(0), Repair::skip_range).status());
+  put_numbers(broker, 100, 200);
+  env.advance(300s);
+  CHECK(bytes_in(env, "data/orders-0", ".log") < before / 2);
+  CHECK(std::count(told.begin(), told.end(), "compaction_failed") == 1);
 }
 
 TEST_CASE("limits of the cleaner that make no sense are refused") {

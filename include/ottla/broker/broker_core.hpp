@@ -225,7 +225,7 @@ class BasicBrokerCore final : public Counted {
   Duration clean_some();
   void find_cleaning();
   void note_uncleanable(const Partition& partition, const absl::Status& why);
-  void give_up_cleaning(SteadyTime deadline);
+  void give_up_cleaning(SteadyTime deadline, const Partition* only = nullptr);
   void end_cleaning(const absl::Status& ended);
   void note_offsets(const Partition& partition);
   static void raise_start(BasicLogDirectory<Fs>& directory, const TopicPartition& partition,

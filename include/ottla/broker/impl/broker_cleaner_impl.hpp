@@ -114,13 +114,16 @@ void BasicBrokerCore<E>::note_uncleanable(const Partition& partition, const absl
                 absl::StrCat(why.message(), "; it is left as it is"));
 }
 
-/// Nothing of a round that was begun is left.
+/// Nothing of a round that was begun is left; and what stopped one of `only` counts no more.
 template <Env E>
-void BasicBrokerCore<E>::give_up_cleaning(SteadyTime deadline) {
+void BasicBrokerCore<E>::give_up_cleaning(SteadyTime deadline, const Partition* only) {
   if (cleaning_work_.take(world_, deadline)) {
-    if (cleaning_) {
+    if (cleaning_ && (only == nullptr || cleaning_->partition.get() == only)) {
       cleaning_->partition->give_up_cleaning();
       cleaning_.reset();
+    }
+    if (only != nullptr) {
+      uncleanable_.erase(broker_impl::cleaning_name(*only));
     }
     cleaning_work_.give();
   }

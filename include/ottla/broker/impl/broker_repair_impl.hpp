@@ -151,6 +151,7 @@ auto BasicBrokerCore<E>::reopen(Partition& partition, Repair how, RepairReport& 
 template <Env E>
 absl::Status BasicBrokerCore<E>::settle_repaired(const Partition& partition) {
   note_offsets(partition);
+  give_up_cleaning(file_deadline(), &partition);  // what it was begun with is another log
   const TopicPartition& name = partition.partition();
   if (name.topic != offsets_topic) {
     absl::Status all;
