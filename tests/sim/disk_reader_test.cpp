@@ -46,22 +46,22 @@ struct Run {
                                     : SimFault::no_space;
   }
 
-  /// All that `log` has is one record after the other, each as it was written.
-  std::int64_t check(ReadOnlyLog& log) {
+  /// All that `its` has is one record after the other, each as it was written.
+  std::int64_t check(ReadOnlyLog& its) {
     std::vector<std::pair<std::int64_t, std::string>> records;
     try {
-      records = log_test::read_all(log.view());
+      records = log_test::read_all(its.view());
     } catch (const std::exception&) {
       REQUIRE(disk.down());
       return 0;
     }
     for (std::size_t i = 0; i < records.size(); ++i) {
-      const std::int64_t offset = log.view().start().value() + static_cast<std::int64_t>(i);
+      const std::int64_t offset = its.view().start().value() + static_cast<std::int64_t>(i);
       REQUIRE(records[i].first == offset);
       REQUIRE(records[i].second.starts_with(std::to_string(offset)));
     }
-    const auto end = log.view().start().value() + static_cast<std::int64_t>(records.size());
-    REQUIRE(log.view().end().value() == end);
+    const auto end = its.view().start().value() + static_cast<std::int64_t>(records.size());
+    REQUIRE(its.view().end().value() == end);
     return end;
   }
 
