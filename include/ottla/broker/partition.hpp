@@ -169,7 +169,7 @@ class BasicPartition final : public Counted {
   void write_staged() OTTLA_REQUIRES(mutex_);
   /// Before: it is this thread's. After: still.
   void write_once(AfterLock& todo) OTTLA_REQUIRES(mutex_);
-  absl::Status write_all(Lock& lock) OTTLA_REQUIRES(mutex_);
+  absl::Status write_all() OTTLA_REQUIRES(mutex_);
   void publish_written(const StagedRange& range, const Appended& appended, AfterLock& todo)
       OTTLA_REQUIRES(mutex_);
   void fail_staged(Offset range_end, const absl::Status& why, AfterLock& todo)

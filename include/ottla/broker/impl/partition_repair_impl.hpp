@@ -43,10 +43,9 @@ void BasicPartition<Fs>::take_log(ReopenedLog<Fs>& reopened, AfterLock& todo) {
   replies_.fail_all(error(ErrorCode::kafka_storage_error,
                           "the log was repaired before the records were on the device",
                           Outcome::unknown));
-  repair_failed_ = guarded([&] {
-    log_.publish(replicated_end());
-    copy_producers();
-  });
+  const auto replicated = replicated_end();
+  repair_failed_ = guarded([&] { log_.publish(replicated); });
+  copy_producers();
   drop_tail(todo);
 }
 

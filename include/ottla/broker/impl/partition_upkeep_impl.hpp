@@ -270,7 +270,7 @@ absl::StatusOr<CleanEnd> BasicPartition<Fs>::close(SteadyTime deadline,
     abandon();
     return closed_late();
   }
-  const absl::Status failed = write_all(lock);
+  const absl::Status failed = write_all();
   const absl::Status lost = shown_ > log_.end() ? failed : absl::OkStatus();
   last_ends_ = current_ends();  // nobody but this thread looks at the log from now on
   const absl::Status unrepaired = repair_failed_;

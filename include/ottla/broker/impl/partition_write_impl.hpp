@@ -341,14 +341,14 @@ void BasicPartition<Fs>::write_once(AfterLock& todo) {
 
 /// Of a partition that takes no more: until nothing is staged, or why not.
 template <FileSystem Fs>
-absl::Status BasicPartition<Fs>::write_all(Lock& lock) {
+absl::Status BasicPartition<Fs>::write_all() {
   for (;;) {
     AfterLock todo;
     write_once(todo);
     const absl::Status failed = todo.problem;
-    lock.unlock();
+    mutex_.unlock();
     carry_out(todo);
-    lock.lock();
+    mutex_.lock();
     if (!failed.ok() || staged_.waiting_bytes() == 0) {
       return failed;
     }
