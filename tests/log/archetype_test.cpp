@@ -15,6 +15,6 @@ template class ottla::BasicLogDirectory<archetypes::FileSystem>;
 template class ottla::BasicReadOnlyLog<archetypes::FileSystem>;
 
 TEST_CASE("An idle log is small") {
-  CHECK(sizeof(ottla::Log) <= 864);
+  CHECK(sizeof(ottla::Log) <= 904);
   CHECK(sizeof(ottla::LogView) <= 64);
 }
