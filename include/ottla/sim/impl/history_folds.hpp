@@ -53,7 +53,8 @@ inline std::string place(const TopicPartition& partition, Offset offset) {
 }
 
 /// One that names its event.
-inline Violation violation(std::string_view property, std::uint64_t event, std::string what) {
+inline Violation violation(std::string_view property, std::uint64_t event,
+                           const std::string& what) {
   return {std::string(property), absl::StrCat(what, " (event ", event, ")")};
 }
 
