@@ -235,8 +235,6 @@ class BasicBrokerCore final : public Counted {
   absl::Status close_partition(Partition& partition, SteadyTime deadline);
   absl::Status close_all(SteadyTime deadline);
   absl::Status leave_directories(SteadyTime deadline);
-  template <class Work>
-  void for_each_partition(Work work);
 
   // In the order of building; ended in the reverse.
   std::unique_ptr<E> owned_;

@@ -92,8 +92,6 @@ class BasicReadOnlyCore final : public Counted {
   absl::StatusOr<Ref<Groups>> coordinator(const Ref<Topic>& topic, std::int32_t number);
   void arm();
   void follow_once();
-  template <class Work>
-  void for_each_partition(Work work);
 
   // In the order of building; ended in the reverse.
   std::unique_ptr<E> owned_;

@@ -98,6 +98,17 @@ class TopicRegistry {
     const auto found = by_name_.upper_bound(before);
     return found == by_name_.end() ? Ref<Topic>() : found->second;
   }
+  /// Calls `work` for each partition that is open, without the lock; asks for no memory.
+  template <class Work>
+  void for_each_partition(Work work) const {
+    for (Ref<Topic> topic = next(""); topic; topic = next(topic->name)) {
+      for (const Ref<Partition>& partition : topic->partitions) {
+        if (partition) {
+          work(*partition);
+        }
+      }
+    }
+  }
   /// Grows with each change.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
 

@@ -291,19 +291,6 @@ Duration BasicBrokerCore<E>::remove_files() {
   return more ? std::chrono::milliseconds(10) : std::chrono::milliseconds(60'000);
 }
 
-/// Asks for no memory where `work` does not.
-template <Env E>
-template <class Work>
-void BasicBrokerCore<E>::for_each_partition(Work work) {
-  for (Ref<Topic> topic = topics_.next(""); topic; topic = topics_.next(topic->name)) {
-    for (const Ref<Partition>& partition : topic->partitions) {
-      if (partition) {
-        work(*partition);
-      }
-    }
-  }
-}
-
 /// Those that nobody works on come first, so that they do not wait for a disk that does not answer.
 template <Env E>
 absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
@@ -311,12 +298,12 @@ absl::Status BasicBrokerCore<E>::close_partitions(SteadyTime deadline) {
   const auto close = [&](Partition& partition) {
     all.Update(close_partition(partition, deadline));
   };
-  for_each_partition([&](Partition& partition) {
+  topics_.for_each_partition([&](Partition& partition) {
     if (!partition.is_busy()) {
       close(partition);
     }
   });
-  for_each_partition([&](Partition& partition) {
+  topics_.for_each_partition([&](Partition& partition) {
     if (!partition.is_closed()) {
       close(partition);
     }
@@ -410,7 +397,7 @@ template <Env E>
 absl::Status BasicBrokerCore<E>::leave_directories(SteadyTime deadline) {
   bool idle = topic_work_.take(world_, deadline);        // kept: no partition is opened any more
   idle = cleaning_work_.take(world_, deadline) && idle;  // likewise: no step of compaction
-  for_each_partition(
+  topics_.for_each_partition(
       [&](Partition& partition) { idle = partition.wait_until_idle(deadline) && idle; });
   std::map<std::string, Ref<Partition>> hung;
   {
@@ -466,7 +453,7 @@ absl::Status BasicBrokerCore<E>::close(SteadyTime deadline) {
   const absl::Status closed =
       apart(world_, "ottla-close", waits ? after(deadline, grace) : SteadyTime::min(), close);
   if (waits && fault(closed) == Fault::timed_out) {
-    for_each_partition([](Partition& partition) { partition.abandon(); });
+    topics_.for_each_partition([](Partition& partition) { partition.abandon(); });
   }
   return waits || fault(closed) != Fault::timed_out
              ? closed

@@ -80,15 +80,7 @@ absl::Status BasicPartition<Fs>::repair(absl::FunctionRef<absl::StatusOr<Reopene
     return too_slow("the disk is busy; try again");
   }
   syncing_ = true;
-  // What was staged before: behind what was kept there may be more.
-  for (const auto failures = failures_;
-       !staged_.empty() && failures_ == failures && state_ == State::open;) {
-    AfterLock written;
-    write_once(written);
-    lock.unlock();
-    carry_out(written);
-    lock.lock();
-  }
+  write_all().IgnoreError();  // what was staged before; replies tell
   absl::Status repaired = state_ == State::open ? absl::OkStatus() : refusal();
   lock.unlock();
   absl::StatusOr<ReopenedLog<Fs>> reopened =

@@ -339,20 +339,21 @@ void BasicPartition<Fs>::write_once(AfterLock& todo) {
   publish_written(range, appended, todo);
 }
 
-/// Of a partition that takes no more: until nothing is staged, or why not.
+/// Of a partition that takes no more: until nothing is staged (behind what was kept there may be
+/// more), or why not. Before: the write baton is this thread's.
 template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::write_all() {
-  for (;;) {
+  absl::Status failed;
+  for (const auto failures = failures_;
+       !staged_.empty() && failures_ == failures && state_ != State::removed;) {
     AfterLock todo;
     write_once(todo);
-    const absl::Status failed = todo.problem;
+    failed = todo.problem;
     mutex_.unlock();
     carry_out(todo);
     mutex_.lock();
-    if (!failed.ok() || staged_.waiting_bytes() == 0) {
-      return failed;
-    }
   }
+  return failed;
 }
 
 template <FileSystem Fs>

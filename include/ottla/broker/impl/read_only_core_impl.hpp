@@ -271,18 +271,6 @@ void BasicReadOnlyCore<E>::update(const TopicId& id, const Known& known,
 }
 
 template <Env E>
-template <class Work>
-void BasicReadOnlyCore<E>::for_each_partition(Work work) {
-  for (Ref<Topic> topic = topics_.next(""); topic; topic = topics_.next(topic->name)) {
-    for (const Ref<Partition>& partition : topic->partitions) {
-      if (partition) {
-        work(*partition);
-      }
-    }
-  }
-}
-
-template <Env E>
 void BasicReadOnlyCore<E>::follow() {
   if (!following_.exchange(true)) {
     arm();
@@ -316,7 +304,7 @@ void BasicReadOnlyCore<E>::follow_once() {
     return;
   }
   bool waits = false;
-  for_each_partition([&](Partition& partition) {
+  topics_.for_each_partition([&](Partition& partition) {
     const absl::Status polled = guarded([&] { waits = partition.poll() || waits; });
     waits = waits || !polled.ok();
   });
@@ -326,7 +314,8 @@ void BasicReadOnlyCore<E>::follow_once() {
   }
   following_.store(false);
   // Who has come in between found it armed.
-  for_each_partition([&](Partition& partition) { waits = partition.has_waiters() || waits; });
+  topics_.for_each_partition(
+      [&](Partition& partition) { waits = partition.has_waiters() || waits; });
   if (waits) {
     follow();
   }
@@ -413,7 +402,7 @@ absl::Status BasicReadOnlyCore<E>::close(SteadyTime deadline) {
     return timer_;
   }();
   world_.cancel(timer);
-  for_each_partition([&](Partition& partition) { partition.close(deadline); });
+  topics_.for_each_partition([&](Partition& partition) { partition.close(deadline); });
   return absl::OkStatus();
 }
 
