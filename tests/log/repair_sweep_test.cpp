@@ -68,7 +68,8 @@ struct Repairs {
       }
     }
     const auto& gone = how == Repair::truncate ? std::vector<SkippedRange>() : told;
-    for (const auto& [offset, value] : reference.records[i]) {
+    for (const auto& [lost, value] : reference.records[i]) {
+      const std::int64_t offset = lost;  // clang 14 lets no lambda capture a binding
       const bool is_told = std::any_of(gone.begin(), gone.end(), [&](const SkippedRange& range) {
         return Offset(offset) >= range.first && Offset(offset) < range.next;
       });

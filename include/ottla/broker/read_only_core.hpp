@@ -23,6 +23,7 @@
 #include <ottla/broker/read_only_partition.hpp>
 #include <ottla/broker/topic_registry.hpp>
 #include <ottla/env/env.hpp>
+#include <ottla/log/log_directory.hpp>
 #include <ottla/metadata/metadata_machine.hpp>
 
 namespace ottla::inline OTTLA_ABI {
