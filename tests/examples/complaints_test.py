@@ -84,6 +84,10 @@ class Complaining(Programs):
                 failed += range(int(first), int(last or first) + 1)
             self.assertTrue(failed)
             there = sorted(int(line.split()[0]) for line in self.values(*place))
+            for count, first, last in re.findall(r"(\d+) of the lines (\d+)-(\d+) failed\n", err):
+                rest = set(range(int(first), int(last) + 1)).difference(there)  # from the 11th range
+                self.assertEqual(len(rest), int(count))
+                failed += rest
             self.assertEqual(sorted(there + failed), list(range(1, read + 1)))
             self.assertEqual(taken, there[-1])
 
