@@ -82,6 +82,7 @@ TEST_CASE(
     INFO("byte " << at);
     REQUIRE(all.damage.size() == 1);
     CHECK(all.damage[0].file == "/d/t-0/00000000000000000003.log");
+    CHECK(all.damage[0].fault == Fault::corrupt);
     const bool is_told_where = all.damage[0].position == size;
     const bool is_offset = at < 8;  // of two that contradict each other either may be wrong
     const bool is_epoch = at >= 12 && at < 16;  // no checksum has it, the manifest's digest has
@@ -140,6 +141,7 @@ TEST_CASE("A read that fails is told as such, what the process lacks ends the st
   const Verified all = verify(disk.log);
   REQUIRE(all.damage.size() == 1);
   CHECK(all.damage[0].why.find("the test says so") != std::string::npos);
+  CHECK(all.damage[0].fault == Fault::io);
 
   disk.hook = with(Fault::no_descriptors);
   LogVerification later(disk.log.view());

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <ottla/base/status.hpp>
 #include <ottla/base/topic_partition.hpp>
 
 namespace ottla::inline OTTLA_ABI {
@@ -26,6 +27,7 @@ struct VerifyReport {
     std::string file;           ///< may be empty: the partition could not be opened
     std::int64_t position = 0;  ///< byte from which on it cannot be read
     std::string why;
+    Fault fault = Fault::corrupt;  ///< else it could not be read: the bytes may be as written
   };
   bool complete = false;
   std::int64_t partitions = 0;  ///< that were begun

@@ -17,6 +17,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <ottla/base/status.hpp>
 #include <ottla/env/any_file_system.hpp>
 #include <ottla/log/log_view.hpp>
 
@@ -27,6 +28,7 @@ struct LogDamage {
   std::string file;
   std::int64_t position = 0;  ///< byte from which on it cannot be read
   std::string why;
+  Fault fault = Fault::corrupt;  ///< else it could not be read: the bytes may be as written
 };
 
 /// Not thread-safe.
@@ -49,7 +51,7 @@ class BasicLogVerification {
 
   absl::StatusOr<std::int64_t> check(const Segment& segment, std::int64_t end, std::size_t bytes,
                                      ReadBuffers& buffers);
-  void found(std::string file, std::int64_t position, std::string why);
+  void found(LogDamage damage);
   void next_segment();
 
   BasicLogView<Fs> view_;

@@ -90,6 +90,14 @@ absl::StatusOr<RepairReport> BasicBrokerCore<E>::repair(const TopicPartition& na
                    absl::StrCat(name.to_string(),
                                 " is not damaged: all of it was read, there is nothing to repair"));
     }
+    const bool damaged = std::any_of(found.damage.begin(), found.damage.end(),
+                                     [](const auto& each) { return each.fault == Fault::corrupt; });
+    if (!damaged) {
+      const VerifyReport::Damage& first = found.damage.front();
+      return error(
+          first.fault,
+          absl::StrCat(first.file, " cannot be read, which is no reason to cut it: ", first.why));
+    }
   }
   RepairReport done{.partition = name};
   const absl::Status repaired =

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <absl/strings/str_cat.h>
 
@@ -41,7 +43,8 @@ absl::StatusOr<bool> BasicBrokerCore<E>::verify(Partition& partition,
   }
   for (const LogDamage& found : log.damage()) {
     if (!partition.is_closed()) {  // else its files may be gone
-      report.damage.push_back({partition.partition(), found.file, found.position, found.why});
+      report.damage.push_back(
+          {partition.partition(), found.file, found.position, found.why, found.fault});
     }
   }
   return true;
@@ -58,7 +61,8 @@ absl::StatusOr<VerifyReport> BasicBrokerCore<E>::verify(const VerifyProgress& pr
       if (!partition) {
         report.damage.push_back({.partition = {topic->name, PartitionId(static_cast<int>(i))},
                                  .file = {},
-                                 .why = "it could not be opened; the broker's events say why"});
+                                 .why = "it could not be opened; the broker's events say why",
+                                 .fault = Fault::none});
         continue;
       }
       OTTLA_ASSIGN(const bool go_on, verify(*partition, progress, report));
@@ -91,21 +95,29 @@ Duration BasicBrokerCore<E>::scrub() {
   return std::chrono::duration<double>(std::min(seconds, 3600.0));
 }
 
-/// An event a partition: there may be as many as files.
+/// An event a partition of each kind: there may be as many as files.
 template <Env E>
 void BasicBrokerCore<E>::tell_damage(const ScrubbingJob& done) {
-  const std::vector<LogDamage>& damage = done.log.damage();
-  if (damage.empty() || done.partition->is_closed()) {  // its files may be gone
+  if (done.partition->is_closed()) {  // its files may be gone
     return;
   }
-  const LogDamage& first = damage.front();
-  events_->tell(
-      EventLevel::error, "damage_found", first.file,
-      absl::StrCat("byte ", first.position, ": ", first.why,
-                   damage.size() > 1
-                       ? absl::StrCat("; and ", damage.size() - 1, " more files of this partition")
-                       : std::string(),
-                   "; repair it (Broker::repair), restore from a backup, or delete the topic"));
+  std::vector<LogDamage> damage = done.log.damage();
+  const auto unread =
+      std::stable_partition(damage.begin(), damage.end(),
+                            [](const LogDamage& each) { return each.fault == Fault::corrupt; });
+  const auto tell = [&](std::string_view code, auto first, auto last, std::string_view remedy) {
+    if (first == last) {
+      return;
+    }
+    const auto more = last - first - 1;
+    events_->tell(EventLevel::error, code, first->file,
+                  absl::StrCat("byte ", first->position, ": ", first->why,
+                               more > 0 ? absl::StrCat("; and ", more, " more files") : "", "; ",
+                               av(remedy)));
+  };
+  tell("damage_found", damage.begin(), unread,
+       "repair it (Broker::repair), restore from a backup, or delete the topic");
+  tell("read_failed", unread, damage.end(), "see the device; it is read again in the next round");
 }
 
 /// The next partition of this round; false where none is left.

@@ -16,16 +16,16 @@ namespace ottla::inline OTTLA_ABI {
 template <FileSystem Fs>
 BasicLogVerification<Fs>::BasicLogVerification(BasicLogView<Fs> view) : view_(std::move(view)) {
   if (view_.damage_ != nullptr) {
-    found(view_.damage_->file, view_.damage_->position, view_.damage_->why);
+    found({view_.damage_->file, view_.damage_->position, view_.damage_->why});
   }
 }
 
 template <FileSystem Fs>
-void BasicLogVerification<Fs>::found(std::string file, std::int64_t position, std::string why) {
+void BasicLogVerification<Fs>::found(LogDamage damage) {
   const bool known = std::any_of(damage_.begin(), damage_.end(),
-                                 [&](const LogDamage& each) { return each.file == file; });
+                                 [&](const LogDamage& each) { return each.file == damage.file; });
   if (!known) {
-    damage_.push_back({std::move(file), position, std::move(why)});
+    damage_.push_back(std::move(damage));
   }
 }
 
@@ -59,7 +59,8 @@ absl::StatusOr<bool> BasicLogVerification<Fs>::step(std::size_t bytes, ReadBuffe
       }
       if (!checked.ok()) {
         if (entry.gone() == LogSegment::Gone::no) {
-          found(entry.path(), position_, std::string(sv(checked.status().message())));
+          found({entry.path(), position_, std::string(sv(checked.status().message())),
+                 fault(checked.status())});
         }
         next_segment();
         continue;
@@ -69,7 +70,7 @@ absl::StatusOr<bool> BasicLogVerification<Fs>::step(std::size_t bytes, ReadBuffe
       left -= std::max<std::int64_t>(*checked, 1);
       if (position_ >= end) {
         if (!last && entry.closed_digest().value_or(digest_) != digest_) {
-          found(entry.path(), 0, "its batches are not those that were there when it was closed");
+          found({entry.path(), 0, "its batches are not those that were there when it was closed"});
         }
         next_segment();
       }
