@@ -50,6 +50,22 @@ TEST_CASE("a position out of the log begins anew as auto.offset.reset says") {
   CHECK(*consumer.position(first) == Offset(105));
 }
 
+TEST_CASE("a poll ends where the start that it is told is out of the log, too") {
+  FakeHost host;
+  FakeConnection& broker = *host.connection;
+  broker.append(0, batch_of(100, 5), 105);
+  broker.log(0).start = 100;
+  broker.log(0).stale_start = 50;
+  Reader consumer = reader(host, {.offset_reset = OffsetReset::earliest});
+  REQUIRE(consumer.seek(first, Offset(7)).ok());
+  CHECK(polled(consumer) == 0);
+  CHECK(polled(consumer) == 0);
+  CHECK(broker.fetches == 2);
+  broker.log(0).stale_start = -1;
+  broker.env.advance(50ms);
+  CHECK(polled(consumer) == 5);
+}
+
 TEST_CASE("a position that cannot be mended yet holds up no other partition") {
   FakeHost host;
   FakeConnection& broker = *host.connection;

@@ -85,7 +85,7 @@ class Complaining(Programs):
             self.assertTrue(failed)
             there = sorted(int(line.split()[0]) for line in self.values(*place))
             for count, first, last in re.findall(r"(\d+) of the lines (\d+)-(\d+) failed\n", err):
-                rest = set(range(int(first), int(last) + 1)).difference(there)  # from the 11th range
+                rest = set(range(int(first), int(last) + 1)).difference(there)
                 self.assertEqual(len(rest), int(count))
                 failed += rest
             self.assertEqual(sorted(there + failed), list(range(1, read + 1)))

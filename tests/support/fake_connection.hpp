@@ -33,6 +33,7 @@ class FakeConnection final : public ottla::Connection {
     std::vector<ottla::AbortedRange> aborted = {};
     absl::Status status = {};  ///< answered once
     ottla::ErrorCode offsets_error = ottla::ErrorCode::none;
+    std::int64_t stale_start = -1;  ///< what ListOffsets still tells
   };
 
   FakeConnection() : world_of_(env) { add_topic("orders", 2); }
@@ -99,9 +100,12 @@ class FakeConnection final : public ottla::Connection {
       const auto index = static_cast<std::size_t>(each.partition.partition.value());
       const Partition& log = logs[each.partition.topic].at(index);
       const bool first = each.timestamp == ottla::at_earliest;
-      response.partitions.push_back({.partition = each.partition,
-                                     .error = log.offsets_error,
-                                     .offset = ottla::Offset(first ? log.start : log.end)});
+      response.partitions.push_back(
+          {.partition = each.partition,
+           .error = log.offsets_error,
+           .offset = ottla::Offset(!first                 ? log.end
+                                   : log.stale_start >= 0 ? log.stale_start
+                                                          : log.start)});
     }
     reply(std::move(response));
   }

@@ -117,7 +117,7 @@ class ConsumerCore final : public Counted {
   absl::Status find_positions(SteadyTime now, SteadyTime deadline);
   absl::Status find_by_commit(std::vector<TopicPartition>& missing, SteadyTime deadline);
   absl::Status find_by_reset(const std::vector<TopicPartition>& missing, SteadyTime deadline);
-  absl::Status mend_out_of_range(SteadyTime deadline);
+  absl::Status mend_out_of_range(SteadyTime now, SteadyTime deadline);
   absl::StatusOr<ListOffsetsResponse> list_offsets(ListOffsetsRequest request, SteadyTime deadline);
   SteadyTime next_turn(SteadyTime now, SteadyTime deadline) const;
   /// Has on_ready's callback told by the next turn, or `latest`, though nobody rings.
@@ -168,6 +168,7 @@ class ConsumerCore final : public Counted {
   OffsetsToCommit committed_;           // by itself, and not known to have failed
   SteadyTime commit_all_at_{};          // also what has not moved
   SteadyTime positions_retry_ = never;  // when to ask for positions again
+  SteadyTime may_mend_{};               // likewise, those out of range
   SteadyTime revoke_deadline_ = never;  // of commits before a revocation: the poll's, or close's
   absl::Status revoke_commit_;          // how the last one ended
   absl::Status listener_failed_;

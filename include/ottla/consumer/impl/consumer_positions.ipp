@@ -13,6 +13,9 @@
 namespace ottla::inline OTTLA_ABI {
 namespace consumer_impl {
 
+/// Before positions that could not be found, or are out of range again, are asked for again.
+inline constexpr std::chrono::milliseconds positions_pause{50};
+
 inline absl::Status no_offsets(const ListOffsetsResponse::Partition& partition) {
   const bool offline = partition.error == ErrorCode::kafka_storage_error;
   return error(
@@ -37,7 +40,7 @@ OTTLA_INLINE absl::Status ConsumerCore::find_positions(SteadyTime now, SteadyTim
     return absl::OkStatus();
   }
   positions_retry_ = never;
-  const absl::Status mended = mend_out_of_range(deadline);
+  const absl::Status mended = mend_out_of_range(now, deadline);
   absl::Status found = retriable(mended) ? absl::OkStatus() : mended;  // it holds up nobody else
   if (std::vector<TopicPartition> missing = fetcher_.without_position();
       found.ok() && !missing.empty()) {
@@ -50,7 +53,7 @@ OTTLA_INLINE absl::Status ConsumerCore::find_positions(SteadyTime now, SteadyTim
   }
   found.Update(mended);
   if (!found.ok() && retriable(found)) {
-    positions_retry_ = after(now, std::chrono::milliseconds(50));
+    positions_retry_ = after(now, consumer_impl::positions_pause);
     return absl::OkStatus();
   }
   return found;
@@ -93,8 +96,9 @@ OTTLA_INLINE absl::Status ConsumerCore::find_by_reset(const std::vector<TopicPar
 }
 
 /// Positions that fell out of their logs begin anew by the reset policy; never by the commit, which
-/// is what fell out.
-OTTLA_INLINE absl::Status ConsumerCore::mend_out_of_range(SteadyTime deadline) {
+/// is what fell out. What falls out again at once is looked at a while later: the log is amid being
+/// cut.
+OTTLA_INLINE absl::Status ConsumerCore::mend_out_of_range(SteadyTime now, SteadyTime deadline) {
   std::vector<TopicPartition> lost;
   for (const auto& [partition, why] : fetcher_.out_of_range()) {
     if (config_.offset_reset == OffsetReset::none) {
@@ -102,7 +106,15 @@ OTTLA_INLINE absl::Status ConsumerCore::mend_out_of_range(SteadyTime deadline) {
     }
     lost.push_back(partition);
   }
-  return lost.empty() ? absl::OkStatus() : find_by_reset(lost, deadline);
+  if (lost.empty()) {
+    return absl::OkStatus();
+  }
+  if (now < may_mend_) {
+    positions_retry_ = may_mend_;
+    return absl::OkStatus();
+  }
+  may_mend_ = after(now, consumer_impl::positions_pause);
+  return find_by_reset(lost, deadline);
 }
 
 /// An error of one partition is an error of all.
