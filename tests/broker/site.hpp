@@ -20,7 +20,7 @@ using namespace ottla;
 struct Site {
   MemoryEnv env;
   std::string directory = "data";
-  std::vector<std::string> told;
+  std::vector<std::string> told = {};
 
   AnyFileSystem& files() { return env.file_system(); }
   std::string read(const std::string& name) {

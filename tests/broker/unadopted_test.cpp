@@ -8,8 +8,8 @@
 #include <ottla/env/small_file.hpp>
 #include <ottla/log/partition_metadata.hpp>
 
+#include "site.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/memory_broker.hpp"
 
 using namespace ottla;
 using namespace test;
@@ -84,6 +84,44 @@ TEST_CASE("a new topic does not get what checkpoints say of a directory that was
   auto consumer = must(TextConsumer::open(broker, {.offset_reset = OffsetReset::earliest}));
   must(consumer.assign({partition(0)}));
   CHECK(drain(consumer) == std::vector<std::string>{"orders-0@0 null=n0"});
+}
+
+TEST_CASE("a directory whose owner could not be read for a moment is recovered like any other") {
+  bool fails = false;
+  const auto hook = [&](IoCall& call) {
+    const bool hit = fails && !call.done && call.operation == IoOperation::open &&
+                     call.path.ends_with("orders-0/partition.metadata");
+    fails = fails && !hit;
+    return hit ? error(Fault::io, "the device failed") : absl::OkStatus();
+  };
+  Site site{.env = MemoryEnv({.files = AnyFileSystem(FaultFileSystem(MemoryFileSystem(), hook))})};
+  const auto segment = [](int base) {
+    return "/orders-0/" + offset_file_name(Offset(base), log_suffix);
+  };
+  {
+    const MemoryBroker broker = site.open();
+    must(broker.create_topic({.name = "orders", .configs = {{"internal.segment.bytes", "100"}}}));
+    for (int i = 0; i < 3; ++i) produce_numbers(broker, i, 1);
+    site.kill();
+  }
+  std::vector<std::string> left = {"orders-0@0 null=n0"};
+  SECTION("after the death of its process") {
+    site.write(segment(2), site.read(segment(2)) + "torn");
+    left.insert(left.end(), {"orders-0@1 null=n1", "orders-0@2 null=n2"});
+  }
+  SECTION("after the death of the machine, which took a segment's end and what lay behind it") {
+    site.reboot();
+    site.write(segment(1), "");
+    site.write(segment(2), "");
+  }
+  fails = true;
+  const MemoryBroker broker = site.open();
+  CHECK_FALSE(fails);
+  produce_numbers(broker, 9, 1);
+  left.push_back("orders-0@" + std::to_string(left.size()) + " null=n9");
+  auto consumer = must(TextConsumer::open(broker, {.offset_reset = OffsetReset::earliest}));
+  must(consumer.assign({partition(0)}));
+  CHECK(drain(consumer) == left);
 }
 
 TEST_CASE("a directory with the name of another topic is not said to be served") {

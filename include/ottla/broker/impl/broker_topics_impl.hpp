@@ -113,15 +113,17 @@ absl::Status BasicBrokerCore<E>::make_directory(const TopicPartition& partition,
   Directory& directory = *directories_[where];
   OTTLA_TRY(directory.catch_up(file_deadline()));
   const typename BasicLogDirectory<Fs>::NewPartition fresh{partition, id, fresh_uuid()};
+  bool is_new = false;
   OTTLA_TRY(directory.serial(file_deadline(), [&](BasicLogDirectory<Fs>& same) -> absl::Status {
     absl::Status made = same.create_partitions(std::span(&fresh, 1), durability);
+    is_new = made.ok();
     if (fault(made) != Fault::already_exists) {
       return made;
     }
-    // Made by an earlier call, which had no memory to note it?
+    // Made by an earlier call, which had no memory to note it? Or only its owner could not be read
+    // when the broker was opened: then it is to be recovered like any other.
     const absl::StatusOr<TopicId> owner = same.topic_id(partition);
     if (owner.ok() && *owner == id) {
-      durability = Durability::written;
       return absl::OkStatus();
     }
     return strange ? broker_impl::of_unknown_owner(strange->why, partition.to_string(), id) : made;
@@ -129,7 +131,7 @@ absl::Status BasicBrokerCore<E>::make_directory(const TopicPartition& partition,
   const bool nobodys = strange && strange->is_nobodys;
   directory.locked([&](BasicLogDirectory<Fs>& same) {
     nobodys ? same.note_deleted(partition) : void();
-    same.note_created(partition, durability);
+    is_new ? same.note_created(partition, durability) : void();
     return 0;
   });
   return nobodys ? directory.checkpoint(file_deadline()) : absl::OkStatus();
