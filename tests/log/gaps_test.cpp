@@ -126,6 +126,15 @@ TEST_CASE("Gaps between segments that somebody else wrote are believed, after ou
   }
 }
 
+TEST_CASE("A hole that no compaction has made is damage, though the topic is compacted") {
+  Killed disk(4096, 10);
+  disk.options.config.compact = true;
+  disk.cut(file(4), 2 * disk.batch_size);
+  const Log log = disk.open_after(LastStop::system_crash, 8);
+  REQUIRE(log.damage() != nullptr);
+  CHECK(log.damage()->offset == Offset(6));
+}
+
 TEST_CASE("What others may have written of an empty log ends where we begin") {
   Killed disk(4096, 0);
   Manifest noted({disk.options.topic_id, disk.options.partition});

@@ -284,11 +284,14 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::recover_segment(std::size_t index) {
 template <FileSystem Fs>
 bool BasicLog<Fs>::Opener::joined(std::size_t index, Offset end) const {
   // A compacted log may have nothing left at the end of a segment: below the durable point, since
-  // nothing else is compacted here; somebody else does it elsewhere, too, and what their topic is
-  // configured to be now does not tell what it was.
+  // nothing else is compacted here, and where the manifest says so, if it can be read; somebody
+  // else does it elsewhere, too, and what their topic is configured to be now does not tell what it
+  // was.
   const Offset next = bases_[index + 1];
+  const bool may_be_compacted =
+      manifest_known_ ? !log_.manifest_.is_dense_at(next - 1) : log_.config_.compact;
   const bool compacted =
-      (log_.config_.compact && next <= durable_end_) ||
+      (may_be_compacted && next <= durable_end_) ||
       (manifest_there_ ? log_.manifest_.is_of_others(next - 1) : opening_.foreign);
   return compacted || next == end || next <= opening_.log_start ||
          log_.manifest_.has_gap(end, next);
