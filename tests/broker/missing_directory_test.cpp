@@ -206,6 +206,22 @@ TEST_CASE("a partition that lies in two log directories is offline until one is 
   }
 }
 
+TEST_CASE("a directory that keeps a partition from being made is not deleted with the topic") {
+  Site site;
+  const MemoryBroker broker = site.open();
+  site.make("a/late-0");
+  const std::string text = GENERATE("of somebody", "version: 0\ntopic_id: AAECAwQFBgcICQoLDA0ODw");
+  must(replace_small_file(site.files(), "a/late-0/partition.metadata", as_bytes(text),
+                          Durability::written, IoReason::other));
+  must(replace_small_file(site.files(), "a/late-0/00000000000000000000.log", as_bytes(text),
+                          Durability::written, IoReason::other));
+  CHECK(says(broker.create_topic({.name = "late", .partitions = 1}).ToString(), "move it away"));
+  broker.delete_topic("late").IgnoreError();
+  CHECK(site.there("a/late-0/00000000000000000000.log"));
+  site.move("a/late-0", "moved");
+  must(broker.create_topic({.name = "late", .partitions = 1}));
+}
+
 TEST_CASE("a list of log directories that is damaged is told and written anew") {
   Site site;
   site.begin();

@@ -137,6 +137,7 @@ class BasicBrokerCore final : public Counted {
     TopicId id;
     std::size_t directory = 0;
     bool anew = false;                     // made again: it was known at opening, and was nowhere
+    bool is_made = true;                   // else it was begun there, which may have failed
     std::vector<std::size_t> others = {};  // where it lies, too
   };
 

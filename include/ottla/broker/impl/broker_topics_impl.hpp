@@ -52,23 +52,24 @@ Ref<BrokerDirectory<typename BasicBrokerCore<E>::Fs>> BasicBrokerCore<E>::noted(
 }
 
 /// Where the partition lies. One that is nowhere is made where fewest are, and where a crash has
-/// left nothing but its name; but not while it may lie in a directory that is not there. By whoever
-/// has the baton of topics.
+/// left nothing but its name; but not while it may lie in a directory that is not there. What was
+/// begun is made there or nowhere: it may lie there. By whoever has the baton of topics.
 template <Env E>
 absl::StatusOr<typename BasicBrokerCore<E>::Place> BasicBrokerCore<E>::make_place(
     const TopicPartition& partition, const TopicId& id, Durability durability) {
   const std::string name = partition.to_string();
   std::vector<std::size_t> load;
-  const auto mine = [&] {
+  auto mine = [&] {
     Lock lock(mutex_);
     const auto found = places_.find(name);
     return found == places_.end() ? std::nullopt : std::optional(found->second);
   }();
-  if (mine && mine->id == id) {
+  const bool is_begun = mine && mine->id == id;
+  if (is_begun && mine->is_made) {
     OTTLA_TRY(mine->others.empty() ? absl::OkStatus() : found_twice(name, *mine));
-    return *mine;
+    return *std::move(mine);
   }
-  if (mine) {  // of a deleted topic: its disk did not answer, or for want of memory
+  if (mine && !is_begun) {  // of a deleted topic: its disk did not answer, or for want of memory
     if (is_hung(name)) {
       return broker_impl::still_in_use(name);
     }
@@ -88,22 +89,29 @@ absl::StatusOr<typename BasicBrokerCore<E>::Place> BasicBrokerCore<E>::make_plac
   if (load.empty()) {
     return usable();
   }
-  const auto known = known_sizes_.find(id);
-  const bool was_known = known != known_sizes_.end() &&
-                         static_cast<std::size_t>(partition.partition.value()) < known->second;
-  if (!strange) {  // else it is there
-    OTTLA_TRY(was_known && !missing_.empty() ? found_nowhere(partition) : absl::OkStatus());
-    OTTLA_TRY(is_internal_topic(partition.topic) ? forget_taken_away(partition) : absl::OkStatus());
+  if (!is_begun) {
+    const auto known = known_sizes_.find(id);
+    const bool was_known = known != known_sizes_.end() &&
+                           static_cast<std::size_t>(partition.partition.value()) < known->second;
+    const auto least = std::min_element(load.begin(), load.end()) - load.begin();
+    mine = Place{.id = id,
+                 .directory = strange ? strange->directory : static_cast<std::size_t>(least),
+                 .anew = was_known,
+                 .is_made = false};
+    if (!strange) {  // else it is there
+      OTTLA_TRY(was_known && !missing_.empty() ? found_nowhere(partition) : absl::OkStatus());
+      OTTLA_TRY(is_internal_topic(partition.topic) ? forget_taken_away(partition)
+                                                   : absl::OkStatus());
+      Lock lock(mutex_);
+      note_place(name, *mine);
+    }
   }
-  const auto least = std::min_element(load.begin(), load.end()) - load.begin();
-  const Place place{.id = id,
-                    .directory = strange ? strange->directory : static_cast<std::size_t>(least),
-                    .anew = was_known};
-  OTTLA_TRY(make_directory(partition, id, durability, place.directory, strange));
+  OTTLA_TRY(make_directory(partition, id, durability, mine->directory, strange));
+  mine->is_made = true;
   Lock lock(mutex_);
-  note_place(name, place);
+  note_place(name, *mine);
   strange_.erase(name);
-  return place;
+  return *std::move(mine);
 }
 
 template <Env E>
@@ -447,12 +455,23 @@ absl::Status BasicBrokerCore<E>::drop_places(
 }
 
 /// Afterwards it lies nowhere, unless there was no memory for it: then a new one of its name comes
-/// here again.
+/// here again. Where it was only begun, what is there may be somebody else's, who keeps it.
 template <Env E>
 absl::Status BasicBrokerCore<E>::drop_place(const TopicPartition& partition, std::size_t where) {
   const std::string name = partition.to_string();
-  absl::Status dropped =
-      directories_[where]->serial(file_deadline(), [&](BasicLogDirectory<Fs>& directory) {
+  const auto begun = [&] {
+    Lock lock(mutex_);
+    const auto at = places_.find(name);
+    return at == places_.end() || at->second.is_made ? std::nullopt : std::optional(at->second.id);
+  }();
+  absl::Status dropped = directories_[where]->serial(
+      file_deadline(), [&](BasicLogDirectory<Fs>& directory) -> absl::Status {
+        if (begun) {
+          OTTLA_ASSIGN(const TopicId owner, directory.topic_id(partition));
+          if (owner != *begun) {
+            return absl::OkStatus();
+          }
+        }
         return directory.delete_partition(partition, fresh_uuid(), Durability::written);
       });
   if (fault(dropped) == Fault::no_memory) {
