@@ -150,6 +150,21 @@ TEST_CASE("With flush.messages=1 acknowledged and visible mean durable") {
   CHECK(h.partition->ends().durable == Offset(3));
 }
 
+TEST_CASE("With flush.messages=1 what is visible after a crash does not end before it begins") {
+  Harness h;
+  h.partition_options.config.flush_messages = 1;
+  h.open_partition();
+  h.append(0, 5);
+  h.open_partition({.last_stop = LastStop::process_crash, .log_start = Offset(3)});
+  const auto ends = h.partition->ends();
+  CHECK(ends.start == Offset(3));
+  CHECK(ends.durable == Offset(0));  // is not known yet
+  CHECK(ends.visible == Offset(3));
+  CHECK(h.values(3).empty());
+  h.append(5, 1);
+  CHECK(h.values(3) == numbers(3, 6));
+}
+
 TEST_CASE("With flush.messages=1 records that want no acknowledgement become visible, too") {
   Harness h;
   h.partition_options.config.flush_messages = 1;

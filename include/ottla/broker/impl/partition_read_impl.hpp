@@ -20,10 +20,11 @@ absl::StatusOr<BasicLogView<Fs>> BasicPartition<Fs>::view() const {
   return log_.view();
 }
 
+/// Never below the start: of what is deleted nothing waits to be synced.
 template <FileSystem Fs>
 Offset BasicPartition<Fs>::visible() const {
   return at_once()          ? next_offset_
-         : always_durable() ? std::min(log_.durable_end(), log_.end())
+         : always_durable() ? std::min(std::max(log_.durable_end(), log_.start()), log_.end())
                             : log_.end();
 }
 
