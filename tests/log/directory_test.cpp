@@ -171,6 +171,12 @@ TEST_CASE("Creation that was interrupted leaves nothing, or nothing that counts"
       break;
     }
     CHECK_FALSE(made.ok());
+    while (directory.health()->writable() && must(directory.remove_deleted_partitions())) {
+    }
+    for (const DirectoryEntry& entry : must(root.memory.list("/d"))) {
+      const bool goes = directory_kind(entry.name) == DirectoryKind::deleted;
+      CHECK((!goes || !directory.health()->writable()));
+    }
     { const LogDirectory closed = std::move(directory); }
     LogDirectory again = root.open();
     const LogDirectory::NewPartition other[] = {{orders, id(7), id(53)}};

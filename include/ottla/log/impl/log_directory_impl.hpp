@@ -168,7 +168,8 @@ absl::Status BasicLogDirectory<Fs>::create_partitions(std::span<const NewPartiti
              : absl::OkStatus();
 }
 
-/// A directory has its final name once it says whose it is.
+/// A directory has its final name once it says whose it is; where it does not get that far it goes
+/// like one that was deleted.
 template <FileSystem Fs>
 absl::Status BasicLogDirectory<Fs>::make_partition(const NewPartition& partition,
                                                    Durability durability) {
@@ -189,8 +190,12 @@ absl::Status BasicLogDirectory<Fs>::make_partition(const NewPartition& partition
   if (fault(status.status()) != Fault::not_found) {
     return status.status();
   }
-  const std::string beside = in(deleted_directory_name(partition.partition, partition.unique));
-  OTTLA_TRY(files_->create_directory(beside, why));
+  deleted_.push_back(deleted_directory_name(partition.partition, partition.unique));
+  const std::string beside = in(deleted_.back());
+  if (absl::Status begun = files_->create_directory(beside, why); !begun.ok()) {
+    deleted_.pop_back();
+    return begun;
+  }
   {
     OTTLA_ASSIGN(auto file, files_->open(absl::StrCat(beside, "/", av(partition_metadata_file)),
                                          OpenMode::create_new, why));
@@ -202,7 +207,9 @@ absl::Status BasicLogDirectory<Fs>::make_partition(const NewPartition& partition
     }
     OTTLA_TRY(file.close());
   }
-  return files_->rename(beside, path, why);
+  OTTLA_TRY(files_->rename(beside, path, why));
+  deleted_.pop_back();
+  return absl::OkStatus();
 }
 
 /// Names without content are what a power cut left of a log: a new one does not begin with them.
