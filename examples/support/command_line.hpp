@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdlib>
 #include <functional>
@@ -16,6 +17,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -40,6 +42,20 @@ inline Option text_option(std::string name, std::string value, std::string about
   return {std::move(name), std::move(value), std::move(about), [&into](std::string_view text) {
             into = text;
             return std::string(text.empty() ? "it may not be empty" : "");
+          }};
+}
+
+/// A whole number from `least` on.
+template <class Int>
+Option number_option(std::string name, std::string value, std::string about, Int& into,
+                     std::type_identity_t<Int> least = 1) {
+  return {std::move(name), std::move(value), std::move(about),
+          [&into, least](std::string_view text) -> std::string {
+            const char* end = text.data() + text.size();
+            const auto [stop, problem] = std::from_chars(text.data(), end, into);
+            return problem == std::errc() && stop == end && into >= least
+                       ? ""
+                       : "not a number from " + std::to_string(least) + " on";
           }};
 }
 

@@ -2,7 +2,6 @@
 //
 // Kills a program that uses Ottla, again and again, and judges what lies on the disk afterwards.
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -40,22 +39,14 @@ usage.
   tests/crash/run --per-reason 1000 --random 2000
 )";
 
+using console::number_option;
+
 struct Settings {
   crash::Goals goals;
   std::uint64_t seed = 1;
   int failures = 1;
   std::string dir = std::filesystem::temp_directory_path().string();
 };
-
-template <class Int>
-console::Option number_option(std::string name, std::string value, std::string about, Int& into) {
-  return {std::move(name), std::move(value), std::move(about),
-          [&into](std::string_view text) -> std::string {
-            const char* end = text.data() + text.size();
-            const auto [stop, problem] = std::from_chars(text.data(), end, into);
-            return problem == std::errc() && stop == end && into > 0 ? "" : "not a number above 0";
-          }};
-}
 
 int kills_for(const crash::Tally& tally, int reason) {
   std::uint32_t kills = 0;

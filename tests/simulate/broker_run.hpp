@@ -29,7 +29,7 @@ struct BrokerRunOptions {
   int steps = 40;                       ///< of a client in a life, at most
   std::uint32_t faults = 0xffff'ffff;   ///< a bit for each SimFault that may come
   std::uint32_t clients = 0xffff'ffff;  ///< a bit for each client: admin, producers, consumers
-  std::optional<Ignored> ignored = {};
+  std::optional<Step> ignored = {};
 };
 
 struct BrokerRunResult {

@@ -2,7 +2,6 @@
 //
 // Scripts of a log and its directory on the simulated disk, each of whose calls goes wrong once in
 // each way.
-#include <charconv>
 #include <cstdint>
 #include <iostream>
 #include <string>
@@ -19,6 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using namespace simulate;
+using console::number_option;
 
 constexpr std::string_view synopsis =
     "tests/simulate/run --exhaustive [--states N] [--sample N] [--every N] [--scenario TEXT]\n"
@@ -44,14 +44,6 @@ struct Options {
   bool table = false;
   bool ignored = false;
 };
-
-console::Option number_option(std::string name, std::string about, std::uint64_t& into) {
-  return {std::move(name), "N", std::move(about), [&into](std::string_view text) -> std::string {
-            const char* end = text.data() + text.size();
-            const auto [stop, problem] = std::from_chars(text.data(), end, into);
-            return problem == std::errc() && stop == end && into > 0 ? "" : "not a number above 0";
-          }};
-}
 
 std::string step_name(IoOperation operation, IoReason reason) {
   return std::string(name(operation)) +
@@ -101,31 +93,27 @@ Json failure_json(const SweepFailure& failure) {
 Json ignore_each(const Options& options, const std::vector<Scenario>& all,
                  const SimFaultTable& calls, bool& ok) {
   Json steps = Json::array();
-  for (int reason = 0; reason < static_cast<int>(IoReason::other); ++reason) {
-    for (const IoOperation operation : {IoOperation::sync, IoOperation::sync_directory,
-                                        IoOperation::rename, IoOperation::truncate}) {
-      const Step step{static_cast<IoReason>(reason), operation};
-      if (calls.fired(operation, step.reason, SimFault::none) == 0) {
-        continue;
-      }
-      Sweep sweep(options.sweep);
-      for (const Scenario& scenario : all) {
-        if (sweep.failures().empty()) {
-          sweep.run(scenario, step);
-        }
-      }
-      Json found = {{"step", step_name(operation, step.reason)},
-                    {"noticed", !sweep.failures().empty()}};
-      const std::string_view harmless = why_harmless(step);
-      if (!sweep.failures().empty()) {
-        found["by"] = failure_json(sweep.failures().front());
-      } else if (!harmless.empty()) {
-        found["harmless"] = harmless;
-      }
-      ok = ok && (!sweep.failures().empty() || !harmless.empty());
-      std::cerr << found.dump() << '\n';
-      steps.push_back(std::move(found));
+  for (const Step& step : steps_of(calls)) {
+    if (step.reason == IoReason::other) {
+      continue;  // the script's own
     }
+    Sweep sweep(options.sweep);
+    for (const Scenario& scenario : all) {
+      if (sweep.failures().empty()) {
+        sweep.run(scenario, step);
+      }
+    }
+    Json found = {{"step", step_name(step.operation, step.reason)},
+                  {"noticed", !sweep.failures().empty()}};
+    const std::string_view harmless = why_harmless(step);
+    if (!sweep.failures().empty()) {
+      found["by"] = failure_json(sweep.failures().front());
+    } else if (!harmless.empty()) {
+      found["harmless"] = harmless;
+    }
+    ok = ok && (!sweep.failures().empty() || !harmless.empty());
+    std::cerr << found.dump() << '\n';
+    steps.push_back(std::move(found));
   }
   return steps;
 }
@@ -177,14 +165,14 @@ int main(int argc, char** argv) {
   Options options;
   const console::CommandLine line(
       "tests/simulate/run --exhaustive", std::string(synopsis), std::string(notes),
-      {number_option("--states", "states of a power cut that are all visited; 4096",
+      {number_option("--states", "N", "states of a power cut that are all visited; 4096",
                      options.sweep.states),
-       number_option("--sample", "states that are drawn where there are more; 64",
+       number_option("--sample", "N", "states that are drawn where there are more; 64",
                      options.sweep.sample),
-       number_option("--every", "every N-th call goes wrong; 1", options.sweep.every),
-       number_option("--seeds", "of torn bytes, and of what a script's power cuts leave; 1",
+       number_option("--every", "N", "every N-th call goes wrong; 1", options.sweep.every),
+       number_option("--seeds", "N", "of torn bytes, and of what a script's power cuts leave; 1",
                      options.sweep.seeds),
-       number_option("--call", "that one only", options.call),
+       number_option("--call", "N", "that one only", options.call),
        console::text_option("--scenario", "TEXT", "those whose name contains it", options.scenario),
        console::flag_option("--table", "which faults met which calls; none may be missing",
                             options.table),

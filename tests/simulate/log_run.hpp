@@ -18,6 +18,7 @@
 #include <ottla/sim/sim_disk.hpp>
 
 #include "history.hpp"
+#include "step.hpp"
 
 namespace simulate {
 
@@ -25,17 +26,12 @@ using namespace ottla;
 
 inline constexpr Timestamp now{1'700'000'000'000};
 
-struct Ignored {
-  IoReason reason;
-  IoOperation operation;
-};
-
 struct RunOptions {
   std::uint64_t seed = 0;
   int lives = 6;
   int steps = 80;                      ///< of a life, at most
   std::uint32_t faults = 0xffff'ffff;  ///< a bit for each SimFault that may come
-  std::optional<Ignored> ignored = {};
+  std::optional<Step> ignored = {};
 };
 
 struct RunResult {

@@ -14,13 +14,9 @@
 #include <ottla/sim/sim_disk.hpp>
 
 #include "program.hpp"
+#include "step.hpp"
 
 namespace simulate {
-
-struct Step {
-  IoReason reason;
-  IoOperation operation;
-};
 
 /// What goes wrong. Call 0: nothing does.
 struct Plan {
