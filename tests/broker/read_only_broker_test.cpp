@@ -21,15 +21,23 @@ struct Two {
   std::vector<std::string> told;
 
   MemoryBroker writer(BrokerConfig config = {}) { return open(writers, std::move(config)); }
-  absl::StatusOr<MemoryBroker> try_reader() {
+  /// With "orders", and so many records in it.
+  MemoryBroker writer_of(int records, BrokerConfig config = {}) {
+    MemoryBroker broker = writer(std::move(config));
+    must(broker.create_topic({.name = "orders"}));
+    produce_numbers(broker, 0, records);
+    return broker;
+  }
+  absl::StatusOr<MemoryBroker> try_reader(MemoryEnv& env) {
     BrokerConfig config{.log_dirs = "data",
                         .access = Access::read_only,
                         .on_event = [this](const BrokerEvent& event) {
                           told.push_back(event.code + " " + event.file);
                         }};
-    return MemoryBroker::open(readers, std::move(config));
+    return MemoryBroker::open(env, std::move(config));
   }
-  MemoryBroker reader() { return must(try_reader()); }
+  MemoryBroker reader(MemoryEnv& env) { return must(try_reader(env)); }
+  MemoryBroker reader() { return reader(readers); }
 };
 
 TextConsumer consumer_of(const MemoryBroker& broker, std::vector<TopicPartition> partitions,
@@ -70,8 +78,7 @@ TEST_CASE("A reader sees topics and records while the writer is at work, and cha
 
 TEST_CASE("Who waits is woken by what another process writes") {
   Two two;
-  const MemoryBroker writer = two.writer();
-  must(writer.create_topic({.name = "orders"}));
+  const MemoryBroker writer = two.writer_of(0);
   const MemoryBroker reader = two.reader();
   TextConsumer consumer = consumer_of(reader, {partition(0)});
   CHECK(must(consumer.poll(100ms)).empty());
@@ -84,15 +91,13 @@ TEST_CASE("Who waits is woken by what another process writes") {
 
 TEST_CASE("Where nobody waits nothing is looked at") {
   Two two;
-  const MemoryBroker writer = two.writer();
-  must(writer.create_topic({.name = "orders"}));
+  const MemoryBroker writer = two.writer_of(0);
   int calls = 0;
   MemoryEnv env({.files = AnyFileSystem(FaultFileSystem(two.disk, [&](IoCall&) {
                    ++calls;
                    return absl::OkStatus();
                  }))});
-  const MemoryBroker reader =
-      must(MemoryBroker::open(env, {.log_dirs = "data", .access = Access::read_only}));
+  const MemoryBroker reader = two.reader(env);
   {
     TextConsumer consumer = consumer_of(reader, {partition(0)});
     CHECK(must(consumer.poll(100ms)).empty());
@@ -124,9 +129,7 @@ TEST_CASE("Topics that the writer makes, enlarges and deletes are seen when they
 
 TEST_CASE("Records of a topic that was made anew are not taken for those of the old one") {
   Two two;
-  const MemoryBroker writer = two.writer();
-  must(writer.create_topic({.name = "orders"}));
-  produce_numbers(writer, 0, 3);
+  const MemoryBroker writer = two.writer_of(3);
   const MemoryBroker reader = two.reader();
   const TopicId old = must(reader.describe_topic("orders")).id;
   const auto fetch = [&](Offset offset) {
@@ -148,9 +151,7 @@ TEST_CASE("Records of a topic that was made anew are not taken for those of the 
 
 TEST_CASE("Whatever would write is refused, and says why") {
   Two two;
-  const MemoryBroker writer = two.writer();
-  must(writer.create_topic({.name = "orders"}));
-  produce_numbers(writer, 0, 3);
+  const MemoryBroker writer = two.writer_of(3);
   const MemoryBroker reader = two.reader();
   check_refused(reader.create_topic({.name = "more"}));
   check_refused(reader.delete_topic("orders"));
@@ -180,9 +181,7 @@ TEST_CASE("Whatever would write is refused, and says why") {
 
 TEST_CASE("What groups have committed is where their readers begin") {
   Two two;
-  const MemoryBroker writer = two.writer({.offsets_topic_partitions = 3});
-  must(writer.create_topic({.name = "orders"}));
-  produce_numbers(writer, 0, 5);
+  const MemoryBroker writer = two.writer_of(5, {.offsets_topic_partitions = 3});
   const MemoryBroker reader = two.reader();
   TextConsumer other = consumer_of(writer, {partition(0)}, {.group = "billing"});
   CHECK(drain(other).size() == 5);
@@ -205,9 +204,7 @@ TEST_CASE("What groups have committed is where their readers begin") {
 
 TEST_CASE("What is committed in a topic of groups that was made since is seen") {
   Two two;
-  const MemoryBroker writer = two.writer({.offsets_topic_partitions = 3});
-  must(writer.create_topic({.name = "orders"}));
-  produce_numbers(writer, 0, 5);
+  const MemoryBroker writer = two.writer_of(5, {.offsets_topic_partitions = 3});
   const MemoryBroker reader = two.reader();
   TextConsumer mine =
       consumer_of(reader, {partition(0)}, {.group = "billing", .auto_commit = false});
@@ -221,30 +218,22 @@ TEST_CASE("What is committed in a topic of groups that was made since is seen") 
 
 TEST_CASE("A partition that does not say whose it is does not keep the others from being read") {
   Two two;
-  const MemoryBroker writer = two.writer();
+  const MemoryBroker writer = two.writer_of(5);
   must(writer.create_topic({.name = "bad"}));
-  must(writer.create_topic({.name = "orders"}));
-  produce_numbers(writer, 0, 5);
   MemoryEnv env({.files = AnyFileSystem(FaultFileSystem(two.disk, [](IoCall& call) {
                    const bool hit = call.operation == IoOperation::open &&
                                     call.path.ends_with("bad-0/partition.metadata");
                    return hit ? error(Fault::io, "a bad sector") : absl::OkStatus();
                  }))});
-  std::vector<std::string> told;
-  BrokerConfig config{.log_dirs = "data",
-                      .access = Access::read_only,
-                      .on_event = [&](const BrokerEvent& event) { told.push_back(event.file); }};
-  const MemoryBroker reader = must(MemoryBroker::open(env, std::move(config)));
-  CHECK(told == std::vector<std::string>{"data/bad-0/partition.metadata"});
+  const MemoryBroker reader = two.reader(env);
+  CHECK(two.told == std::vector<std::string>{"unknown_directory data/bad-0/partition.metadata"});
   TextConsumer consumer = consumer_of(reader, {partition(0)});
   CHECK(drain(consumer).size() == 5);
 }
 
 TEST_CASE("Offsets by time, the first and the last one are those of the writer") {
   Two two;
-  const MemoryBroker writer = two.writer();
-  must(writer.create_topic({.name = "orders"}));
-  produce_numbers(writer, 0, 10);
+  const MemoryBroker writer = two.writer_of(10);
   const MemoryBroker reader = two.reader();
   TextConsumer theirs = consumer_of(writer, {partition(0)});
   TextConsumer mine = consumer_of(reader, {partition(0)});
@@ -258,9 +247,7 @@ TEST_CASE("Offsets by time, the first and the last one are those of the writer")
 
 TEST_CASE("Records that were deleted are gone for readers, too") {
   Two two;
-  const MemoryBroker writer = two.writer();
-  must(writer.create_topic({.name = "orders"}));
-  produce_numbers(writer, 0, 10);
+  const MemoryBroker writer = two.writer_of(10);
   const MemoryBroker reader = two.reader();
   must(must(Admin::open(writer)).delete_records(partition(0), Offset(4)).status());
   TextConsumer consumer = consumer_of(reader, {partition(0)});
@@ -286,40 +273,35 @@ TEST_CASE("A directory that nobody has open, and one that a process left by dyin
 
 TEST_CASE("A directory that is not there, and one in memory, are not opened to be read") {
   Two two;
-  CHECK(fault(two.try_reader().status()) == Fault::not_found);
+  CHECK(fault(two.try_reader(two.readers).status()) == Fault::not_found);
   const absl::Status in_memory_refused =
       Broker::open({.log_dirs = in_memory, .access = Access::read_only}).status();
   CHECK(error_code(in_memory_refused) == ErrorCode::invalid_config);
 }
 
 TEST_CASE("On a read-only medium a broker that would write says how it can be read") {
-  MemoryFileSystem disk;
-  {
-    MemoryEnv env({.files = AnyFileSystem(disk)});
-    const MemoryBroker writer = open(env);
-    must(writer.create_topic({.name = "orders"}));
-    must(writer.close());
-  }
-  MemoryEnv env({.files = AnyFileSystem(FaultFileSystem(disk, [](IoCall& call) {
+  Two two;
+  must(two.writer_of(0).close());
+  MemoryEnv env({.files = AnyFileSystem(FaultFileSystem(two.disk, [](IoCall& call) {
                    return log_test::is_change(call) ? error(Fault::read_only, "a read-only medium")
                                                     : absl::OkStatus();
                  }))});
   const absl::Status refused = MemoryBroker::open(env, {.log_dirs = "data"}).status();
   CHECK(fault(refused) == Fault::read_only);
   CHECK(refused.message().find("Access::read_only") != absl::string_view::npos);
-  CHECK(MemoryBroker::open(env, {.log_dirs = "data", .access = Access::read_only}).ok());
+  CHECK(two.try_reader(env).ok());
 }
 
 TEST_CASE("Kafka's directories are served as they are") {
-  MemoryFileSystem disk;
+  Two two;
   const auto copy = [&](const std::filesystem::path& from) {
-    must(disk.create_directory("data", IoReason::other));
+    must(two.disk.create_directory("data", IoReason::other));
     for (const auto& entry : std::filesystem::recursive_directory_iterator(from)) {
       const std::string to = "data/" + entry.path().lexically_relative(from).string();
       if (entry.is_directory()) {
-        must(disk.create_directory(to, IoReason::other));
+        must(two.disk.create_directory(to, IoReason::other));
       } else {
-        auto file = must(disk.open(to, OpenMode::create, IoReason::other));
+        auto file = must(two.disk.open(to, OpenMode::create, IoReason::other));
         const std::string text = golden::read_text(entry.path());
         const Bytes piece = as_bytes(text);
         must(file.write(0, {&piece, 1}, IoReason::other));
@@ -327,15 +309,14 @@ TEST_CASE("Kafka's directories are served as they are") {
     }
   };
   copy(golden::dir() / "rolled" / "data");
-  MemoryEnv env({.files = log_test::reading(disk)});
-  const MemoryBroker reader =
-      must(MemoryBroker::open(env, {.log_dirs = "data", .access = Access::read_only}));
+  const MemoryBroker reader = two.reader();
   const auto expected = golden::read_json(golden::dir() / "rolled" / "expected.json");
   int partitions = 0;
   for (const auto& [name, client] : expected["client"].items()) {
     INFO(name);
     const auto id = TopicPartition::parse(name);
-    if (!id || !client.contains("consumer_read_uncommitted") || !disk.status("data/" + name).ok()) {
+    if (!id || !client.contains("consumer_read_uncommitted") ||
+        !two.disk.status("data/" + name).ok()) {
       continue;
     }
     TextConsumer consumer = consumer_of(reader, {*id});
