@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <ottla/env/fault_file_system.hpp>
 
@@ -230,6 +231,25 @@ TEST_CASE("a consumer that stands where a repair has cut is told, and goes on at
   CHECK(must(consumer.poll(0ms)).count() == 0);
   produce_numbers(broker, 6, 1);
   CHECK(must(consumer.poll(0ms)).count() == 1);
+}
+
+TEST_CASE("a repair wakes all who wait for records") {
+  const Repair how = GENERATE(Repair::skip_range, Repair::truncate);
+  struct Bell final : Wakeable {
+    int rung = 0;
+    void wake() noexcept override { ++rung; }
+  };
+  FaultySite site;
+  const TopicId id = must(site.broker->describe_topic("orders")).id;
+  const FetchPartition end{.topic_id = id, .partition = PartitionId(0), .offset = Offset(10)};
+  std::vector<Ref<Bell>> bells(20);
+  for (Ref<Bell>& bell : bells) {
+    bell = make_ref<Bell>();
+    FetchResponse response;
+    must(site.broker->connect()->fetch({.partitions = {&end, 1}}, response, bell));
+  }
+  must(site.broker->repair(partition(0), how).status());
+  CHECK(std::all_of(bells.begin(), bells.end(), [](const auto& bell) { return bell->rung == 1; }));
 }
 
 TEST_CASE("groups whose log was damaged have, after a repair, what is left of it") {

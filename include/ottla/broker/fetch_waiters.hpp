@@ -29,6 +29,8 @@ class FetchWaiters {
   void add(const Ref<Wakeable>& waiter, std::uint64_t at, Ref<Wakeable>& pushed_out);
   /// Moves those out who wait for no more than `visible`, oldest first, as many as fit; how many.
   std::size_t take_due(std::uint64_t visible, std::span<Ref<Wakeable>> into);
+  /// All wait for nothing more.
+  void make_due();
   /// Before: empty.
   void release_memory() { waiters_ = {}; }
 

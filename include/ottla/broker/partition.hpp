@@ -150,7 +150,6 @@ class BasicPartition final : public Counted {
 
   absl::Status refusal() const OTTLA_REQUIRES(mutex_);
   void take_log(ReopenedLog<Fs>& reopened, AfterLock& todo) OTTLA_REQUIRES(mutex_);
-  void wake_all(AfterLock& todo) OTTLA_REQUIRES(mutex_);
   absl::Status writable() const OTTLA_REQUIRES(mutex_);
   absl::Status make_room(std::size_t bytes, SteadyTime asked) OTTLA_REQUIRES(mutex_);
   void stage(ProduceRequest& request, const ProducedBatch& batch) OTTLA_REQUIRES(mutex_);

@@ -50,4 +50,11 @@ OTTLA_INLINE std::size_t FetchWaiters::take_due(std::uint64_t visible,
   return n;
 }
 
+OTTLA_INLINE void FetchWaiters::make_due() {
+  for (Waiter& waiter : waiters_) {
+    waiter.at = 0;
+  }
+  find_least();
+}
+
 }  // namespace ottla::inline OTTLA_ABI

@@ -49,19 +49,6 @@ void BasicPartition<Fs>::take_log(ReopenedLog<Fs>& reopened, AfterLock& todo) {
   drop_tail(todo);
 }
 
-/// Those who wait for records may have to look elsewhere for them.
-template <FileSystem Fs>
-void BasicPartition<Fs>::wake_all(AfterLock& todo) {
-  while (!waiters_.empty()) {
-    todo.woken_count = waiters_.take_due(UINT64_MAX, todo.woken);
-    mutex_.unlock();
-    for (std::size_t i = 0; i < std::exchange(todo.woken_count, 0); ++i) {
-      std::exchange(todo.woken[i], {})->wake();
-    }
-    mutex_.lock();
-  }
-}
-
 template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::repair(absl::FunctionRef<absl::StatusOr<ReopenedLog<Fs>>()> reopen,
                                         absl::FunctionRef<absl::Status()> afterwards,
@@ -90,7 +77,7 @@ absl::Status BasicPartition<Fs>::repair(absl::FunctionRef<absl::StatusOr<Reopene
   if (reopened.ok()) {
     repaired = std::move(reopened->status);
     take_log(*reopened, todo);
-    wake_all(todo);
+    waiters_.make_due();  // records may be elsewhere
   } else {
     repaired = reopened.status();
     const bool unchanged = fault(repaired) == Fault::invalid_argument || state_ != State::open;
