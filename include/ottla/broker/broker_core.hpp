@@ -39,8 +39,6 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-inline constexpr std::string_view offsets_topic = "__consumer_offsets";
-
 /// Thread-safe.
 template <Env E>
 class BasicBrokerCore final : public Counted {

@@ -47,10 +47,13 @@ struct MetadataTopic {
 /// Kafka's own log of what MetadataMachine keeps: never a topic of ours.
 inline constexpr std::string_view cluster_metadata_topic = "__cluster_metadata";
 
+/// What groups have committed.
+inline constexpr std::string_view offsets_topic = "__consumer_offsets";
+
 /// Written by brokers only.
 inline bool is_internal_topic(std::string_view name) {
-  return name == "__consumer_offsets" || name == "__transaction_state" ||
-         name == "__share_group_state" || name == cluster_metadata_topic;
+  return name == offsets_topic || name == "__transaction_state" || name == "__share_group_state" ||
+         name == cluster_metadata_topic;
 }
 
 class MetadataMachine {

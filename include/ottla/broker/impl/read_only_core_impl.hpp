@@ -350,7 +350,7 @@ auto BasicReadOnlyCore<E>::coordinator(const Ref<Topic>& topic, std::int32_t num
 template <Env E>
 auto BasicReadOnlyCore<E>::groups_topic() -> absl::StatusOr<Ref<Topic>> {
   for (bool anew = false;; anew = true) {
-    Ref<Topic> topic = topics_.find("__consumer_offsets");
+    Ref<Topic> topic = topics_.find(offsets_topic);
     if (anew || (topic && std::all_of(topic->partitions.begin(), topic->partitions.end(),
                                       [](const auto& partition) { return bool(partition); }))) {
       return topic;
