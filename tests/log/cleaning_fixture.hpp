@@ -70,14 +70,6 @@ struct CleaningSettings {
   std::optional<Offset> last_stable = {};  ///< else the end
 };
 
-/// Makes a log durable, so that it may be compacted.
-inline void flush(Log& log) {
-  LogFlush flush = log.plan_flush(FlushScope::sealed);
-  must(flush.run());
-  log.flushed(flush);
-  log.publish();
-}
-
 /// Nothing where nothing is to be cleaned.
 inline absl::StatusOr<Ref<LogCleaning>> begin_cleaning(Log& log, const CleaningSettings& settings) {
   const CleaningBounds bounds{log.start(), settings.last_stable.value_or(log.end()),

@@ -200,13 +200,7 @@ TEST_CASE("A log can be begun anew at another offset") {
 
 TEST_CASE("What was sealed is not asked for again after a cut, whatever crashes") {
   Twelve disk;
-  const auto flush = [&] {
-    LogFlush plan = disk.log.plan_flush(FlushScope::sealed);
-    must(plan.run());
-    disk.log.flushed(plan);
-    disk.log.publish();
-  };
-  flush();
+  flush(disk.log);
   REQUIRE(append(disk.log, make_batches(12, 1)).status.ok());  // notes what was sealed
   CHECK(disk.content("ottla_manifest").find("segment 4 7 ") != std::string::npos);
   CHECK(must(disk.log.truncate_to(Offset(6), SteadyTime())));

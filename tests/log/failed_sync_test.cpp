@@ -85,13 +85,6 @@ struct Machine {
                      directory.take_opening(partitions[n], Timestamp(t0)), directory.health(),
                      recovered);
   }
-  static absl::Status flush(Log& log) {
-    LogFlush plan = log.plan_flush(FlushScope::data);
-    OTTLA_TRY(plan.run());
-    log.flushed(plan);
-    log.publish();
-    return absl::OkStatus();
-  }
   /// Two logs: offsets 0 to 5 durable and known to be, 6 to 9 are not; a sync of the first failed.
   void fail() {
     LogDirectory directory = must(try_open());
@@ -103,12 +96,12 @@ struct Machine {
       directory.note_created(partitions[n], Durability::written);
       logs.push_back(must(try_open(directory, n)));
       must(append(logs[static_cast<std::size_t>(n)], make_batches(0, 6)).status);
-      must(flush(logs[static_cast<std::size_t>(n)]));
+      flush(logs[static_cast<std::size_t>(n)], FlushScope::data);
       must(append(logs[static_cast<std::size_t>(n)], make_batches(6, 4)).status);
     }
     kernel.failing = true;
-    CHECK(outcome(flush(logs[0])) == Outcome::unknown);
-    CHECK_FALSE(flush(logs[1]).ok());
+    CHECK(outcome(try_flush(logs[0], FlushScope::data)) == Outcome::unknown);
+    CHECK_FALSE(try_flush(logs[1], FlushScope::data).ok());
     CHECK_FALSE(directory.close({}).ok());
     kernel.failing = false;
     CHECK_FALSE(memory.status("/d/.ottla_run").ok());
@@ -139,7 +132,7 @@ TEST_CASE("What the kernel may have lost when a sync failed is written again bef
     CHECK(log.durable_end() == Offset(6));
     CHECK(offsets(log.view()) == range(0, 10));
     must(append(log, make_batches(10, 3)).status);
-    must(Machine::flush(log));
+    flush(log, FlushScope::data);
     CHECK(log.durable_end() == Offset(13));
     CHECK(machine.honest(log, n));
   }
@@ -166,7 +159,7 @@ TEST_CASE("That a sync failed is not forgotten by a process that dies before eac
       INFO("call " << k << ", log " << n);
       Log log = must(machine.try_open(directory, n));
       REQUIRE(log.end() >= Offset(10));
-      must(Machine::flush(log));
+      flush(log, FlushScope::data);
       REQUIRE(machine.honest(log, n));
     }
     if (died.ok()) {
@@ -191,7 +184,7 @@ TEST_CASE("Nothing is copied where no sync has failed, nor twice") {
     Log log = must(machine.try_open(directory, 0));
     CHECK(machine.rewrites == 0);
     machine.kernel.failing = true;
-    CHECK_FALSE(Machine::flush(log).ok());
+    CHECK_FALSE(try_flush(log, FlushScope::data).ok());
     machine.kernel.failing = false;
   }
   for (const int rewrites : {2, 2}) {

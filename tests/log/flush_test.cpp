@@ -37,13 +37,27 @@ struct Flushing : Disk {
 
   std::vector<std::string> flush(Log& log, FlushScope scope = FlushScope::data) {
     synced.clear();
-    LogFlush plan = log.plan_flush(scope);
-    must(plan.run());
-    log.flushed(plan);
-    log.publish();
+    log_test::flush(log, scope);
     return synced;
   }
 };
+
+/// A cut that fails in the call that `fails` picks, once a flush of what there is has come amid it.
+template <class Fails>
+void fail_to_cut(Disk& disk, Log& log, Offset end, Fails fails) {
+  LogFlush amid = log.plan_flush(FlushScope::data);
+  disk.hook = [&](IoCall& call) {
+    if (call.done || !fails(call)) {
+      return absl::OkStatus();
+    }
+    must(amid.run());
+    return error(Fault::no_space, "no space left on device");
+  };
+  CHECK_FALSE(log.truncate_to(end, SteadyTime()).ok());
+  disk.hook = [](IoCall&) { return absl::OkStatus(); };
+  log.publish();
+  log.flushed(amid);
+}
 
 using Names = std::vector<std::string>;
 const std::string epochs = "leader-epoch-checkpoint";
@@ -280,23 +294,11 @@ TEST_CASE("What is being cut back is not durable by a flush that comes amid it")
   Disk disk;
   Log log = disk.open();
   must(append(log, make_batches(0, 2)).status);
-  LogFlush first = log.plan_flush(FlushScope::data);
-  must(first.run());
-  log.flushed(first);
-  log.publish();
+  flush(log, FlushScope::data);
   must(append(log, make_batches(2, 1)).status);
-  LogFlush amid = log.plan_flush(FlushScope::data);
-  disk.hook = [&](IoCall& call) {
-    if (call.done || call.operation != IoOperation::write || call.reason != IoReason::checkpoint) {
-      return absl::OkStatus();
-    }
-    must(amid.run());
-    return error(Fault::no_space, "no space left on device");
-  };
-  CHECK_FALSE(log.truncate_to(Offset(1), SteadyTime()).ok());
-  disk.hook = [](IoCall&) { return absl::OkStatus(); };
-  log.publish();
-  log.flushed(amid);
+  fail_to_cut(disk, log, Offset(1), [](const IoCall& call) {
+    return call.operation == IoOperation::write && call.reason == IoReason::checkpoint;
+  });
   CHECK(log.end() == Offset(3));
   CHECK(log.durable_end() == Offset(2));
 }
@@ -306,23 +308,11 @@ TEST_CASE("What a cut did not come to delete is not durable by a flush that come
   disk.options.config.segment_bytes = 2 * make_batch(0).facts.size;
   Log log = disk.open();
   must(append(log, make_batches(0, 4)).status);
-  LogFlush first = log.plan_flush(FlushScope::data);
-  must(first.run());
-  log.flushed(first);
-  log.publish();
+  flush(log, FlushScope::data);
   must(append(log, make_batches(4, 2)).status);
-  LogFlush amid = log.plan_flush(FlushScope::data);
-  disk.hook = [&](IoCall& call) {
-    if (call.done || call.operation != IoOperation::rename || call.path != disk.path(file(4))) {
-      return absl::OkStatus();
-    }
-    must(amid.run());
-    return error(Fault::no_space, "no space left on device");
-  };
-  CHECK_FALSE(log.truncate_to(Offset(1), SteadyTime()).ok());
-  disk.hook = [](IoCall&) { return absl::OkStatus(); };
-  log.publish();
-  log.flushed(amid);
+  fail_to_cut(disk, log, Offset(1), [&](const IoCall& call) {
+    return call.operation == IoOperation::rename && call.path == disk.path(file(4));
+  });
   CHECK(log.end() == Offset(6));
   CHECK(log.durable_end() == Offset(4));
 }

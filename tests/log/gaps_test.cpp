@@ -190,9 +190,7 @@ TEST_CASE("A gap, and the segment before it, are known by what is there after a 
       Log log = disk.open();
       must(append(log, make_batches(0, 3)).status);
       must(append(log, {make_batch(far)}).status);  // which rolls
-      auto flush = log.plan_flush(FlushScope::sealed);
-      must(flush.run());
-      log.flushed(flush);
+      flush(log);
       must(log.truncate_to(Offset(end), SteadyTime()).status());
       must(append(log, make_batches(end, 2)).status);
     }

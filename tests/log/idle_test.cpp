@@ -37,12 +37,6 @@ struct CountedCalls : Disk {
   }
 };
 
-void flush(Log& log, FlushScope scope) {
-  LogFlush plan = log.plan_flush(scope);
-  must(plan.run());
-  log.flushed(plan);
-}
-
 struct OnDisk {
   TemporaryDirectory at;
   PosixFileSystem posix;

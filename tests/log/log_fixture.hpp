@@ -86,6 +86,16 @@ inline Appended append(Log& log, const std::vector<Batch>& batches, std::int64_t
   return done;
 }
 
+/// All that was appended is durable then.
+inline absl::Status try_flush(Log& log, FlushScope scope = FlushScope::sealed) {
+  LogFlush plan = log.plan_flush(scope);
+  OTTLA_TRY(plan.run());
+  log.flushed(plan);
+  log.publish();
+  return absl::OkStatus();
+}
+inline void flush(Log& log, FlushScope scope = FlushScope::sealed) { must(try_flush(log, scope)); }
+
 /// Every record's offset from `from` to the view's end, and its value. Throws where reading fails.
 inline std::vector<std::pair<std::int64_t, std::string>> read_all(const LogView& view,
                                                                   std::int64_t from = -1,

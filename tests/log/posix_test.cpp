@@ -76,9 +76,7 @@ TEST_CASE("A log on disk is there after a process that was killed while it had i
   Log log = open_log(files, directory);
   CHECK(offsets(log.view()) == range(0, 10));
   must(append(log, make_batches(10, 5)).status);
-  LogFlush flush = log.plan_flush(FlushScope::sealed);
-  must(flush.run());
-  log.flushed(flush);
+  flush(log);
   directory.note_closed(topic, must(log.close()));
   must(directory.close(directory.clean_ends()));
   CHECK(offsets(log.view()) == range(0, 15));

@@ -197,9 +197,7 @@ TEST_CASE("Before a file that is missing nothing is served that is not as it was
   Killed disk;
   {
     Log log = disk.open_after(LastStop::process_crash);
-    auto flush = log.plan_flush(FlushScope::sealed);
-    must(flush.run());
-    log.flushed(flush);
+    flush(log);
     must(log.close());
   }
   must(disk.memory.remove(disk.path(file(4)), IoReason::other));

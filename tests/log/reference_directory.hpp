@@ -170,9 +170,7 @@ inline Reference make_reference(LastStop stop) {
                                     directory.health(), recovery)));
       Writer writer{logs.back(), i, reference.records[i]};
       writer.write_all();
-      auto flush = logs.back().plan_flush(FlushScope::sealed);
-      must(flush.run());
-      logs.back().flushed(flush);
+      log_test::flush(logs.back());
       writer.add(3, 4, -1, 0, false, CompressionType::none);  // which notes what was synced
       writer.add(2, 4, 7, 24, false, CompressionType::none);
       reference.durable_end[i] = logs.back().durable_end().value();

@@ -35,9 +35,7 @@ Cost cost_of(int mebibytes, LastStop stop) {
     if (stop == LastStop::clean) {
       opening.clean_end = must(log.close());
     } else {
-      LogFlush flush = log.plan_flush(FlushScope::sealed);
-      must(flush.run());
-      log.flushed(flush);
+      flush(log);
       opening.recovery_point = log.recovery_point();
     }
   }
