@@ -5,12 +5,12 @@
 // goes on.
 #include <algorithm>
 
-#include <ottla/sim/sim_disk.hpp>
-
+#include "disk_log_fixture.hpp"
 #include "tests/log/cleaning_fixture.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
+using disk_test::Opened;
 using log_test::Keyed;
 using log_test::must;
 using log_test::t0;
@@ -44,25 +44,8 @@ struct LogDisk {
     options.config.segment_bytes = 4 * log_test::keyed_batch(0, {record(0)}).facts.size;
     options.config.index_interval_bytes = 70;
     options.config.compact = true;
-    SimFileSystem files = disk.file_system();
-    for (const char* directory : {"/d", "/d/t-0"}) {
-      must(files.create_directory(directory, IoReason::other));
-    }
-    for (const char* directory : {"/d/t-0", "/d", "/"}) {
-      must(files.sync_directory(directory, IoReason::other));
-    }
+    disk_test::make_partition(disk.file_system());
   }
-};
-
-struct Opened {
-  AnyFileSystem files;
-  RecoveryReport report;
-  absl::StatusOr<Log> log;
-
-  Opened(SimFileSystem its_files, const LogOptions& options, LastStop stop)
-      : files(std::move(its_files)),
-        log(Log::open(files, "/d/t-0", options, {.last_stop = stop, .now = Timestamp(t0)},
-                      make_ref<DirectoryHealth>("/d"), report)) {}
 };
 
 /// What a life has come to when its disk went down.
@@ -77,10 +60,7 @@ struct Life {
       const auto batch = log_test::keyed_batch(written, {record(written)}, t0 + written);
       OTTLA_TRY(log_test::append(log, {batch}).status);
     }
-    LogFlush plan = log.plan_flush(FlushScope::sealed);
-    OTTLA_TRY(plan.run());
-    log.flushed(plan);
-    log.publish();
+    OTTLA_TRY(log_test::try_flush(log));
     durable = written;
     return absl::OkStatus();
   }

@@ -3,62 +3,27 @@
 // A log directory on the simulated disk, from its very first call on: what was acknowledged as
 // durable is there in each state that a power cut can leave, and what was refused is not.
 #include <ottla/env/fault_file_system.hpp>
-#include <ottla/sim/sim_disk.hpp>
 
-#include "tests/log/directory_fixture.hpp"
+#include "disk_log_fixture.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
-using log_test::make_batch;
+using disk_test::Owner;
+using disk_test::partition;
 using log_test::make_batches;
 using log_test::t0;
 using test::must;
 
 namespace {
 
-const TopicPartition partition{"t", PartitionId(0)};
-
-/// A process with "/d" open, and the log of its partition, which is made where there is none.
-struct Owner {
-  AnyFileSystem files;
-  DirectoryReport found;
-  RecoveryReport report;
-  LogDirectory directory;
-  Log log;
-
-  Owner(AnyFileSystem its_files, int run, Durability made = Durability::written)
-      : files(std::move(its_files)),
-        directory(must(log_test::open_directory(files, run, found))),
-        log(open_log(run, made)) {}
-
-  Log open_log(int run, Durability made) {
-    if (directory.partitions().empty()) {
-      must(directory.create_partitions({{{partition, log_test::id(1), log_test::id(2 + run)}}},
-                                       made));
-      directory.note_created(partition, made);
-    }
-    LogOptions options{.topic_id = log_test::id(1), .partition = partition.partition};
-    options.config.segment_bytes = 8 * make_batch(0).facts.size;
-    return must(Log::open(files, directory.path_of(partition), options,
-                          directory.take_opening(partition, Timestamp(t0)), directory.health(),
-                          report));
-  }
-
-  absl::Status flush() {
-    LogFlush plan = log.plan_flush(FlushScope::data);
-    OTTLA_TRY(plan.run());
-    log.flushed(plan);
-    log.publish();
-    return absl::OkStatus();
-  }
-};
+const disk_test::Owning one_segment{.segment_batches = 8};
 
 /// In each state that is left, or `limit` of them: where the log ends, fewest and most.
 std::pair<std::int64_t, std::int64_t> ends(const SimDisk& left, std::uint64_t limit) {
   std::int64_t fewest = INT64_MAX;
   std::int64_t most = -1;
   left.for_each_durable_state(limit, [&](SimDisk& state) {
-    const Owner next(AnyFileSystem(state.file_system()), 9);
+    const Owner next(state.file_system(), 9, one_segment);
     CHECK(next.log.damage() == nullptr);
     fewest = std::min(fewest, next.log.end().value());
     most = std::max(most, next.log.end().value());
@@ -75,9 +40,9 @@ TEST_CASE("The first flush makes all names durable, from the data directory's ow
   for (const DiskMode mode : modes) {
     for (const Durability made : {Durability::written, Durability::durable}) {
       SimDisk disk({.crash = {.mode = mode}});
-      Owner owner(AnyFileSystem(disk.file_system()), 0, made);
+      Owner owner(disk.file_system(), 0, {.made = made, .segment_batches = 8});
       must(log_test::append(owner.log, make_batches(0, 2)).status);
-      must(owner.flush());
+      log_test::flush(owner.log, FlushScope::data);
       disk.crash(CrashKind::power);
       CHECK(ends(disk, 1000) == std::pair<std::int64_t, std::int64_t>(2, 2));
     }
@@ -91,16 +56,16 @@ TEST_CASE("A directory that a killed process had just made is made durable by th
     disk.crash_at(call, CrashKind::process);
     bool whole = true;
     try {
-      const Owner killed(AnyFileSystem(disk.file_system()), 0);
+      const Owner killed(disk.file_system(), 0, one_segment);
     } catch (const std::runtime_error&) {
       whole = false;
     }
     if (whole) {
       break;
     }
-    Owner owner(AnyFileSystem(disk.restart()), 1);
+    Owner owner(disk.restart(), 1, one_segment);
     must(log_test::append(owner.log, make_batches(0, 1)).status);
-    must(owner.flush());
+    log_test::flush(owner.log, FlushScope::data);
     disk.crash(CrashKind::power);
     CHECK(ends(disk, 200) == std::pair<std::int64_t, std::int64_t>(1, 1));
   }
@@ -110,18 +75,17 @@ TEST_CASE("What is said not to be written does not come back") {
   for (const DiskMode mode : modes) {
     SimDisk disk({.crash = {.mode = mode}});
     bool failing = false;
-    Owner owner(
-        AnyFileSystem(FaultFileSystem(disk.file_system(),
-                                      [&](IoCall& call) {
-                                        if (!failing || call.operation != IoOperation::write) {
-                                          return absl::OkStatus();
-                                        }
-                                        call.torn_at = call.bytes - 1;
-                                        return error(Fault::io, "all but a byte", Outcome::unknown);
-                                      })),
-        0);
+    Owner owner(FaultFileSystem(disk.file_system(),
+                                [&](IoCall& call) {
+                                  if (!failing || call.operation != IoOperation::write) {
+                                    return absl::OkStatus();
+                                  }
+                                  call.torn_at = call.bytes - 1;
+                                  return error(Fault::io, "all but a byte", Outcome::unknown);
+                                }),
+                0, one_segment);
     must(log_test::append(owner.log, make_batches(0, 1)).status);
-    must(owner.flush());
+    log_test::flush(owner.log, FlushScope::data);
     failing = true;
     const absl::Status refused = log_test::append(owner.log, make_batches(1, 4)).status;
     CHECK(outcome(refused) == Outcome::not_written);

@@ -2,13 +2,15 @@
 //
 // What recovery needs besides the batches, to take a whole log for a whole one: it is on the device
 // before anything that depends on it is acknowledged.
-#include <ottla/sim/sim_disk.hpp>
+#include <algorithm>
 
+#include "disk_log_fixture.hpp"
 #include "tests/log/cleaning_fixture.hpp"
-#include "tests/log/directory_fixture.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
+using disk_test::Owner;
+using disk_test::partition;
 using log_test::make_batch;
 using log_test::make_batches;
 using log_test::must;
@@ -16,48 +18,11 @@ using log_test::t0;
 
 namespace {
 
-const TopicPartition partition{"t", PartitionId(0)};
-
-/// A process with "/d" open, and the log of its partition, which is made where there is none.
-struct Owner {
-  AnyFileSystem files;
-  DirectoryReport found;
-  RecoveryReport report;
-  LogDirectory directory;
-  Log log;
-
-  Owner(SimFileSystem its_files, int run, bool compact = false)
-      : files(std::move(its_files)),
-        directory(must(log_test::open_directory(files, run, found))),
-        log(open_log(run, compact)) {}
-
-  Log open_log(int run, bool compact) {
-    if (directory.partitions().empty()) {
-      must(directory.create_partitions({{{partition, log_test::id(1), log_test::id(2 + run)}}},
-                                       Durability::written));
-      directory.note_created(partition, Durability::written);
-    }
-    LogOptions options{.topic_id = log_test::id(1), .partition = partition.partition};
-    options.config.segment_bytes = 3 * make_batch(0).facts.size;
-    options.config.compact = compact;
-    return must(Log::open(files, directory.path_of(partition), options,
-                          directory.take_opening(partition, Timestamp(t0)), directory.health(),
-                          report));
-  }
-  absl::Status flush() {
-    LogFlush plan = log.plan_flush(FlushScope::sealed);
-    OTTLA_TRY(plan.run());
-    log.flushed(plan);
-    log.publish();
-    return absl::OkStatus();
-  }
-};
-
 /// In each state that a power cut leaves, or 200 of them: where the log ends at least.
 std::int64_t shortest(const SimDisk& left, bool compact = false) {
   std::int64_t fewest = INT64_MAX;
   left.for_each_durable_state(200, [&](SimDisk& state) {
-    const Owner next(state.file_system(), 9, compact);
+    const Owner next(state.file_system(), 9, {.compact = compact});
     CHECK(next.log.damage() == nullptr);
     fewest = std::min(fewest, next.log.end().value());
   });
@@ -71,7 +36,7 @@ TEST_CASE("A segment behind offsets that a leader left out outlives a power cut"
   Owner owner(disk.file_system(), 0);
   must(log_test::append(owner.log, make_batches(0, 3)).status);
   must(log_test::append(owner.log, make_batches(5, 1)).status);
-  must(owner.flush());
+  log_test::flush(owner.log);
   disk.crash(CrashKind::power);
   CHECK(shortest(disk) == 6);
 }
@@ -79,20 +44,20 @@ TEST_CASE("A segment behind offsets that a leader left out outlives a power cut"
 TEST_CASE("A compacted log outlives a power cut after another process has written its notes") {
   SimDisk disk;
   {
-    Owner owner(disk.file_system(), 0, true);
+    Owner owner(disk.file_system(), 0, {.compact = true});
     for (std::int64_t i = 0; i < 10; ++i) {
       must(log_test::append(owner.log, {log_test::keyed_batch(i, {{"k", "v"}})}).status);
     }
-    must(owner.flush());
+    log_test::flush(owner.log);
     must(log_test::clean(owner.log));
-    must(owner.flush());
+    log_test::flush(owner.log);
   }
   disk.crash(CrashKind::process);
-  Owner next(disk.restart(), 1, true);
+  Owner next(disk.restart(), 1, {.compact = true});
   for (int i = 0; i < 2; ++i) {  // the second one notes what the flush of the first one did
     const std::int64_t end = next.log.end().value();
     must(log_test::append(next.log, {log_test::keyed_batch(end, {{"k", "w"}})}).status);
-    must(next.flush());
+    log_test::flush(next.log);
   }
   disk.crash(CrashKind::power);
   CHECK(shortest(disk, true) == 12);
@@ -105,13 +70,13 @@ TEST_CASE("After a failed sync it is known whose the log is, too") {
     must(log_test::append(owner.log, make_batches(0, 1)).status);
     // The log, its epochs and partition.metadata.
     disk.fail_at(disk.calls() + 5, SimFault::sync_keeps);
-    REQUIRE_FALSE(owner.flush().ok());
+    REQUIRE_FALSE(log_test::try_flush(owner.log).ok());
     REQUIRE(disk.fault_table().fired(IoOperation::sync, IoReason::flush, SimFault::sync_keeps) ==
             1);
   }
   disk.crash(CrashKind::process);
   Owner next(disk.restart(), 1);
-  must(next.flush());
+  log_test::flush(next.log);
   disk.crash(CrashKind::power);
   disk.for_each_durable_state(200, [&](SimDisk& state) {
     Owner last(state.file_system(), 9);
@@ -152,7 +117,7 @@ TEST_CASE("An index that was made anew is on the device") {
   {
     Owner owner(disk.file_system(), 0);
     must(log_test::append(owner.log, make_batches(0, 7)).status);
-    must(owner.flush());
+    log_test::flush(owner.log);
     const PartitionOffset point{partition, owner.log.recovery_point()};
     must(owner.directory.write_checkpoint(CheckpointKind::recovery_point, {&point, 1},
                                           Durability::durable));

@@ -5,12 +5,11 @@
 #include <optional>
 #include <string>
 
-#include <ottla/sim/sim_disk.hpp>
-
-#include "tests/log/log_fixture.hpp"
+#include "disk_log_fixture.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
+using disk_test::Opened;
 using log_test::make_batch;
 using log_test::must;
 using log_test::t0;
@@ -29,32 +28,9 @@ struct IndexDisk {
       : disk({.crash = {.mode = mode}, .wall_now = [] { return Timestamp(t0); }}) {
     options.config.retention = std::chrono::hours(1);
     options.config.index_interval_bytes = 1;
-    SimFileSystem files = disk.file_system();
-    must(files.create_directory("/d", IoReason::other));
-    must(files.create_directory("/d/t-0", IoReason::other));
-    for (const char* directory : {"/d/t-0", "/d", "/"}) {
-      must(files.sync_directory(directory, IoReason::other));
-    }
+    disk_test::make_partition(disk.file_system());
   }
 };
-
-struct Opened {
-  AnyFileSystem files;
-  RecoveryReport report;
-  absl::StatusOr<Log> log;
-
-  Opened(SimFileSystem its_files, const LogOptions& options, const LogOpening& opening)
-      : files(std::move(its_files)),
-        log(Log::open(files, "/d/t-0", options, opening, make_ref<DirectoryHealth>("/d"), report)) {
-  }
-};
-
-void flush(Log& log) {
-  LogFlush plan = log.plan_flush(FlushScope::data);
-  must(plan.run());
-  log.flushed(plan);
-  log.publish();
-}
 
 /// A record each, flushed each.
 void append(Log& log, int from, int to, std::size_t value_size = 10) {
@@ -62,7 +38,7 @@ void append(Log& log, int from, int to, std::size_t value_size = 10) {
     must(log_test::append(log, {make_batch(i, {.timestamps = {i == 1 ? late : t0 + i},
                                                .value_size = value_size})})
              .status);
-    flush(log);
+    log_test::flush(log, FlushScope::data);
   }
 }
 
@@ -110,8 +86,7 @@ TEST_CASE("The indexes of a segment that ends at the recovery point are made ane
   for (const DiskMode mode : modes) {
     IndexDisk at(mode);
     at.options.config.segment_bytes = 3 * make_batch(0).facts.size;
-    Opened before(at.disk.file_system(), at.options,
-                  {.last_stop = LastStop::clean, .now = Timestamp(t0)});
+    Opened before(at.disk.file_system(), at.options, LastStop::clean);
     append(*before.log, 0, 3);
     const Offset point = before.log->recovery_point();
     REQUIRE(point == Offset(3));
@@ -127,8 +102,7 @@ TEST_CASE("A clean stop syncs the indexes also where nothing else is to be synce
     IndexDisk at(mode);
     CleanEnd end;
     {
-      Opened before(at.disk.file_system(), at.options,
-                    {.last_stop = LastStop::clean, .now = Timestamp(t0)});
+      Opened before(at.disk.file_system(), at.options, LastStop::clean);
       append(*before.log, 0, 4, std::size_t{1} << 20);  // the last one with a snapshot
       end = must(before.log->close());
     }
@@ -140,16 +114,15 @@ TEST_CASE("A clean stop after a kill syncs the indexes that were trusted") {
   for (const DiskMode mode : modes) {
     IndexDisk at(mode);
     {
-      Opened before(at.disk.file_system(), at.options,
-                    {.last_stop = LastStop::clean, .now = Timestamp(t0)});
+      Opened before(at.disk.file_system(), at.options, LastStop::clean);
       append(*before.log, 0, 4);
       at.disk.crash(CrashKind::process);
     }
     CleanEnd end;
     {
-      Opened again(at.disk.restart(), at.options,
-                   {.last_stop = LastStop::process_crash, .now = Timestamp(t0)});
-      flush(*again.log);  // as the broker does where acknowledgements are durable
+      Opened again(at.disk.restart(), at.options, LastStop::process_crash);
+      // As the broker does where acknowledgements are durable.
+      log_test::flush(*again.log, FlushScope::data);
       end = must(again.log->close());
     }
     check_each(at, after_clean_stop(end), 4);
@@ -160,8 +133,7 @@ TEST_CASE("On a disk that is full after a power cut a log can be read") {
   for (const DiskMode mode : modes) {
     IndexDisk at(mode);
     at.options.config.segment_bytes = 3 * make_batch(0).facts.size;
-    Opened before(at.disk.file_system(), at.options,
-                  {.last_stop = LastStop::clean, .now = Timestamp(t0)});
+    Opened before(at.disk.file_system(), at.options, LastStop::clean);
     append(*before.log, 0, 8);
     at.disk.crash(CrashKind::power);
     at.disk.for_each_durable_state(
@@ -173,8 +145,7 @@ TEST_CASE("On a disk that is full after a power cut a log can be read") {
             used += must(files.status("/d/t-0/" + entry.name)).size;
           }
           state.set_max_bytes(used);
-          Opened after(state.file_system(), at.options,
-                       {.last_stop = LastStop::system_crash, .now = Timestamp(t0)});
+          Opened after(state.file_system(), at.options, LastStop::system_crash);
           REQUIRE(after.log.ok());
           REQUIRE(after.log->damage() == nullptr);
           REQUIRE(after.log->end() == Offset(8));

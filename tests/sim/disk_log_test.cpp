@@ -4,12 +4,11 @@
 // every record that was flushed.
 #include <algorithm>
 
-#include <ottla/sim/sim_disk.hpp>
-
-#include "tests/log/log_fixture.hpp"
+#include "disk_log_fixture.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
+using disk_test::Opened;
 using log_test::make_batches;
 using log_test::must;
 using log_test::t0;
@@ -24,27 +23,12 @@ struct LogDisk {
   explicit LogDisk(SimDiskOptions disk_options = {}) : disk(std::move(disk_options)) {
     options.config.segment_bytes = 3 * log_test::make_batch(0).facts.size;
     SimFileSystem files = disk.file_system();
-    must(files.create_directory("/d", IoReason::other));
-    must(files.create_directory("/d/t-0", IoReason::other));
+    disk_test::make_partition(files);
     auto metadata =
         must(files.open("/d/t-0/partition.metadata", OpenMode::create, IoReason::other));
     must(metadata.sync(IoReason::other));
-    for (const char* directory : {"/d/t-0", "/d", "/"}) {
-      must(files.sync_directory(directory, IoReason::other));
-    }
+    must(files.sync_directory("/d/t-0", IoReason::other));
   }
-};
-
-struct Opened {
-  AnyFileSystem files;
-  RecoveryReport report;
-  absl::StatusOr<Log> log;
-
-  Opened(SimFileSystem its_files, const LogOptions& options, LastStop stop, bool rewrite = false)
-      : files(std::move(its_files)),
-        log(Log::open(files, "/d/t-0", options,
-                      {.last_stop = stop, .now = Timestamp(t0), .rewrite_tail = rewrite},
-                      make_ref<DirectoryHealth>("/d"), report)) {}
 };
 
 /// What was acknowledged at its level.
@@ -52,14 +36,6 @@ struct Acknowledged {
   std::int64_t written = 0;
   std::int64_t durable = 0;
 };
-
-absl::Status flush(Log& log) {
-  LogFlush plan = log.plan_flush(FlushScope::data);
-  OTTLA_TRY(plan.run());
-  log.flushed(plan);
-  log.publish();
-  return absl::OkStatus();
-}
 
 /// Appends `n` batches one by one; those whose offset is below `flushed` are flushed.
 Acknowledged append_some(Log& log, std::int64_t n, std::int64_t flushed) {
@@ -70,7 +46,7 @@ Acknowledged append_some(Log& log, std::int64_t n, std::int64_t flushed) {
     }
     done.written = offset + 1;
     if (offset < flushed) {
-      if (!flush(log).ok()) {
+      if (!log_test::try_flush(log, FlushScope::data).ok()) {
         break;
       }
       done.durable = offset + 1;
@@ -233,13 +209,15 @@ TEST_CASE("After a failed sync the tail is written anew, since the device may ne
       append_some(*opened.log, 1, 1);
       must(log_test::append(*opened.log, make_batches(1, 1)).status);
       d.disk.fail_at(d.disk.calls() + 1, SimFault::sync_keeps);
-      CHECK(outcome(flush(*opened.log)) == Outcome::unknown);
+      CHECK(outcome(log_test::try_flush(*opened.log, FlushScope::data)) == Outcome::unknown);
       CHECK_FALSE(log_test::append(*opened.log, make_batches(2, 1)).status.ok());
     }
     d.disk.crash(CrashKind::process);
-    Opened again(d.disk.restart(), d.options, LastStop::system_crash, rewrite);
+    Opened again(
+        d.disk.restart(), d.options,
+        {.last_stop = LastStop::system_crash, .now = Timestamp(t0), .rewrite_tail = rewrite});
     CHECK(again.log->end() == Offset(2));
-    must(flush(*again.log));
+    log_test::flush(*again.log, FlushScope::data);
     flushed = again.log->end().value();
     CHECK(flushed == 2);
     d.disk.crash(CrashKind::power);

@@ -2,52 +2,25 @@
 //
 // A directory that somebody else had, or that looks so, opened again and again by processes that
 // die there: gaps between its segments are no torn tails, however often that happens.
-#include <ottla/sim/sim_disk.hpp>
+#include <string>
+#include <vector>
 
-#include "tests/log/directory_fixture.hpp"
+#include "disk_log_fixture.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace ottla;
-using log_test::make_batch;
+using disk_test::Owner;
+using disk_test::partition;
 using log_test::make_batches;
 using log_test::must;
-using log_test::t0;
 
 namespace {
 
-const TopicPartition partition{"t", PartitionId(0)};
 const std::string root = "/d";
-
-/// A process with the directory open, and the log of its partition.
-struct Owner {
-  AnyFileSystem files;
-  DirectoryReport found;
-  RecoveryReport report;
-  LogDirectory directory;
-  Log log;
-
-  Owner(SimFileSystem its_files, int run)
-      : files(std::move(its_files)),
-        directory(must(log_test::open_directory(files, run, found))),
-        log(open_log(run)) {}
-
-  Log open_log(int run) {
-    if (directory.partitions().empty()) {
-      must(directory.create_partitions({{{partition, log_test::id(1), log_test::id(2 + run)}}},
-                                       Durability::durable));
-      directory.note_created(partition, Durability::durable);
-    }
-    LogOptions options{.topic_id = log_test::id(1), .partition = partition.partition};
-    options.config.segment_bytes = 3 * make_batch(0).facts.size;
-    return must(Log::open(files, directory.path_of(partition), options,
-                          directory.take_opening(partition, Timestamp(t0)), directory.health(),
-                          report));
-  }
-};
 
 /// Segments [0, 3), [5, 8) and [8, 9), closed as at a clean stop; no recovery point is noted.
 void close_with_gap(SimDisk& disk) {
-  Owner owner(disk.file_system(), 0);
+  Owner owner(disk.file_system(), 0, {.made = Durability::durable});
   must(log_test::append(owner.log, make_batches(0, 3)).status);
   must(log_test::append(owner.log, make_batches(5, 4)).status);
   owner.directory.note_closed(partition, must(owner.log.close()));
