@@ -14,17 +14,7 @@ namespace {
 const TopicPartition orders{"orders", PartitionId(0)};
 const std::string checkpoint = "recovery-point-offset-checkpoint";
 
-struct Root {
-  MemoryFileSystem memory{{.wall_now = [] { return Timestamp(t0); }}};
-  IoHook hook = [](IoCall&) { return absl::OkStatus(); };
-  AnyFileSystem files{FaultFileSystem(memory, [this](IoCall& call) { return hook(call); })};
-  DirectoryReport report;
-  int runs = 0;
-
-  LogDirectory open() {
-    report = {};
-    return must(open_directory(files, ++runs, report));
-  }
+struct Root : Directory {
   /// With a recovery point of 3.
   LogDirectory make() {
     LogDirectory directory = open();
@@ -33,13 +23,6 @@ struct Root {
                                     directory.offsets(CheckpointKind::recovery_point),
                                     Durability::durable));
     return directory;
-  }
-  std::string content(const std::string& name) {
-    return must(read_small_file(memory, "/d/" + name, 1000));
-  }
-  void put(const std::string& name, std::string_view text) {
-    must(replace_small_file(memory, "/d/" + name, as_bytes(text), Durability::written,
-                            IoReason::other));
   }
 };
 

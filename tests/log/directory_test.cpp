@@ -15,17 +15,7 @@ namespace {
 const TopicPartition orders{"orders", PartitionId(0)};
 const TopicPartition mail{"mail", PartitionId(1)};
 
-struct Root {
-  MemoryFileSystem memory{{.wall_now = [] { return Timestamp(t0); }}};
-  IoHook hook = [](IoCall&) { return absl::OkStatus(); };
-  AnyFileSystem files{FaultFileSystem(memory, [this](IoCall& call) { return hook(call); })};
-  DirectoryReport report;
-  int runs = 0;
-
-  LogDirectory open() {
-    report = {};
-    return must(open_directory(files, ++runs, report));
-  }
+struct Root : Directory {
   void create(LogDirectory& directory, Durability durability = Durability::written) {
     const LogDirectory::NewPartition both[] = {{orders, id(1), id(51)}, {mail, id(2), id(52)}};
     must(directory.create_partitions(both, durability));
@@ -57,18 +47,6 @@ struct Root {
   }
 
   bool has(const std::string& name) { return memory.status("/d/" + name).ok(); }
-  std::string content(const std::string& name) {
-    const auto file = must(memory.open("/d/" + name, OpenMode::read, IoReason::other));
-    std::string text(static_cast<std::size_t>(must(file.size())), '\0');
-    must(file.read(0, std::as_writable_bytes(std::span(text))).status());
-    return text;
-  }
-  void put(const std::string& name, std::string_view text) {
-    auto file = must(memory.open("/d/" + name, OpenMode::create, IoReason::other));
-    must(file.truncate(0, IoReason::other));
-    const Bytes piece = as_bytes(text);
-    must(file.write(0, {&piece, 1}, IoReason::other));
-  }
   void remove(const std::string& name) { must(memory.remove("/d/" + name, IoReason::other)); }
 };
 

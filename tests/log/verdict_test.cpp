@@ -17,13 +17,8 @@ const TopicPartition first{"t", PartitionId(0)};
 const TopicPartition second{"t", PartitionId(1)};
 
 /// Two partitions of six records, left without a clean stop.
-struct Two {
-  MemoryFileSystem memory{{.wall_now = [] { return Timestamp(t0); }}};
-  IoHook hook = [](IoCall&) { return absl::OkStatus(); };
-  AnyFileSystem files{FaultFileSystem(memory, [this](IoCall& call) { return hook(call); })};
-  DirectoryReport report;
+struct Two : Directory {
   RecoveryReport recovered;
-  int runs = 0;
 
   Two() {
     LogDirectory directory = must(try_open());
@@ -36,10 +31,7 @@ struct Two {
     }
   }
 
-  absl::StatusOr<LogDirectory> try_open() {
-    report = {};
-    return open_directory(files, ++runs, report);
-  }
+  using Directory::try_open;
   absl::StatusOr<Log> try_open(LogDirectory& directory, const TopicPartition& partition) {
     recovered = {};
     return Log::open(files, directory.path_of(partition),
@@ -48,25 +40,13 @@ struct Two {
                      recovered);
   }
 
-  std::string read(const std::string& name) {
-    const auto file = must(memory.open("/d/" + name, OpenMode::read, IoReason::other));
-    std::string text(static_cast<std::size_t>(must(file.size())), '\0');
-    must(file.read(0, std::as_writable_bytes(std::span(text))).status());
-    return text;
-  }
-  void put(const std::string& name, std::string_view text) {
-    auto file = must(memory.open("/d/" + name, OpenMode::create, IoReason::other));
-    must(file.truncate(0, IoReason::other));
-    const Bytes piece = as_bytes(text);
-    must(file.write(0, {&piece, 1}, IoReason::other));
-  }
   /// The power goes: of each log the third batch is lost, the later ones are there.
   void lose_power() {
-    RunRecord run = *parse_run_record(read(".ottla_run"));
+    RunRecord run = *parse_run_record(content(".ottla_run"));
     run.volume.boot_id += "-before";
     put(".ottla_run", format_run_record(run));
     for (const std::string name : {"t-0", "t-1"}) {
-      std::string log = read(name + "/00000000000000000000.log");
+      std::string log = content(name + "/00000000000000000000.log");
       const auto size = static_cast<std::size_t>(make_batch(0).facts.size);
       log.replace(2 * size, size, size, '\0');
       put(name + "/00000000000000000000.log", log);
@@ -150,14 +130,14 @@ TEST_CASE("A restart of the machine after a clean stop, and deaths after it, loo
     }
     must(directory.close(directory.clean_ends()));
   }
-  RunRecord run = *parse_run_record(disk.read(".ottla_run"));
+  RunRecord run = *parse_run_record(disk.content(".ottla_run"));
   const Uuid era = run.era;
   run.volume.boot_id += "-before";
   disk.put(".ottla_run", format_run_record(run));
   {
     LogDirectory directory = must(disk.try_open());
     CHECK(disk.report.last_stop == LastStop::clean);
-    CHECK(parse_run_record(disk.read(".ottla_run"))->era != era);
+    CHECK(parse_run_record(disk.content(".ottla_run"))->era != era);
     Log log = must(disk.try_open(directory, first));
     CHECK(disk.recovered.last_stop == LastStop::clean);
     must(append(log, make_batches(6, 1)).status);
@@ -166,14 +146,14 @@ TEST_CASE("A restart of the machine after a clean stop, and deaths after it, loo
   Log log = must(disk.try_open(directory, first));
   CHECK(disk.recovered.last_stop == LastStop::process_crash);
   CHECK(log.end() == Offset(7));
-  CHECK(Manifest::parse(disk.read("t-0/ottla_manifest"))->era() !=
-        Manifest::parse(disk.read("t-1/ottla_manifest"))->era());
+  CHECK(Manifest::parse(disk.content("t-0/ottla_manifest"))->era() !=
+        Manifest::parse(disk.content("t-1/ottla_manifest"))->era());
 }
 
 TEST_CASE(
     "That somebody else wrote here is known of every log, though the process dies meanwhile") {
   Two disk;
-  CHECK(disk.read("t-0/ottla_manifest").find("\nera ") != std::string::npos);
+  CHECK(disk.content("t-0/ottla_manifest").find("\nera ") != std::string::npos);
   disk.put(".kafka_cleanshutdown", R"({"version":0,"brokerEpoch":12})");
   for (int k = 0;; ++k) {
     int calls = 0;
@@ -184,7 +164,7 @@ TEST_CASE(
     disk.hook = [](IoCall&) { return absl::OkStatus(); };
     INFO("call " << k);
     const bool marked = disk.memory.status("/d/.kafka_cleanshutdown").ok();
-    const auto manifest = Manifest::parse(disk.read("t-1/ottla_manifest"));
+    const auto manifest = Manifest::parse(disk.content("t-1/ottla_manifest"));
     REQUIRE(manifest.has_value());
     REQUIRE((marked || manifest->is_of_others(Offset(5))));
     if (!died) {
