@@ -39,6 +39,26 @@ ottla::GroupValue decoded(const std::string& hex) {
   return *value;
 }
 
+/// Of version 4.
+const std::string flexible =
+    "0004"
+    "0274"
+    "00000001"
+    "0270"
+    "026d"
+    "0000000000000005"
+    "02"
+    "026d"
+    "00"
+    "0263"
+    "0268"
+    "00000007"
+    "00000009"
+    "02aa"
+    "02bb"
+    "00"
+    "00";
+
 }  // namespace
 
 TEST_CASE("a group with a member is Kafka's record") {
@@ -99,23 +119,7 @@ TEST_CASE("older and flexible versions of a group are read") {
                 "0000000000000005"
                 "00000001" +
                 names + "00000007" + tail) == value);
-  CHECK(decoded("0004"
-                "0274"
-                "00000001"
-                "0270"
-                "026d"
-                "0000000000000005"
-                "02"
-                "026d"
-                "00"
-                "0263"
-                "0268"
-                "00000007"
-                "00000009"
-                "02aa"
-                "02bb"
-                "00"
-                "00") == value);
+  CHECK(decoded(flexible) == value);
 }
 
 TEST_CASE("no prefix of a group's record is taken for a whole one") {
@@ -138,23 +142,7 @@ TEST_CASE("a group of a version to come is unsupported") {
 }
 
 TEST_CASE("a group with damaged bytes is refused, or read as a group that can be written") {
-  for (const std::vector<std::byte>& whole : {from_hex(with_member), from_hex("0004"
-                                                                              "0274"
-                                                                              "00000001"
-                                                                              "0270"
-                                                                              "026d"
-                                                                              "0000000000000005"
-                                                                              "02"
-                                                                              "026d"
-                                                                              "00"
-                                                                              "0263"
-                                                                              "0268"
-                                                                              "00000007"
-                                                                              "00000009"
-                                                                              "02aa"
-                                                                              "02bb"
-                                                                              "00"
-                                                                              "00")}) {
+  for (const std::vector<std::byte>& whole : {from_hex(with_member), from_hex(flexible)}) {
     for (std::size_t i = 0; i < whole.size(); ++i) {
       for (const int flip : {1, 2, 0x10, 0x80, 0xff}) {
         std::vector<std::byte> damaged = whole;
