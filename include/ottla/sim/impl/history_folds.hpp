@@ -96,8 +96,24 @@ void for_each_seen(const HistoryEvent& event, Seen seen) {
   }
 }
 
+/// The highest one of each partition; else 0.
+class HighestOffsets {
+ public:
+  void grow(const TopicPartition& partition, Offset offset) {
+    Offset& its = offsets_.try_emplace(partition, 0).first->second;
+    its = std::max(its, offset);
+  }
+  Offset of(const TopicPartition& partition) const {
+    const auto found = offsets_.find(partition);
+    return found == offsets_.end() ? Offset(0) : found->second;
+  }
+
+ private:
+  std::map<TopicPartition, Offset> offsets_;
+};
+
 /// What lies below is on the device, as far as the history tells.
-class DurableEnds {
+class DurableEnds : public HighestOffsets {
  public:
   explicit DurableEnds(const History& history) : history_(history) {}
 
@@ -113,37 +129,19 @@ class DurableEnds {
       grow(event.partition, event.end);
     }
   }
-  Offset of(const TopicPartition& partition) const {
-    const auto found = ends_.find(partition);
-    return found == ends_.end() ? Offset(0) : found->second;
-  }
 
  private:
-  void grow(const TopicPartition& partition, Offset end) {
-    Offset& its = ends_.try_emplace(partition, 0).first->second;
-    its = std::max(its, end);
-  }
-
   const History& history_;
-  std::map<TopicPartition, Offset> ends_;
 };
 
 /// Where somebody wanted partitions to begin.
-class WantedStarts {
+class WantedStarts : public HighestOffsets {
  public:
   void note(const HistoryEvent& event) {
     if (event.kind == EventKind::delete_records) {
-      Offset& its = starts_.try_emplace(event.partition, 0).first->second;
-      its = std::max(its, event.offset);
+      grow(event.partition, event.offset);
     }
   }
-  Offset of(const TopicPartition& partition) const {
-    const auto found = starts_.find(partition);
-    return found == starts_.end() ? Offset(0) : found->second;
-  }
-
- private:
-  std::map<TopicPartition, Offset> starts_;
 };
 
 }  // namespace sim_impl
