@@ -59,6 +59,23 @@ TEST_CASE("Retention notes the new start, renames segments, and removes them aft
   CHECK(h.held == 0);
 }
 
+TEST_CASE("A start is seen before the first segment below it is taken away") {
+  Small h;
+  h.open_partition();
+  h.append(0, 10);
+  int renamed = 0;
+  h.on_io = [&](IoCall& call) {
+    if (call.operation == IoOperation::rename && call.reason == IoReason::delete_segment) {
+      ++renamed;
+      CHECK(h.partition->ends().start == Offset(6));
+    }
+    return absl::OkStatus();
+  };
+  CHECK(must(h.delete_records(6)) == Offset(6));
+  CHECK(renamed > 0);
+  CHECK(h.held == 0);
+}
+
 TEST_CASE("Files that somebody reads, or that cannot be removed, are tried again") {
   Small h;
   h.partition_options.config.log.retention_bytes = 0;

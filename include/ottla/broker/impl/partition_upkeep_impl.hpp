@@ -128,6 +128,11 @@ template <FileSystem Fs>
 absl::Status BasicPartition<Fs>::take_files_away(Checkpoint checkpoint, Offset start) {
   OTTLA_TRY(checkpoint(start));  // nobody sees a start that a crash would take back
   OTTLA_TRY(log_.raise_start(start, log_.end()));
+  {
+    // Who is told that an offset is gone finds the start above it, however long the disk takes.
+    Lock lock(mutex_);
+    log_.publish(replicated_end());
+  }
   const SteadyTime now = world_.steady_now();
   OTTLA_ASSIGN(const int deleted, log_.delete_segments(start, now));
   if (deleted > 0) {
