@@ -139,6 +139,32 @@ TEST_CASE("A fetch is not kept where something came since it looked") {
   CHECK(bell->rung == 0);
 }
 
+TEST_CASE("A committed fetch behind an open transaction is kept, whatever is staged") {
+  Harness h;
+  {
+    BatchBuilder builder({.leader_epoch = LeaderEpoch(0),
+                          .is_transactional = true,
+                          .producer_id = ProducerId(7),
+                          .producer_epoch = ProducerEpoch(0),
+                          .base_sequence = 0});
+    must(builder.append({.timestamp = Timestamp(1), .value = as_bytes(std::string_view("open"))}));
+    const SharedBytes bytes = must(builder.seal()).freeze();
+    Log log = h.open();
+    must(
+        log_test::append(log, {{bytes, BatchFacts::of(BatchHeader::parse(bytes.bytes()))}}).status);
+    must(log.close().status());
+  }
+  h.open_partition();
+  h.produce(1);
+  FetchedPartition seen;
+  h.partition->fetch({.offset = Offset(0)}, 1 << 20, true, seen, IsolationLevel::read_committed);
+  must(seen.status);
+  CHECK(seen.slices.empty());
+  CHECK(seen.last_stable_offset == Offset(0));
+  CHECK(seen.high_watermark == Offset(2));
+  CHECK(h.partition->add_waiter(make_ref<Bell>(), seen.high_watermark, 1, seen.last_stable_offset));
+}
+
 TEST_CASE("A waiter is kept once, and the oldest gives way when there are too many") {
   Harness h;
   h.open_partition();

@@ -97,15 +97,13 @@ class FakeConnection final : public ottla::Connection {
             ottla::Reply<ottla::ListOffsetsResponse> reply) override {
     ottla::ListOffsetsResponse response;
     for (const auto& each : request.partitions) {
-      const auto index = static_cast<std::size_t>(each.partition.partition.value());
-      const Partition& log = logs[each.partition.topic].at(index);
+      const Partition& log =
+          logs[each.partition.topic].at(static_cast<std::size_t>(each.partition.partition.value()));
       const bool first = each.timestamp == ottla::at_earliest;
-      response.partitions.push_back(
-          {.partition = each.partition,
-           .error = log.offsets_error,
-           .offset = ottla::Offset(!first                 ? log.end
-                                   : log.stale_start >= 0 ? log.stale_start
-                                                          : log.start)});
+      const std::int64_t start = log.stale_start >= 0 ? log.stale_start : log.start;
+      response.partitions.push_back({.partition = each.partition,
+                                     .error = log.offsets_error,
+                                     .offset = ottla::Offset(first ? start : log.end)});
     }
     reply(std::move(response));
   }
@@ -199,5 +197,4 @@ struct FakeHost {
   ottla::Ref<FakeConnection> connection = ottla::make_ref<FakeConnection>();
   ottla::Ref<ottla::Connection> connect() const { return connection; }
 };
-
 }  // namespace test

@@ -111,9 +111,8 @@ std::size_t BasicPartition<Fs>::read(const FetchPartition& request, std::size_t 
   used_ = true;
   const bool committed = isolation == IsolationLevel::read_committed;
   if (state_ == State::open && (!at_once() || committed) &&
-      request.offset >= (at_once() ? log_.end() : visible()) && staged_.waiting_bytes() > 0 &&
-      may_write()) {
-    write_staged();
+      request.offset >= visible_to(isolation) && staged_.waiting_bytes() > 0 && may_write()) {
+    write_staged();  // whatever add_waiter does not wait for
   }
   into.status = refusal();
   if (!into.status.ok()) {
