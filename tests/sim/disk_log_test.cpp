@@ -242,3 +242,25 @@ TEST_CASE("A flush that is ignored is noticed") {
   });
   CHECK(harmed > 0);
 }
+
+TEST_CASE("What a failed write left at the end of a segment does not come back below a newer one") {
+  bool fails = false;
+  LogDisk d({.choose_fault = [&](const IoCall& call) {
+    return !fails                                    ? SimFault::none
+           : call.operation == IoOperation::write    ? SimFault::cut_write
+           : call.operation == IoOperation::truncate ? SimFault::io
+                                                     : SimFault::none;
+  }});
+  Opened first(d.disk.file_system(), d.options, LastStop::system_crash);
+  Log& log = *first.log;
+  REQUIRE(append_some(log, 2, 2).durable == 2);
+  fails = true;
+  REQUIRE_FALSE(log_test::append(log, make_batches(2, 1)).status.ok());
+  fails = false;
+  must(log_test::append(log, make_batches(2, 1, {.value_size = 100})).status);  // in a new segment
+  REQUIRE(must(log.view().segments()).size() == 2);
+  log_test::flush(log, FlushScope::data);
+  d.disk.crash(CrashKind::power);
+  d.disk.for_each_durable_state(
+      4096, [&](SimDisk& state) { CHECK(recover(state.file_system(), d.options) == 3); });
+}

@@ -269,7 +269,10 @@ absl::Status BasicLog<Fs>::undo_failed_write() {
     return absl::OkStatus();
   }
   OTTLA_ASSIGN(auto* segment, active()->segment());
-  return segment->ready_to_write();
+  OTTLA_TRY(segment->ready_to_write());
+  // What comes next may go to a new segment, and no flush of that would sync the cut.
+  return segment->take_undone() ? health_->checked(segment->sync(IoReason::undo_append))
+                                : absl::OkStatus();
 }
 
 /// Its files are none of the log's: what is appended now may still fit the segment before it, and
