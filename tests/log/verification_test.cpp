@@ -143,6 +143,13 @@ TEST_CASE("A read that fails is told as such, what the process lacks ends the st
   CHECK(all.damage[0].why.find("the test says so") != std::string::npos);
   CHECK(all.damage[0].fault == Fault::io);
 
+  disk.hook = [&](IoCall& call) {
+    return call.path == file ? error(Fault::not_found, "it is gone") : absl::OkStatus();
+  };
+  const Verified gone = verify(disk.log);
+  REQUIRE(gone.damage.size() == 1);
+  CHECK(gone.damage[0].fault == Fault::corrupt);
+
   disk.hook = with(Fault::no_descriptors);
   LogVerification later(disk.log.view());
   CHECK_FALSE(later.step(1 << 20, *buffers).ok());

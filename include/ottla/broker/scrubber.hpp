@@ -27,7 +27,8 @@ struct VerifyReport {
     std::string file;           ///< may be empty: the partition could not be opened
     std::int64_t position = 0;  ///< byte from which on it cannot be read
     std::string why;
-    Fault fault = Fault::corrupt;  ///< else it could not be read: the bytes may be as written
+    /// `corrupt`, also of a file that is gone; else it could not be read, and may be as written.
+    Fault fault = Fault::corrupt;
   };
   bool complete = false;
   std::int64_t partitions = 0;  ///< that were begun

@@ -147,9 +147,8 @@ class BasicLog {
   const LogConfig& config() const { return config_; }
   const Ref<DirectoryHealth>& health() const { return health_; }
 
-  /// Writes what is in memory only and syncs everything. Nothing may be called afterwards but from
-  /// views. Answers what the clean-stop marker says of this log; `corrupt` where it is damaged, and
-  /// later openings know.
+  /// Writes what is in memory only and syncs everything; only views may be used afterwards. Answers
+  /// what the clean-stop marker says of this log; `corrupt` where damaged, and later openings know.
   absl::StatusOr<CleanEnd> close();
 
   // ── both ──────────────────────────────────────────────────────────────────────────────────────
@@ -206,6 +205,7 @@ class BasicLog {
                                                std::span<const BatchFacts> facts, Timestamp now);
   absl::Status undo_failed_write();
   absl::Status undo_failed_roll();
+  absl::Status make_ready(Segment& segment);
   absl::Status sync_undone(Segment& segment, const absl::Status& failed);
   absl::Status note_epochs(std::span<const Bytes> batches, std::span<const BatchFacts> facts);
   absl::Status note_gaps(std::span<const BatchFacts> facts);

@@ -28,7 +28,8 @@ struct LogDamage {
   std::string file;
   std::int64_t position = 0;  ///< byte from which on it cannot be read
   std::string why;
-  Fault fault = Fault::corrupt;  ///< else it could not be read: the bytes may be as written
+  /// `corrupt`, also of a file that is gone; else it could not be read, and may be as written.
+  Fault fault = Fault::corrupt;
 };
 
 /// Not thread-safe.

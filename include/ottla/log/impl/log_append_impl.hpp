@@ -182,7 +182,7 @@ absl::Status BasicLog<Fs>::roll(Timestamp now) {
 /// either. On a full disk they go: retention and a clean stop are to work there.
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::seal(Segment& segment) {
-  OTTLA_TRY(segment.ready_to_write());
+  OTTLA_TRY(make_ready(segment));
   absl::Status indexed = segment.become_inactive();
   if (fault(indexed) == Fault::no_space) {
     segment.distrust_indexes();
@@ -269,10 +269,16 @@ absl::Status BasicLog<Fs>::undo_failed_write() {
     return absl::OkStatus();
   }
   OTTLA_ASSIGN(auto* segment, active()->segment());
-  OTTLA_TRY(segment->ready_to_write());
-  // What comes next may go to a new segment, and no flush of that would sync the cut.
-  return segment->take_undone() ? health_->checked(segment->sync(IoReason::undo_append))
-                                : absl::OkStatus();
+  return make_ready(*segment);
+}
+
+/// What a failed write left is cut off, also on the device: what comes next may go to a new
+/// segment, and no flush of that would sync this one.
+template <FileSystem Fs>
+absl::Status BasicLog<Fs>::make_ready(Segment& segment) {
+  OTTLA_TRY(segment.ready_to_write());
+  return segment.take_undone() ? health_->checked(segment.sync(IoReason::undo_append))
+                               : absl::OkStatus();
 }
 
 /// Its files are none of the log's: what is appended now may still fit the segment before it, and

@@ -186,9 +186,7 @@ absl::StatusOr<bool> BasicLog<Fs>::truncate_to(Offset end, SteadyTime now) {
   OTTLA_TRY(check_writable());
   if (end >= end_) {
     OTTLA_TRY(undo_failed_write());
-    Segment* last = active() == nullptr ? nullptr : active()->if_open();
-    const bool undone = last != nullptr && last->take_undone();
-    OTTLA_TRY(undone || manifest_.cut_at() ? sync_cut() : absl::OkStatus());
+    OTTLA_TRY(manifest_.cut_at() ? sync_cut() : absl::OkStatus());
     if (epochs_.truncate_from_end(end)) {
       epochs_published_ = false;
       OTTLA_TRY(save_epochs());

@@ -59,8 +59,9 @@ absl::StatusOr<bool> BasicLogVerification<Fs>::step(std::size_t bytes, ReadBuffe
       }
       if (!checked.ok()) {
         if (entry.gone() == LogSegment::Gone::no) {
+          const Fault why = fault(checked.status());
           found({entry.path(), position_, std::string(sv(checked.status().message())),
-                 fault(checked.status())});
+                 why == Fault::not_found ? Fault::corrupt : why});
         }
         next_segment();
         continue;
