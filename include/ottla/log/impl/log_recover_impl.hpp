@@ -232,9 +232,12 @@ absl::Status BasicLog<Fs>::Opener::check_offsets(const BatchHeader& header,
                                                  std::optional<Offset> expected) const {
   const bool is_above_end = opening_.last_stop == LastStop::clean && opening_.clean_end &&
                             header.next_offset() > opening_.clean_end->end;
-  const bool is_apart = manifest_known_ && !opening_.foreign && expected &&
-                        header.base_offset > *expected &&
-                        log_.manifest_.is_dense_at(header.base_offset);
+  // A manifest that a power cut spoilt was never on the device, as it is before the first gap that
+  // is not below the recovery point.
+  const bool is_dense = manifest_known_ ? log_.manifest_.is_dense_at(header.base_offset)
+                                        : manifest_there_ && stop_ == LastStop::system_crash &&
+                                              header.base_offset > durable_end_;
+  const bool is_apart = is_dense && !opening_.foreign && expected && header.base_offset > *expected;
   if (!is_above_end && !is_apart) {
     return absl::OkStatus();
   }
@@ -271,6 +274,10 @@ absl::StatusOr<bool> BasicLog<Fs>::Opener::recover_segment(std::size_t index) {
   OTTLA_ASSIGN(const bool go_on, judge(index, segment, found));
   if (go_on && index + 1 < bases_.size()) {
     OTTLA_TRY(log_.seal(segment));
+  } else if (stop_ == LastStop::system_crash && damage_ == nullptr) {
+    // What was cut off, here or by an opening that died then, does not come back.
+    OTTLA_TRY(log_.sync_directory(IoReason::recover_cut));
+    OTTLA_TRY(log_.health_->checked(segment.sync(IoReason::recover_cut)));
   }
   if (end_ <= indexed_end()) {
     // Nobody makes them anew after the next power cut.
@@ -340,10 +347,9 @@ absl::Status BasicLog<Fs>::Opener::cut(std::size_t index, Segment& segment,
     find(Kind::cut, path, found.valid_end, found.file_size - found.valid_end, found.problem,
          kept.name);
   }
-  const bool sync = stop_ == LastStop::system_crash;
-  OTTLA_TRY(sync ? log_.sync_directory(IoReason::recover_cut) : absl::OkStatus());
-  OTTLA_TRY(segment.cut_tail(IoReason::recover_cut));
-  return sync ? log_.health_->checked(segment.sync(IoReason::recover_cut)) : absl::OkStatus();
+  OTTLA_TRY(stop_ == LastStop::system_crash ? log_.sync_directory(IoReason::recover_cut)
+                                            : absl::OkStatus());
+  return segment.cut_tail(IoReason::recover_cut);
 }
 
 template <FileSystem Fs>
