@@ -225,6 +225,30 @@ TEST_CASE("A last batch whose offset is not behind the one before it is cut, and
   }
 }
 
+TEST_CASE(
+    "A gap is believed below the recovery point alone, where a power cut spoilt the manifest") {
+  for (const std::int64_t recovery_point : {0, 3, 203, 204}) {
+    Disk disk;
+    std::int64_t size = 0;
+    {
+      Log log = disk.open();
+      must(append(log, make_batches(0, 5)).status);
+      size = make_batch(0).facts.size;
+    }
+    const std::string name = offset_file_name(Offset(0), log_suffix);
+    std::string text = disk.content(name);
+    for (const std::int64_t offset : {3, 4}) {
+      text[static_cast<std::size_t>(offset * size + 7)] = static_cast<char>(200 + offset);
+    }
+    disk.put(name, text);
+    disk.put("ottla_manifest", "spoilt");
+    const Log log = disk.open_after(LastStop::system_crash, recovery_point);
+    INFO("recovery point " << recovery_point);
+    CHECK(log.damage() == nullptr);
+    CHECK(log.end() == Offset(recovery_point > 200 ? 205 : 3));
+  }
+}
+
 TEST_CASE("A batch that overlaps the next one is not read, nor is one passed over without a word") {
   const std::string name = offset_file_name(Offset(0), log_suffix);
   const auto size = static_cast<std::size_t>(make_batch(0).facts.size);

@@ -4,6 +4,7 @@
 // every record that was flushed.
 #include <algorithm>
 
+#include "disk_fixture.hpp"
 #include "disk_log_fixture.hpp"
 #include "tests/support/catch.hpp"
 
@@ -198,6 +199,35 @@ TEST_CASE("A recovery whose machine dies is done again, and finds as much") {
     state.heal();
     CHECK(recover(state.file_system(), d.options) >= 4);
   });
+}
+
+TEST_CASE("What a recovery has cut off does not come back, though it died before it was done") {
+  const log_test::BatchShape shape{.value_size = 1000};  // none shares a sector with all others
+  const std::int64_t size = make_batches(0, 1, shape).front().facts.size;
+  const std::string path = "/d/t-0/00000000000000000000.log";
+  LogDisk d;
+  d.options.config.segment_bytes = static_cast<int>(10 * size);
+  {
+    Opened opened(d.disk.file_system(), d.options, LastStop::system_crash);
+    must(log_test::append(*opened.log, make_batches(0, 4, shape)).status);
+    log_test::flush(*opened.log);
+    // A tail that nobody was promised: torn in its third batch, the fourth is whole.
+    auto file = must(d.disk.file_system().open(path, OpenMode::read_write, IoReason::other));
+    must(disk_test::write(file, 2 * size + 100, "torn"));
+    must(file.sync(IoReason::other));
+  }
+  for (std::uint64_t call = 1; must(d.disk.file_system().status(path)).size > 2 * size; ++call) {
+    d.disk.crash(CrashKind::power);
+    d.disk.restart();
+    d.disk.crash_at(d.disk.calls() + call, CrashKind::process);
+    Opened dying(d.disk.file_system(), d.options, LastStop::system_crash);
+    REQUIRE(d.disk.down());
+    d.disk.restart();
+  }
+  Opened next(d.disk.file_system(), d.options, LastStop::system_crash);
+  must(log_test::append(*next.log, make_batches(2, 1, shape)).status);
+  d.disk.crash(CrashKind::power);
+  CHECK(recover_each(d, 4096).most == 3);
 }
 
 TEST_CASE("After a failed sync the tail is written anew, since the device may never have got it") {
