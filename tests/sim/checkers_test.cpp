@@ -320,6 +320,15 @@ TEST_CASE("a partition begins no further than somebody wanted it to") {
   CHECK(broken(misplaced_starts(Told().at(Kind::delete_records, plain, 2).log(plain, 3, 3, {}))) ==
         Properties{"log start"});
   CHECK(misplaced_starts(Told().at(Kind::delete_records, plain, 2).bounds(plain, 2, 5)).empty());
+  // The files of a beginning of which nothing was durable may be lost with the machine.
+  const auto cut = [](const TopicPartition& partition, std::int64_t end) {
+    Told told;
+    told.bounds(partition, 0, end).at(Kind::power_cut).bounds(partition, 5, 5);
+    return misplaced_starts(told.bounds(partition, 5, 6));
+  };
+  CHECK(cut(plain, 3).empty());
+  CHECK(cut(durable, 0).empty());
+  CHECK(broken(cut(durable, 3)) == Properties{"log start", "log start"});
 }
 
 TEST_CASE("a group has committed its last commit, or one that may have come after it") {

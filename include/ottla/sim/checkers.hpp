@@ -48,7 +48,8 @@ Violations wrong_outcomes(const History& history);
 Violations misordered_polls(const History& history);
 /// The end of a partition, or its beginning, went back; or it begins below what was deleted.
 Violations bounds_gone_back(const History& history);
-/// A partition that is not compacted begins above what anybody wanted deleted.
+/// A partition that is not compacted begins above what anybody wanted deleted, and above what may
+/// have been lost: a beginning of which nothing was durable when the machine died.
 Violations misplaced_starts(const History& history);
 
 // ── groups ──────────────────────────────────────────────────────────────────────────────────────

@@ -236,24 +236,29 @@ OTTLA_INLINE Violations misplaced_starts(const History& history) {
   using Kind = HistoryEvent::Kind;
   Violations found;
   sim_impl::Lives lives;
-  sim_impl::WantedStarts wanted;
+  sim_impl::WantedStarts starts;
+  sim_impl::DurableEnds durable(history);
   bool lost = false;
   for (std::uint64_t i = 0; i < history.size(); ++i) {
     const HistoryEvent& event = history.events()[i];
     lives.note(event);
-    wanted.note(event);
+    starts.note(event);
     lost = lost || lives.loses_writes();
-    // Where nothing is durable yet, the first segments may be lost alone; where a topic is
-    // compacted, they may be empty.
-    const HistoryTopic topic = history.topic(event.partition.topic);
-    const bool may_move = topic.compacted || (lost && !topic.durable);
-    if ((event.kind == Kind::bounds || event.kind == Kind::log) &&
-        event.offset > wanted.of(event.partition) && !may_move) {
-      found.push_back(sim_impl::violation(
-          "log start", i,
-          absl::StrCat(event.partition.to_string(), " begins at ", event.offset.value(), ", only ",
-                       wanted.of(event.partition).value(), " was asked for")));
+    const Offset start = starts.of(event.partition);
+    if ((event.kind == Kind::bounds || event.kind == Kind::log) && event.offset > start) {
+      // Where nothing is durable yet, the first segments may be lost alone; where a topic is
+      // compacted, they may be empty.
+      if (history.topic(event.partition.topic).compacted ||
+          (lost && durable.of(event.partition) <= start)) {
+        starts.grow(event.partition, event.offset);
+      } else {
+        found.push_back(sim_impl::violation(
+            "log start", i,
+            absl::StrCat(event.partition.to_string(), " begins at ", event.offset.value(),
+                         ", only ", start.value(), " was asked for")));
+      }
     }
+    durable.note(event);
   }
   return found;
 }
