@@ -321,7 +321,7 @@ TEST_CASE("a partition begins no further than somebody wanted it to") {
         Properties{"log start"});
   CHECK(misplaced_starts(Told().at(Kind::delete_records, plain, 2).bounds(plain, 2, 5)).empty());
   // The files of a beginning of which nothing was durable may be lost with the machine.
-  const auto cut = [](const TopicPartition& partition, std::int64_t end) {
+  const auto cut = [](const TopicPartition& partition, int end) {
     Told told;
     told.bounds(partition, 0, end).at(Kind::power_cut).bounds(partition, 5, 5);
     return misplaced_starts(told.bounds(partition, 5, 6));
