@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include <absl/strings/str_cat.h>
+
 #include "broker_run.hpp"
 #include "seeds.hpp"
 #include "shrink.hpp"
@@ -36,6 +38,7 @@ struct Tally {
   std::uint64_t seeds = 0;
   std::uint64_t lives = 0;
   std::uint64_t events = 0;
+  std::uint64_t trace = 0;  ///< of all runs
   SimFaultTable faults;
   Json failures = Json::array();
 };
@@ -65,6 +68,7 @@ Tally run_seeds(const Seeds& seeds) {
     ++tally.seeds;
     tally.lives += static_cast<std::uint64_t>(result.lives);
     tally.events += result.history.size();
+    tally.trace = tally.trace * 31 + result.trace;
     tally.faults += result.faults;
     if (!result.violations.empty()) {
       tally.failures.push_back(failure_json(shrink(options, fails)));
@@ -94,6 +98,7 @@ int main(int argc, char** argv) {
   result["seeds"] = {seeds.first, seeds.first + tally.seeds - 1};
   result["lives"] = tally.lives;
   result["events"] = tally.events;
+  result["trace"] = absl::StrCat(absl::Hex(tally.trace, absl::kZeroPad16));
   result["faults"] = faults_json(tally.faults);
   if (seeds.ignored > 0) {
     result["ignored"] = ignore_each(seeds, tally.faults, [](std::uint64_t seed, Step ignored) {
