@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <ottla/admin/admin.hpp>
+#include <ottla/env/fault_file_system.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/memory_broker.hpp"
@@ -142,5 +143,42 @@ TEST_CASE("a log of groups that was taken away is not missed again after a crash
       open(env, {.on_event = [&](const BrokerEvent& event) { told.push_back(event); }});
   CHECK(told.empty());
   CHECK(must(committed(broker, "billing")).empty());
+  read_all(broker, "billing");
+}
+
+TEST_CASE("that it was taken away is written before it begins anew, whatever failed before") {
+  bool fails = false;
+  bool dead = false;
+  MemoryEnv env(
+      {.files = AnyFileSystem(FaultFileSystem(MemoryFileSystem(), [&](IoCall& call) {
+         const bool changes = call.operation == IoOperation::write ||
+                              call.operation == IoOperation::rename ||
+                              call.operation == IoOperation::remove;
+         const bool hit =
+             changes &&
+             (dead || (fails && call.path.find("recovery-point-offset") != std::string_view::npos));
+         return hit && !call.done ? error(Fault::io, "input/output error") : absl::OkStatus();
+       }))});
+  {
+    const MemoryBroker broker = open_with_topic(env, 1);
+    produce_numbers(broker, 0, 3);
+    read_all(broker, "billing");
+  }
+  move_away(env);
+  std::vector<BrokerEvent> told;
+  const BrokerConfig config{.on_event = [&](const BrokerEvent& event) { told.push_back(event); }};
+  {
+    fails = true;
+    const MemoryBroker broker = open(env, config);
+    fails = false;
+    CHECK(must(committed(broker, "billing")).empty());
+    CHECK(std::count_if(told.begin(), told.end(),
+                        [](const BrokerEvent& each) { return each.code == "offsets_lost"; }) == 1);
+    dead = true;
+  }
+  dead = false;
+  told.clear();
+  const MemoryBroker broker = open(env, config);
+  CHECK(told.empty());
   read_all(broker, "billing");
 }

@@ -191,6 +191,7 @@ absl::Status BasicBrokerCore<E>::forget_taken_away(const TopicPartition& partiti
     if (!had_records) {
       continue;
     }
+    directory->note_behind();  // where it cannot be written now, it is before one is made there
     events_->tell(
         EventLevel::error, "offsets_lost",
         directory->locked([&](BasicLogDirectory<Fs>& same) { return same.path_of(partition); }),
