@@ -462,3 +462,23 @@ TEST_CASE("An I/O error while it opens is answered, and the next opening finds w
     CHECK(log.damage() == nullptr);
   }
 }
+
+TEST_CASE("An owner that cannot be read for a moment costs no manifest") {
+  Root root;
+  root.make_and_close();
+  root.remove(".ottla_clean");  // Kafka had it since, and died
+  root.put("recovery-point-offset-checkpoint", "0\n1\norders 0 4\n");
+  const std::string before = root.content("orders-0/ottla_manifest");
+  root.hook = [](IoCall& call) {
+    const bool hit = call.path.ends_with("orders-0/partition.metadata") && !call.done &&
+                     call.operation == IoOperation::read;
+    return hit ? error(Fault::io, "input/output error") : absl::OkStatus();
+  };
+  CHECK(fault(root.try_open().status()) == Fault::io);
+  REQUIRE(root.has("orders-0/ottla_manifest"));
+  CHECK(root.content("orders-0/ottla_manifest") == before);
+  root.hook = [](IoCall&) { return absl::OkStatus(); };
+  (void)root.open();
+  CHECK(root.report.foreign);
+  CHECK(Manifest::parse(root.content("orders-0/ottla_manifest"))->is_of_others(Offset(4)));
+}

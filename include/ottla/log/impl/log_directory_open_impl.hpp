@@ -312,12 +312,11 @@ class BasicLogDirectory<Fs>::Opener {
 
   absl::Status note_others(const TopicPartition& partition) {
     const auto topic_id = directory_.topic_id(partition);
-    if (not_tried(topic_id.status())) {
-      return topic_id.status();
-    }
-    if (!topic_id.ok()) {
+    if (const Fault why = fault(topic_id.status());
+        why == Fault::not_found || why == Fault::corrupt || why == Fault::limit_reached) {
       return remove_manifest(partition);  // nobody opens it
     }
+    OTTLA_TRY(topic_id.status());
     Manifest manifest({*topic_id, partition.partition});
     manifest.set_others(Manifest::anywhere);
     const absl::Status noted =
