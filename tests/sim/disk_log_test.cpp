@@ -294,3 +294,42 @@ TEST_CASE("What a failed write left at the end of a segment does not come back b
   d.disk.for_each_durable_state(
       4096, [&](SimDisk& state) { CHECK(recover(state.file_system(), d.options) == 3); });
 }
+
+TEST_CASE("A cut whose sync was not tried is synced before a newer segment is written") {
+  const bool cut_at_once = GENERATE(true, false);
+  CAPTURE(cut_at_once);
+  bool writes_fail = false;
+  bool cuts_fail = false;
+  LogDisk d({.choose_fault = [&](const IoCall& call) {
+    const auto at = call.operation;
+    return writes_fail && at == IoOperation::write    ? SimFault::cut_write
+           : cuts_fail && at == IoOperation::truncate ? SimFault::io
+                                                      : SimFault::none;
+  }});
+  bool syncs_fail = false;
+  AnyFileSystem files(FaultFileSystem(d.disk.file_system(), [&](IoCall& call) {
+    const bool hit = syncs_fail && call.operation == IoOperation::sync && !call.done;
+    return hit ? error(Fault::no_descriptors, "too many open files") : absl::OkStatus();
+  }));
+  RecoveryReport report;
+  Log log = must(Log::open(files, "/d/t-0", d.options,
+                           {.last_stop = LastStop::system_crash, .now = Timestamp(t0)},
+                           make_ref<DirectoryHealth>("/d"), report));
+  REQUIRE(append_some(log, 2, 2).durable == 2);
+  writes_fail = true;
+  cuts_fail = !cut_at_once;
+  syncs_fail = true;
+  const absl::Status failed = log_test::append(log, make_batches(2, 1)).status;
+  REQUIRE(outcome(failed) == Outcome::unknown);
+  writes_fail = cuts_fail = false;
+  for (int i = 0; i < 2; ++i) {
+    CHECK(fault(log_test::append(log, make_batches(2, 1)).status) == Fault::no_descriptors);
+  }
+  syncs_fail = false;
+  must(log_test::append(log, make_batches(2, 1, {.value_size = 100})).status);  // in a new segment
+  REQUIRE(must(log.view().segments()).size() == 2);
+  log_test::flush(log, FlushScope::data);
+  d.disk.crash(CrashKind::power);
+  d.disk.for_each_durable_state(
+      4096, [&](SimDisk& state) { CHECK(recover(state.file_system(), d.options) == 3); });
+}

@@ -206,7 +206,7 @@ class BasicLog {
   absl::Status undo_failed_write();
   absl::Status undo_failed_roll();
   absl::Status make_ready(Segment& segment);
-  absl::Status sync_undone(Segment& segment, const absl::Status& failed);
+  absl::Status sync_undone(Segment& segment);
   absl::Status note_epochs(std::span<const Bytes> batches, std::span<const BatchFacts> facts);
   absl::Status note_gaps(std::span<const BatchFacts> facts);
   absl::Status save_epochs();

@@ -136,8 +136,9 @@ class BasicSegment {
   /// where that fails, or where it is not known yet where the segment ends.
   absl::Status ready_to_write();
   /// Whether a failed write was cut off since the last time this was asked. Until the next `sync` a
-  /// power cut may bring back what it left.
+  /// power cut may bring back what it left: `note_undone` where that was not tried.
   bool take_undone() { return std::exchange(undone_, false); }
+  void note_undone() { undone_ = true; }
   /// How many of `batches` go in before the segment has to roll: 0 when it has to now. Reads the
   /// first batch's header, once.
   absl::StatusOr<std::size_t> fitting(std::span<const BatchFacts> batches,
@@ -208,8 +209,7 @@ class BasicSegment {
   /// An offset above all of `size` bytes from `position`; nothing where the index does not reach
   /// that far.
   absl::StatusOr<std::optional<Offset>> upper_bound(std::int64_t position, std::int64_t size) const;
-  /// Calls `visit` for each batch from the one with `from` on, by their headers. Its first error
-  /// ends it.
+  /// Calls `visit` for each batch from that with `from` on, by its header; its first error ends it.
   absl::Status each_batch(Offset from, const Visit& visit) const;
 
  private:

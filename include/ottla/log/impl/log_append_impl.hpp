@@ -141,7 +141,14 @@ absl::StatusOr<std::size_t> BasicLog<Fs>::append_to_active(std::span<const Bytes
   }
   if (absl::Status failed = segment->write_out(batches.first(fit), facts.first(fit));
       !failed.ok()) {
-    return segment->take_undone() ? sync_undone(*segment, failed) : failed;
+    const absl::Status synced = sync_undone(*segment);
+    if (!synced.ok()) {
+      failed = error(error_code(failed), fault(failed),
+                     absl::StrCat(failed.message(),
+                                  "; cut off, and that could not be synced: ", synced.message()),
+                     Outcome::unknown);
+    }
+    return failed;
   }
   segment->set_modified(now);
   appended_ = true;
@@ -159,16 +166,18 @@ absl::StatusOr<std::size_t> BasicLog<Fs>::append_to_active(std::span<const Bytes
   return fit;
 }
 
-/// What is said not to be written does not come back after a power cut either.
+/// What is said not to be written does not come back after a power cut either. A sync that was not
+/// tried stays owed.
 template <FileSystem Fs>
-absl::Status BasicLog<Fs>::sync_undone(Segment& segment, const absl::Status& failed) {
-  const absl::Status synced = health_->checked(segment.sync(IoReason::undo_append));
-  return synced.ok()
-             ? failed
-             : error(error_code(failed), fault(failed),
-                     absl::StrCat(failed.message(),
-                                  "; cut off, and that could not be synced: ", synced.message()),
-                     Outcome::unknown);
+absl::Status BasicLog<Fs>::sync_undone(Segment& segment) {
+  if (!segment.take_undone()) {
+    return absl::OkStatus();
+  }
+  absl::Status synced = health_->checked(segment.sync(IoReason::undo_append));
+  if (not_tried(synced)) {
+    segment.note_undone();
+  }
+  return synced;
 }
 
 template <FileSystem Fs>
@@ -277,8 +286,7 @@ absl::Status BasicLog<Fs>::undo_failed_write() {
 template <FileSystem Fs>
 absl::Status BasicLog<Fs>::make_ready(Segment& segment) {
   OTTLA_TRY(segment.ready_to_write());
-  return segment.take_undone() ? health_->checked(segment.sync(IoReason::undo_append))
-                               : absl::OkStatus();
+  return sync_undone(segment);
 }
 
 /// Its files are none of the log's: what is appended now may still fit the segment before it, and
