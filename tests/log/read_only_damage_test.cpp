@@ -147,3 +147,25 @@ TEST_CASE("What was read and checked before is checked again") {
   CHECK(error_code(view.read({Offset(0), Offset(3)}, *buffers).status()) ==
         ErrorCode::corrupt_message);
 }
+
+TEST_CASE("Indexes that cannot be read cost a reader time alone") {
+  const bool from_the_start = GENERATE(true, false);
+  CAPTURE(from_the_start);
+  Writer writer(small_segments());
+  writer.append(40);
+  bool fails = from_the_start;
+  int failed = 0;
+  AnyFileSystem files(FaultFileSystem(reading(writer.memory), [&](IoCall& call) {
+    const bool hit =
+        fails && call.operation == IoOperation::read && !call.done && call.path.ends_with("index");
+    failed += hit;
+    return hit ? error(Fault::io, "input/output error") : absl::OkStatus();
+  }));
+  auto log = must(ReadOnlyLog::open(files, directory));
+  fails = true;
+  CHECK(read(log, 0) == range(0, 40));
+  writer.append(1);
+  must(log.refresh());
+  CHECK(read(log, 17) == range(17, 41));
+  CHECK(failed > 0);
+}

@@ -173,6 +173,58 @@ TEST_CASE("an index that lies is found out, and the log is searched without it",
   CHECK(segment.end().next_offset == batches.back().facts.last_offset + 1);
 }
 
+TEST_CASE("an index that cannot be read is done without, and not taken for damaged", "[segment]") {
+  SegmentDirectory directory;
+  directory.options.index_interval_bytes = 300;
+  const std::vector<TestBatch> batches = some_batches(0, 100);
+  {
+    Segment segment = directory.create();
+    REQUIRE(write_out(segment, batches).ok());
+    REQUIRE(segment.become_inactive().ok());
+  }
+  const std::string_view unread = GENERATE(offset_index_suffix, time_index_suffix);
+  const Segment segment = directory.open();
+  const Timestamp newest = segment.largest_timestamp();
+  const auto before = all_content(directory);
+  int failed = 0;
+  directory.hook = [&](IoCall& call) {
+    const bool hit = call.operation == IoOperation::read && !call.done &&
+                     call.path == SegmentDirectory::path(unread);
+    failed += hit;
+    return hit ? error(Fault::io, "input/output error") : absl::OkStatus();
+  };
+  Decompressor decompressor;
+  CHECK_FALSE(segment.indexes_unread());
+  check_find(segment, batches);
+  const auto found = segment.find_timestamp(newest, Offset(0), decompressor);
+  REQUIRE(found.ok());
+  REQUIRE(found->has_value());
+  CHECK((*found)->timestamp == newest);
+  CHECK(segment.upper_bound(0, 1 << 20).value() == std::nullopt);
+  CHECK(failed > 0);
+  CHECK(segment.indexes_unread());
+  CHECK_FALSE(segment.indexes_damaged());
+  CHECK(all_content(directory) == before);
+}
+
+TEST_CASE("an index is not done without where a descriptor or memory is short", "[segment]") {
+  SegmentDirectory directory;
+  directory.options.index_interval_bytes = 300;
+  {
+    Segment segment = directory.create();
+    REQUIRE(write_out(segment, some_batches(0, 100)).ok());
+    REQUIRE(segment.become_inactive().ok());
+  }
+  const Segment segment = directory.open();
+  directory.hook = [](IoCall& call) {
+    return call.operation == IoOperation::read && !call.done && call.path.ends_with("index")
+               ? error(Fault::no_descriptors, "too many open files")
+               : absl::OkStatus();
+  };
+  CHECK(fault(segment.find(Offset(30)).status()) == Fault::no_descriptors);
+  CHECK_FALSE(segment.indexes_unread());
+}
+
 TEST_CASE("errors of the file are answered as they are", "[segment]") {
   SegmentDirectory directory;
   Segment segment = directory.create();

@@ -140,7 +140,7 @@ class BasicLog {
   /// Removes the files of compacted segments that did not take their place.
   absl::Status remove_cleaned();
 
-  /// Makes the indexes anew of segments that are known to have damaged ones. How many.
+  /// Makes the indexes anew of segments that are known to have damaged or unread ones. How many.
   absl::StatusOr<int> repair_indexes();
   /// From the next roll on.
   void set_config(const LogConfig& config) { config_ = config; }

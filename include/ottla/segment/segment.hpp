@@ -47,8 +47,7 @@ struct RecoveredEntries;
 struct SegmentOptions {
   std::int32_t index_interval_bytes = 4096;        ///< index.interval.bytes
   std::int64_t index_bytes = default_index_bytes;  ///< segment.index.bytes
-  std::int64_t reserve_bytes =
-      0;  ///< room reserved when a segment is created, not part of its size
+  std::int64_t reserve_bytes = 0;  ///< room when a segment is created, not part of its size
 };
 
 /// What only its owner knows of a segment.
@@ -118,6 +117,8 @@ class BasicSegment {
   /// An index was found damaged or missing: reads scan more of the log until `recover` has made
   /// both anew.
   bool indexes_damaged() const { return indexes_damaged_.load(std::memory_order_relaxed); }
+  /// Reading one has failed since: reads went on without it. What it holds may be sound.
+  bool indexes_unread() const { return indexes_unread_.load(std::memory_order_relaxed); }
   /// From now on they count as damaged: one of the files was missing.
   void distrust_indexes() { damage_index(); }
 
@@ -178,8 +179,7 @@ class BasicSegment {
                               const Visit& visit = {});
   /// Cuts off what recovery found behind the end. Alone.
   absl::Status cut_tail(IoReason why = IoReason::recover_cut);
-  /// Cuts off the first batch whose last offset is `target` or above, and all behind it. Answers
-  /// the bytes cut. Alone.
+  /// Cuts off from the first batch whose last offset is `target` or above; the bytes cut. Alone.
   absl::StatusOr<std::int64_t> truncate_to(Offset target, IoReason why = IoReason::truncate);
 
   // ── readers ───────────────────────────────────────────────────────────────────────────────────
@@ -206,8 +206,7 @@ class BasicSegment {
   /// The first record whose timestamp is `target` or above and whose offset is `from` or above.
   absl::StatusOr<std::optional<TimestampOffset>> find_timestamp(Timestamp target, Offset from,
                                                                 Decompressor& decompressor) const;
-  /// An offset above all of `size` bytes from `position`; nothing where the index does not reach
-  /// that far.
+  /// An offset above all of `size` bytes from `position`, where the index reaches that far.
   absl::StatusOr<std::optional<Offset>> upper_bound(std::int64_t position, std::int64_t size) const;
   /// Calls `visit` for each batch from that with `from` on, by its header; its first error ends it.
   absl::Status each_batch(Offset from, const Visit& visit) const;
@@ -233,6 +232,7 @@ class BasicSegment {
                                IoReason why);
   absl::Status flush_indexes(IoReason why);
   bool plausible(const BatchHeader& header, Offset before) const;
+  absl::Status do_without(absl::Status looked_up) const;
   void damage_index() const { indexes_damaged_.store(true, std::memory_order_relaxed); }
   Offset offset_limit() const;
   absl::StatusOr<Scan> scan_to(Offset target, MutableBytes window,
@@ -279,11 +279,11 @@ class BasicSegment {
   std::int64_t since_last_entry_ = 0;  // bytes; the writer's
   segment_impl::Published<SegmentEnd> end_;
   absl::Status index_status_;
-  // Bytes from built_from_ on were built or checked by this process; so were those below
-  // verified_to_.
+  // From built_from_ on, and below verified_to_, bytes were built or checked by this process.
   std::int64_t built_from_ = 0;
   mutable std::atomic<std::int64_t> verified_to_{0};
   mutable std::atomic<bool> indexes_damaged_{false};
+  mutable std::atomic<bool> indexes_unread_{false};
 };
 
 using Segment = BasicSegment<AnyFile>;

@@ -33,8 +33,8 @@ absl::StatusOr<BasicSegment<typename Fs::File>> open_segment(Fs& files, std::str
                                                              Timestamp now = no_timestamp,
                                                              IndexLoad indexes = IndexLoad::strict);
 
-/// An existing segment, for who writes nothing: no file is made, and what stands in for an index
-/// that is missing costs time alone. `stage`: a suffix that its names have behind their own.
+/// An existing segment, for who writes nothing: no file is made, and an index that is missing, or
+/// cannot be read, costs time alone. `stage`: a suffix that its names have behind their own.
 /// `trust_times`: else look-ups by time go through the log.
 template <FileSystem Fs>
 absl::StatusOr<BasicSegment<typename Fs::File>> open_segment_to_read(

@@ -338,10 +338,12 @@ absl::StatusOr<int> BasicLog<Fs>::repair_indexes() {
   int repaired = 0;
   auto segments = list_->segments;
   for (Ref<LogSegment>& entry : segments) {
-    const Segment* segment = entry->if_open();
-    if (segment == nullptr || !segment->indexes_damaged()) {
+    Segment* segment = entry->if_open();
+    if (segment == nullptr || (!segment->indexes_damaged() && !segment->indexes_unread())) {
       continue;
     }
+    // What takes its place does not know what a failed write left, or is to be synced.
+    OTTLA_TRY(entry.get() == active() ? make_ready(*segment) : absl::OkStatus());
     const std::int64_t size = segment->size();
     SegmentRecovery recovered;
     OTTLA_ASSIGN(auto fresh, make_indexes(entry->base(), entry.get() != active(), end_, recovered));

@@ -205,14 +205,25 @@ class LogSegment final : public Counted {
     return std::make_unique<Aborted>(*std::move(opened));
   }
   absl::StatusOr<std::unique_ptr<Segment>> open() {
-    OTTLA_ASSIGN(auto opened, place_->read_only
-                                  ? open_segment_to_read(place_->files, place_->directory, base_,
-                                                         options_, stage_)
-                                  : open_log_segment(*place_, base_, options_, no_timestamp));
+    OTTLA_ASSIGN(auto opened, open_files());
     OTTLA_TRY(check_size(opened));
     OTTLA_TRY(opened.find_end(expected_largest_));  // who made it anew may not have come to its end
     OTTLA_TRY(check_end(opened));
     return std::make_unique<Segment>(std::move(opened));
+  }
+  /// Where an index cannot be read, without them: to be made anew, and no reason to read nothing.
+  absl::StatusOr<Segment> open_files() {
+    if (place_->read_only) {
+      return open_segment_to_read(place_->files, place_->directory, base_, options_, stage_);
+    }
+    auto opened = open_log_segment(*place_, base_, options_, no_timestamp);
+    if (fault(opened.status()) != Fault::io) {
+      return opened;
+    }
+    OTTLA_ASSIGN(auto without, open_segment(place_->files, place_->directory, base_, options_,
+                                            no_timestamp, IndexLoad::none));
+    without.distrust_indexes();
+    return without;
   }
   /// What is gone once its files are open may have opened another's. Who was faster is right: it is
   /// open before another takes its names.

@@ -107,29 +107,29 @@ absl::StatusOr<BasicSegment<typename Fs::File>> open_segment_to_read(
     return files.open(absl::StrCat(offset_file_path(directory, base_offset, suffix), av(stage)),
                       OpenMode::read, IoReason::other);
   };
-  OTTLA_ASSIGN(
-      const FileStatus status,
-      files.status(absl::StrCat(offset_file_path(directory, base_offset, log_suffix), av(stage))));
-  OTTLA_ASSIGN(auto log, open(log_suffix));
-  auto offset_index = open(offset_index_suffix);
-  auto time_index = open(time_index_suffix);
-  const bool missing = fault(offset_index.status()) == Fault::not_found ||
-                       fault(time_index.status()) == Fault::not_found;
-  if (missing) {  // the log takes their places, and is not read there
-    offset_index = open(log_suffix);
-    time_index = open(log_suffix);
-  }
-  OTTLA_TRY(offset_index.status());
-  OTTLA_TRY(time_index.status());
-  const IndexLoad load = missing ? IndexLoad::none : IndexLoad::prefix;
-  OTTLA_ASSIGN(auto segment, BasicSegment<typename Fs::File>::open(
-                                 {std::move(log), *std::move(offset_index), *std::move(time_index)},
-                                 base_offset, options, {no_timestamp, status.modified}, load,
-                                 trust_times ? load : IndexLoad::none));
-  if (missing || !trust_times) {
-    segment.distrust_indexes();
-  }
-  return segment;
+  // `none`: the log takes the places of the indexes, and is not read there.
+  const auto open_with = [&](IndexLoad load) -> absl::StatusOr<BasicSegment<typename Fs::File>> {
+    const bool without = load == IndexLoad::none;
+    OTTLA_ASSIGN(const FileStatus status,
+                 files.status(absl::StrCat(offset_file_path(directory, base_offset, log_suffix),
+                                           av(stage))));
+    OTTLA_ASSIGN(auto log, open(log_suffix));
+    OTTLA_ASSIGN(auto offset_index, open(without ? log_suffix : offset_index_suffix));
+    OTTLA_ASSIGN(auto time_index, open(without ? log_suffix : time_index_suffix));
+    OTTLA_ASSIGN(auto segment, BasicSegment<typename Fs::File>::open(
+                                   {std::move(log), std::move(offset_index), std::move(time_index)},
+                                   base_offset, options, {no_timestamp, status.modified}, load,
+                                   trust_times ? load : IndexLoad::none));
+    if (without || !trust_times) {
+      segment.distrust_indexes();
+    }
+    return segment;
+  };
+  auto opened = open_with(IndexLoad::prefix);
+  // Where it is the log that is missing, or cannot be read, it fails again.
+  const Fault why = fault(opened.status());
+  return why == Fault::not_found || why == Fault::io ? open_with(IndexLoad::none)
+                                                     : std::move(opened);
 }
 
 template <FileSystem Fs>

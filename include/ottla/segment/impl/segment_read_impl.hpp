@@ -40,6 +40,20 @@ Offset BasicSegment<FileT>::offset_limit() const {
   return end.size > 0 && end.next_offset == base_offset_ ? Offset(INT64_MAX) : end.next_offset;
 }
 
+/// What looking something up in an index answered: where it is damaged, or could not be read, that
+/// is noted, and the log has it all.
+template <File FileT>
+absl::Status BasicSegment<FileT>::do_without(absl::Status looked_up) const {
+  if (fault(looked_up) == Fault::corrupt) {
+    damage_index();
+  } else if (fault(looked_up) == Fault::io) {
+    indexes_unread_.store(true, std::memory_order_relaxed);
+  } else {
+    return looked_up;
+  }
+  return absl::OkStatus();
+}
+
 /// At the first batch whose last offset is `target` or above, or at the end. An index entry is
 /// believed only where the log confirms it: a batch that ends at its offset.
 template <File FileT>
@@ -47,9 +61,7 @@ auto BasicSegment<FileT>::scan_to(Offset target, MutableBytes window,
                                   std::optional<std::int64_t>& before) const
     -> absl::StatusOr<Scan> {
   const auto entry = offset_index_.lookup(target);
-  if (!entry.ok() && fault(entry.status()) != Fault::corrupt) {
-    return entry.status();
-  }
+  OTTLA_TRY(do_without(entry.status()));
   // After the look-up: a batch that has an entry is published.
   const std::int64_t end = size();
   if (entry.ok() && entry->position > 0 && entry->position < end) {
@@ -67,7 +79,7 @@ auto BasicSegment<FileT>::scan_to(Offset target, MutableBytes window,
       }
     }
   }
-  if (!entry.ok() || entry->position > 0) {
+  if (entry.ok() && entry->position > 0) {
     damage_index();
   }
   before.reset();
@@ -311,11 +323,9 @@ absl::StatusOr<std::optional<TimestampOffset>> BasicSegment<FileT>::find_timesta
     Timestamp target, Offset from, Decompressor& decompressor) const {
   Offset start = from;
   const auto entry = time_index_.lookup(target);
-  if (!entry.ok() && fault(entry.status()) != Fault::corrupt) {
-    return entry.status();
-  }
-  bool holds = entry.ok();
-  if (holds && entry->timestamp != no_timestamp && entry->offset > from) {
+  OTTLA_TRY(do_without(entry.status()));
+  bool holds = true;
+  if (entry.ok() && entry->timestamp != no_timestamp && entry->offset > from) {
     OTTLA_ASSIGN(holds, time_entry_holds(*entry));
     start = holds ? entry->offset : from;
   }
@@ -370,14 +380,8 @@ template <File FileT>
 absl::StatusOr<std::optional<Offset>> BasicSegment<FileT>::upper_bound(std::int64_t position,
                                                                        std::int64_t size) const {
   const auto entry = offset_index_.upper_bound(position, size);
-  if (!entry.ok()) {
-    if (fault(entry.status()) != Fault::corrupt) {
-      return entry.status();
-    }
-    damage_index();
-    return std::nullopt;
-  }
-  return *entry ? std::optional((*entry)->offset) : std::nullopt;
+  OTTLA_TRY(do_without(entry.status()));
+  return entry.ok() && *entry ? std::optional((*entry)->offset) : std::nullopt;
 }
 
 }  // namespace ottla::inline OTTLA_ABI

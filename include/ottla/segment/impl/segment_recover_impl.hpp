@@ -159,6 +159,7 @@ absl::StatusOr<SegmentRecovery> BasicSegment<FileT>::recover_guarded(const Recov
   verified_to_.store(0, std::memory_order_relaxed);
   index_status_ = replace_entries(trusted, entries);
   indexes_damaged_.store(!index_status_.ok(), std::memory_order_relaxed);
+  indexes_unread_.store(false, std::memory_order_relaxed);
   return report;
 }
 
@@ -267,14 +268,15 @@ absl::StatusOr<bool> BasicSegment<FileT>::follow(FollowedEnd& at, MutableBytes w
   if (!followed_) {  // the first time: nobody reads yet
     followed_ = true;
   }
-  OTTLA_TRY(offset_index_.take_in());
-  OTTLA_TRY(time_index_.take_in());
+  for (const absl::Status& taken : {offset_index_.take_in(), time_index_.take_in()}) {
+    OTTLA_TRY(fault(taken) == Fault::io ? do_without(taken) : taken);
+  }
   SegmentEnd end = this->end();
   OTTLA_ASSIGN(const std::int64_t file_size, log_.size());
   std::int64_t position = at.last ? at.last->position : 0;
   if (!at.begun) {
     std::optional<OffsetPosition> trusted;
-    if (options.trust_indexes) {
+    if (options.trust_indexes && !indexes_unread()) {
       OTTLA_ASSIGN(trusted, trusted_start(window));
     }
     end = {0, base_offset_, {no_timestamp, base_offset_}};

@@ -44,7 +44,8 @@ BasicSegment<FileT>::BasicSegment(BasicSegment&& other) noexcept
       index_status_(std::move(other.index_status_)),
       built_from_(other.built_from_),
       verified_to_(other.verified_to_.load(std::memory_order_relaxed)),
-      indexes_damaged_(other.indexes_damaged_.load(std::memory_order_relaxed)) {}
+      indexes_damaged_(other.indexes_damaged_.load(std::memory_order_relaxed)),
+      indexes_unread_(other.indexes_unread_.load(std::memory_order_relaxed)) {}
 
 template <File FileT>
 BasicSegment<FileT>& BasicSegment<FileT>::operator=(BasicSegment&& other) noexcept {
