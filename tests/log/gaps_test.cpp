@@ -36,6 +36,23 @@ TEST_CASE("Gaps that a leader left are there after a crash, also when the log is
   }
 }
 
+TEST_CASE(
+    "Of the gap that a cut within a batch left, and one behind it, both are there after a crash") {
+  for (const LastStop stop : crashes) {
+    Disk disk;
+    {
+      Log log = disk.open();
+      must(append(log, {make_batch(0), make_batch(1, {.timestamps = {t0, t0, t0}})}).status);
+      must(log.truncate_to(Offset(3), SteadyTime()).status());
+      must(append(log, {make_batch(3), make_batch(14), make_batch(15)}).status);
+      flush(log);
+    }
+    const Log log = disk.open_after(stop);
+    CHECK(log.damage() == nullptr);
+    CHECK(offsets(log.view()) == std::vector<std::int64_t>{0, 3, 14, 15});
+  }
+}
+
 TEST_CASE("The note of a gap is synced before the first batch that lies apart, and once") {
   Disk disk;
   Log log = disk.open();

@@ -28,8 +28,8 @@ enum class IoReason : std::uint8_t {
   producer_snapshot,  ///< producer state beside a segment
   create_partition,   ///< a partition's directory and partition.metadata
   delete_partition,   ///< renaming to -delete, emptying, removing
-  metadata,           ///< ottla_metadata, meta.properties
-  open_directory,     ///< the lock, the run file, removing clean-stop markers
+  metadata,           ///< ottla_metadata
+  open_directory,     ///< the lock, meta.properties, the run file, removing clean-stop markers
   clean_stop,         ///< writing clean-stop markers
   compaction,         ///< .cleaned and .swap files
   repair,             ///< what a damaged log loses by its owner's choice: saved, taken out

@@ -112,8 +112,8 @@ absl::Status BasicLog<Fs>::note_gaps(std::span<const BatchFacts> facts) {
       absl::Status noted = write_manifest(manifest_.add_sparse(next, to), Durability::durable);
       if (!noted.ok()) {
         manifest_ = std::move(before);
+        return noted;
       }
-      return noted;
     }
     next = batch.last_offset + 1;
   }

@@ -363,7 +363,7 @@ class BasicLogDirectory<Fs>::Opener {
     OTTLA_TRY(sync_entry());
     return directory_.replace(log_impl::meta_properties_file,
                               format_meta_properties(directory_.properties_), Durability::durable,
-                              IoReason::metadata);
+                              IoReason::open_directory);
   }
 
   /// A new directory's own. Where its parent may not be read, somebody else has made it.
