@@ -448,5 +448,6 @@ void BasicLog<Fs>::Opener::settle_shared() {
 
 }  // namespace ottla::inline OTTLA_ABI
 
+#include <ottla/log/impl/log_indexes_impl.hpp>
 #include <ottla/log/impl/log_recover_impl.hpp>
 #include <ottla/log/impl/log_repair_impl.hpp>

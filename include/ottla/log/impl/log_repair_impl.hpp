@@ -351,4 +351,4 @@ absl::Status BasicLog<Fs>::Opener::Repairer::begin_segment(Offset base) {
 
 }  // namespace ottla::inline OTTLA_ABI
 
-#include <ottla/log/impl/log_damage_impl.hpp>
+#include <ottla/log/impl/log_repair_survey_impl.hpp>
