@@ -48,6 +48,8 @@ struct Tally {
   int in_flight = 0;  ///< kills between a send and its acknowledgement
   int at_named_points = 0;
   int at_calls = 0;
+  int calls_outlived = 0;          ///< children that were to die at a call of theirs and did not
+  std::uint32_t fewest_calls = 0;  ///< that one of those made
   int while_rolling = 0;
   int while_committing = 0;
   int while_recovering = 0;
@@ -89,10 +91,7 @@ class Harness {
       for (const When when : {When::before, When::after}) {
         int lives = 2;  // of a directory that is made, and of one that is there
         live_until([&] { return lives-- == 0; },
-                   [&] {
-                     choice_.at_call(static_cast<std::uint32_t>(call), when);
-                     return work_and_look(milliseconds_of_work);
-                   });
+                   [&] { return life_to_call(static_cast<std::uint32_t>(call), when); });
       }
     }
     if (goals.per_point > 0 || goals.per_reason > 0) visit_points(goals);
@@ -102,6 +101,7 @@ class Harness {
  private:
   enum class Way : std::uint8_t { random_time, named_point, call, closing };
   static constexpr int milliseconds_of_work = 400;
+  static constexpr int milliseconds_to_a_call = 5'000;
 
   /// Lives in directories of a few lives each.
   template <class Done, class Live>
@@ -193,6 +193,18 @@ class Harness {
     }
     return life_of_failing_disk(Failing::space,
                                 choice_.least_killed(Phase::working, false, undoes_an_append), -1);
+  }
+
+  /// A life that ends at its call of this number, or counts as outlived.
+  bool life_to_call(std::uint32_t number, When when) {
+    choice_.at_call(number, when);
+    if (!in_working_child(false, milliseconds_to_a_call)) return false;
+    if (ledger_.killed_at_call < 0) {
+      const std::uint32_t calls = ledger_.calls;
+      tally_.fewest_calls =
+          tally_.calls_outlived++ == 0 ? calls : std::min(tally_.fewest_calls, calls);
+    }
+    return look_and_judge();
   }
 
   /// A life that ends at `point`, or is meant to.

@@ -31,8 +31,9 @@ the files with what was sent, acknowledged, read and committed.)";
 constexpr std::string_view notes =
     R"(Prints the result as JSON. Exit code: 0 nothing acknowledged was lost, nothing came twice, no
 stray file, at least half of the kills of --runs and --random fell between a send and its
-acknowledgement, and so many died for each reason; 1 otherwise, with the directory kept; 2 wrong
-usage.
+acknowledgement, each child of --calls died at its call, and so many died at each point that was
+reached and for each reason, but for those that no child comes to; 1 otherwise, with the directory
+kept; 2 wrong usage.
 
   tests/crash/run --runs 1000 --seed 1
   tests/crash/run --calls 200 --dir /dev/shm
@@ -64,19 +65,61 @@ bool is_reached(const crash::Tally& tally, int reason) {
   return false;
 }
 
+/// Of the reasons that no child comes to, why; empty for the others.
+std::string_view why_out_of_reach(int reason) {
+  switch (static_cast<ottla::IoReason>(reason)) {
+    case ottla::IoReason::truncate:
+      return "no child cuts a log back on purpose";
+    case ottla::IoReason::repair:
+      return "no child's log is damaged";
+    case ottla::IoReason::other:
+      return "no child uses a component by itself";
+    default:
+      return "";
+  }
+}
+
+std::string counted_kills(std::uint32_t kills, int goal, std::string_view where) {
+  return std::to_string(kills) + " of " + std::to_string(goal) + " kills " + std::string(where);
+}
+
+void missing_of_calls(std::vector<std::string>& missing, const crash::Tally& tally) {
+  if (tally.calls_outlived == 0) return;
+  missing.push_back(std::to_string(tally.calls_outlived) +
+                    " children outlived the call that they were to die at; one of them made " +
+                    std::to_string(tally.fewest_calls));
+}
+
+void missing_of_reasons(std::vector<std::string>& missing, const crash::Tally& tally, int goal) {
+  for (int reason = 0; reason <= crash::commit_reason; ++reason) {
+    const auto kills = static_cast<std::uint32_t>(kills_for(tally, reason));
+    if (!is_reached(tally, reason) && !why_out_of_reach(reason).empty()) continue;
+    if (static_cast<int>(kills) < goal) {
+      missing.push_back(
+          counted_kills(kills, goal, "for " + std::string(crash::reason_name(reason))));
+    }
+  }
+}
+
+void missing_of_points(std::vector<std::string>& missing, const crash::Tally& tally, int goal) {
+  for (int point = 0; point < crash::points; ++point) {
+    const auto at = static_cast<std::size_t>(point);
+    if (tally.reached[at] > 0 && static_cast<int>(tally.killed[at]) < goal) {
+      missing.push_back(counted_kills(tally.killed[at], goal, "at " + crash::point_name(point)));
+    }
+  }
+}
+
 /// What the run has to have shown, and has not.
 std::vector<std::string> shortcomings(const crash::Tally& tally, const crash::Goals& goals) {
   std::vector<std::string> missing;
   if (tally.drawn_in_flight * 2 < tally.drawn) {
     missing.emplace_back("less than half of the kills fell between a send and its acknowledgement");
   }
-  for (int reason = 0; reason <= crash::commit_reason; ++reason) {
-    const int kills = kills_for(tally, reason);
-    if (is_reached(tally, reason) && kills < goals.per_reason) {
-      missing.push_back(std::to_string(kills) + " kills for " +
-                        std::string(crash::reason_name(reason)));
-    }
-  }
+  missing_of_calls(missing, tally);
+  // Points are those that are reached: of each reason, there is to be one.
+  missing_of_reasons(missing, tally, std::max(goals.per_reason, std::min(goals.per_point, 1)));
+  missing_of_points(missing, tally, goals.per_point);
   constexpr int enough_for_all = 100;
   if (goals.runs < enough_for_all) return missing;
   if (tally.at_calls == 0) missing.emplace_back("no kill at a call");
@@ -102,7 +145,7 @@ void report_places(nlohmann::ordered_json& result, const crash::Tally& tally,
     if (is_reached(tally, reason)) {
       result["reasons"][name] = kills_for(tally, reason);
     } else {
-      unreached.push_back(name);
+      unreached.push_back({{"reason", name}, {"why", why_out_of_reach(reason)}});
     }
   }
   const int enough = std::max(1, goals.per_point);
