@@ -37,7 +37,8 @@ struct RunOptions {
 struct RunResult {
   std::vector<Violation> violations;
   int lives = 0;
-  /// Lives of 50 operations at least and a roll, whose crash found data that was not synced.
+  /// Lives of 50 operations at least and a roll, whose crash found data that was not synced, and
+  /// after which all that was owed was looked for.
   int cycles = 0;
   SimFaultTable faults;
   std::uint64_t trace = 0;
@@ -84,11 +85,16 @@ class LogRun {
   RunResult run() {
     files_.emplace(disk_.file_system());
     RunResult result;
-    for (; result.lives < options_.lives && history_.violations().empty(); ++result.lives) {
-      result.cycles += live() ? 1 : 0;
-      if (given_up_) {
+    for (bool cycle = false;; ++result.lives) {
+      auto log = open();
+      if (given_up_ || !log.ok() || !history_.violations().empty()) {
         break;
       }
+      result.cycles += cycle ? 1 : 0;
+      if (result.lives == options_.lives) {
+        break;
+      }
+      cycle = live(*log);
     }
     result.violations = history_.violations();
     for (const SimDiskProblem& problem : disk_.problems()) {
@@ -135,17 +141,12 @@ class LogRun {
 
   // ── a life ──────────────────────────────────────────────────────────────────────────────────
 
-  /// Whether it was a whole cycle.
-  bool live() {
+  /// Whether it was a whole cycle, once an opening has checked what it left.
+  bool live(Log& log) {
     const std::uint64_t syncs = failed_syncs();
-    auto log = open();
-    given_up_ = given_up_ || !log.ok() || !history_.violations().empty();
-    if (given_up_) {
-      return false;
-    }
-    const std::int64_t last = last_segment(*log);
-    const int done = work(*log);
-    const bool rolled = last_segment(*log) != last;
+    const std::int64_t last = last_segment(log);
+    const int done = work(log);
+    const bool rolled = last_segment(log) != last;
     const bool unsynced = history_.written() > history_.durable();
     end_life(failed_syncs() != syncs);
     return done >= 50 && rolled && unsynced;
