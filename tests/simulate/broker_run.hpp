@@ -140,7 +140,6 @@ class BrokerRun {
     if (phase == Phase::safety) {
       plan_faults();
     }
-    const std::string name = "main";
     const absl::Status ran = world_.run(env_->process(), [&] { work(phase); });
     if (!ran.ok()) {
       violated("deadlock", std::string(sv(ran.message())) + "\n" + world_.report());

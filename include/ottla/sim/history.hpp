@@ -4,9 +4,10 @@
 //   History history;
 //   history.add_topic("orders", {.durable = true});
 //   HistoryWriter writer(history);     // of one process
-//   writer.note({.kind = Event::send, .client = "p1", .partition = orders_0, .record = {.value =
-//   "p1-0"}}); writer.note({.kind = Event::ok, .partition = orders_0, .record = {.offset = at,
-//   .value = "p1-0"}}); for (const Violation& each : check(history)) ...
+//   using enum HistoryEvent::Kind;
+//   writer.note({.kind = send, .client = "p1", .partition = p, .record = {.value = "p1-0"}});
+//   writer.note({.kind = ok, .partition = p, .record = {.offset = at, .value = "p1-0"}});
+//   for (const Violation& each : check(history)) ...
 // Nothing here knows who was asked: a broker in a SimEnv, a real one, a test that makes it up.
 #pragma once
 
