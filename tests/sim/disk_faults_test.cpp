@@ -2,6 +2,7 @@
 //
 // Each fault, as a program meets it.
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "disk_fixture.hpp"
@@ -293,6 +294,40 @@ TEST_CASE("A stale read answers what the device holds") {
   d.next(SimFault::stale_read);
   CHECK(text_of(file) == "old");
   CHECK(text_of(file) == "new");
+}
+
+TEST_CASE("A fault that answers ok and of which nothing comes is none, and is not counted") {
+  Faulty d;
+  SimFile file = d.settled("/a", "old");
+  const auto fired = [&](IoOperation operation, SimFault fault) {
+    return d.disk.fault_table().fired(operation, fault);
+  };
+  std::array<std::byte, 8> into{};
+  for (const SimFault fault : {SimFault::bad_sector, SimFault::bit_rot}) {
+    d.next(fault);
+    CHECK(file.read(3, into).value() == 0);
+    CHECK(fired(IoOperation::read, fault) == 0);
+  }
+  d.next(SimFault::stale_read);
+  CHECK(text_of(file) == "old");
+  CHECK(fired(IoOperation::read, SimFault::stale_read) == 0);
+  for (const SimFault fault : {SimFault::sync_late, SimFault::sync_elsewhere}) {
+    d.next(fault);
+    CHECK(file.sync(why).ok());
+    CHECK(file.sync(why).ok());
+    CHECK(fired(IoOperation::sync, fault) == 0);
+  }
+  d.next(SimFault::misdirected_write);
+  CHECK(write(file, 0, "new").ok());
+  CHECK(text_of(file) == "new");
+  CHECK(fired(IoOperation::write, SimFault::misdirected_write) == 0);
+  d.next(SimFault::stale_read);
+  CHECK(text_of(file) == "old");
+  CHECK(fired(IoOperation::read, SimFault::stale_read) == 1);
+  d.next(SimFault::sync_late);
+  CHECK(file.sync(why).ok());
+  CHECK(fired(IoOperation::sync, SimFault::sync_late) == 1);
+  CHECK_FALSE(file.sync(why).ok());
 }
 
 TEST_CASE("Delays and hangs pass their time in the hook, without a lock") {

@@ -6,6 +6,7 @@
 // makes of it is for durable_states.hpp.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -48,6 +49,12 @@ class DiskFile {
   /// From what processes see, and from what the device holds. Before: `position` is not negative.
   std::size_t read(std::int64_t position, MutableBytes into) const;
   std::size_t read_durable(std::int64_t position, MutableBytes into) const;
+  /// How many of the `bytes` from `position` on there are; 0 where that is negative.
+  std::int64_t bytes_from(std::int64_t position, std::int64_t bytes) const {
+    return position < 0 ? 0 : std::max<std::int64_t>(0, std::min(bytes, size() - position));
+  }
+  /// Whether the device holds others than processes see.
+  bool is_stale(std::int64_t position, std::int64_t bytes) const;
   void write(std::int64_t position, Bytes bytes, ChangeNumber change);
   void truncate(std::int64_t size, ChangeNumber change);
 
@@ -78,6 +85,9 @@ class DiskFile {
   Timestamp modified = no_timestamp;
   bool fails_next_sync = false;
   std::uint64_t spared_handle = 0;  // which that does not meet
+  bool fails_next_sync_through(std::uint64_t handle) const {
+    return fails_next_sync && spared_handle != handle;
+  }
 
  private:
   /// Beyond these, the older half of what is pending goes to the device, as a kernel does it.

@@ -41,6 +41,16 @@ OTTLA_INLINE std::size_t DiskFile::read_durable(std::int64_t position, MutableBy
   return read_bytes(durable_, durable_size_, position, into);
 }
 
+OTTLA_INLINE bool DiskFile::is_stale(std::int64_t position, std::int64_t bytes) const {
+  if (bytes_from(position, bytes) == 0) {
+    return false;
+  }
+  std::vector<std::byte> seen(static_cast<std::size_t>(bytes));
+  std::vector<std::byte> held(seen.size());
+  const std::size_t there = read(position, seen);
+  return read_durable(position, held) != there || held != seen;
+}
+
 OTTLA_INLINE void DiskFile::write(std::int64_t position, Bytes bytes, ChangeNumber change) {
   if (bytes.empty()) {
     return;

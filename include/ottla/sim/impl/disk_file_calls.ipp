@@ -83,10 +83,8 @@ OTTLA_INLINE absl::StatusOr<std::size_t> DiskState::read(HandleNumber handle, st
     return die(fate);
   }
   DiskFile& file = image_.inode(open->inode).file;
-  const std::int64_t end = std::min(file.size(), position + static_cast<std::int64_t>(into.size()));
-  if (position < end) {
-    const auto bytes = static_cast<std::uint64_t>(end - position);
-    const std::int64_t hit = position + static_cast<std::int64_t>(fate.chance / 8 % bytes);
+  if (const std::int64_t bytes = file.bytes_from(position, std::ssize(into)); bytes > 0) {
+    const std::int64_t hit = fate.place(position, bytes);
     if (fate.fault == SimFault::bad_sector) {
       file.spoil(hit / sector_size);
     } else if (fate.fault == SimFault::bit_rot) {
@@ -251,7 +249,7 @@ OTTLA_INLINE absl::Status DiskState::sync_to_device(HandleNumber handle, InodeNu
   if (fate.crashes()) {
     return die(fate);  // whatever the device has by now is as it is without
   }
-  const bool told_late = file.fails_next_sync && file.spared_handle != handle;
+  const bool told_late = file.fails_next_sync_through(handle);
   if (told_late || file.spoiled_pending() || fate.fault == SimFault::sync_keeps) {
     file.fails_next_sync = file.fails_next_sync && !told_late;
     file.lose_pending();

@@ -38,6 +38,10 @@ struct Fate {
   bool crashes() const {
     return fault == SimFault::process_crash || fault == SimFault::power_crash;
   }
+  /// Where in [position, position + bytes) a read is hit. Before: `bytes` is not 0.
+  std::int64_t place(std::int64_t position, std::int64_t bytes) const {
+    return position + static_cast<std::int64_t>(chance / 8 % static_cast<std::uint64_t>(bytes));
+  }
   /// Whether what the call is to do happens, where that may be either way.
   bool acts() const {
     const bool open = fault == SimFault::io || fault == SimFault::process_crash;
@@ -123,6 +127,9 @@ class DiskState final : public Counted {
   absl::Status check_alive(const IoCall& call, Caller caller, bool begins = false)
       OTTLA_REQUIRES(mutex_);
   SimFault choose(const IoCall& call, SimFault wanted) OTTLA_REQUIRES(mutex_);
+  /// Whether anything comes of the fault.
+  bool has_effect(const IoCall& call, HandleNumber number, const Fate& fate) const
+      OTTLA_REQUIRES(mutex_);
   void note(const IoCall& call, const Fate& fate) OTTLA_REQUIRES(mutex_);
   void report(SimDiskProblem::Kind kind, const IoCall& call) OTTLA_REQUIRES(mutex_);
   DiskFailure refusal(const Fate& fate, Changes changes) const OTTLA_REQUIRES(mutex_);

@@ -41,6 +41,9 @@ OTTLA_INLINE absl::StatusOr<Fate> DiskState::meet(const IoCall& call, Caller cal
     ++calls_;
     fate.fault = choose(call, wanted);
     fate.chance = random_.next();
+    if (!has_effect(call, caller.handle, fate)) {
+      fate.fault = SimFault::none;
+    }
     fate.ignored = fate.fault == SimFault::none && carries_reason(call.operation) &&
                    ignored_kinds_.contains({call.reason, call.operation});
     ignored_ += fate.ignored ? 1 : 0;
@@ -109,6 +112,40 @@ OTTLA_INLINE SimFault DiskState::choose(const IoCall& call, SimFault wanted) {
     }
   }
   return SimFault::none;
+}
+
+// Of what answers ok. What fails, takes time or dies has one always.
+OTTLA_INLINE bool DiskState::has_effect(const IoCall& call, HandleNumber number,
+                                        const Fate& fate) const {
+  const auto found = handles_.find(number);
+  if (found == handles_.end()) {
+    return true;  // a call on names, and they do not lie
+  }
+  const OpenHandle& open = found->second;
+  const DiskFile& file = image_.inode(open.inode).file;
+  const std::int64_t at = call.position;
+  const auto bytes = static_cast<std::int64_t>(call.bytes);
+  const std::int64_t end = std::max(file.size(), at + bytes);
+  const bool written = open.writable && !read_only_ && at >= 0 && bytes > 0;
+  switch (fate.fault) {
+    case SimFault::bad_sector:
+      return file.bytes_from(at, bytes) > 0;
+    case SimFault::bit_rot:
+      return file.bytes_from(at, bytes) > 0 &&
+             fate.place(at, file.bytes_from(at, bytes)) < std::ssize(file.durable());
+    case SimFault::stale_read:
+      return file.is_stale(at, bytes);
+    case SimFault::lost_write:
+      return written;
+    case SimFault::misdirected_write:
+      return written && end > sector_size;
+    case SimFault::sync_late:
+    case SimFault::sync_elsewhere:
+      return !(file.pending().empty() && file.sizes().empty()) && !file.spoiled_pending() &&
+             !file.fails_next_sync_through(number);
+    default:
+      return true;
+  }
 }
 
 OTTLA_INLINE void DiskState::note(const IoCall& call, const Fate& fate) {
