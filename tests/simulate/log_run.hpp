@@ -18,6 +18,7 @@
 #include <ottla/sim/sim_disk.hpp>
 
 #include "history.hpp"
+#include "reading.hpp"
 #include "step.hpp"
 
 namespace simulate {
@@ -250,9 +251,9 @@ class LogRun {
       }
       return;
     }
-    Found found{.start = log->start().value(), .end = log->end().value()};
-    ProducerState producers;
-    const absl::Status read = read_all(*log, found.records, &producers);
+    Reading reading;
+    const absl::Status read = read_log(*log, reading);
+    Found& found = reading.found;
     // A device that says that it has synced what it has not leaves no trace.
     const SimFaultTable table = disk_.fault_table();
     const bool late =
@@ -270,64 +271,9 @@ class LogRun {
     }
     history_.opened(found, power_ || sync_failed_ ? Kept::durable : Kept::written);
     if (!lied()) {
-      check_epochs(*log, found);
-      check_producers(*log, producers);
+      check_epochs(*log, reading, history_);
+      check_producers(*log, reading, history_);
     }
-  }
-  void check_epochs(const Log& log, const Found& found) {
-    for (const Record& record : found.records) {
-      if (log.epochs().epoch_for_offset(Offset(record.offset)) != LeaderEpoch(record.epoch)) {
-        history_.violated("leader epochs", "of offset " + std::to_string(record.offset));
-        return;
-      }
-    }
-  }
-  /// Each producer is where its last batch in the log says.
-  void check_producers(const Log& log, const ProducerState& found) {
-    for (const ProducerStateEntry& entry : found.entries()) {
-      const ProducerStateEntry* its = log.producers().find(entry.producer_id);
-      if (its == nullptr || its->epoch != entry.epoch ||
-          its->batches.newest() != entry.batches.newest()) {
-        history_.violated("producer state",
-                          "of producer " + std::to_string(entry.producer_id.value()));
-        return;
-      }
-    }
-  }
-
-  absl::Status read_all(const Log& log, std::vector<Record>& records, ProducerState* producers) {
-    const auto buffers = make_ref<ReadBuffers>();
-    const auto view = log.view();
-    Offset at = view.start();
-    while (at < view.end()) {
-      OTTLA_ASSIGN(const LogRead read, view.read({at, view.end(), 2'000}, *buffers));
-      if (read.pieces.empty()) {
-        return absl::OkStatus();
-      }
-      for (const SharedBytes& piece : read.pieces) {
-        OTTLA_TRY(read_piece(piece.bytes(), at, records, producers));
-      }
-    }
-    return absl::OkStatus();
-  }
-  absl::Status read_piece(Bytes piece, Offset& at, std::vector<Record>& records,
-                          ProducerState* producers) {
-    BatchCursor batches(piece);
-    while (const BatchView* batch = batches.next()) {
-      RecordCursor cursor = batch->records();
-      while (const RecordView* record = cursor.next()) {
-        if (record->offset() >= at) {
-          records.push_back({record->offset().value(), batch->header().leader_epoch.value(),
-                             std::string(as_string_view(record->value().value_or(Bytes())))});
-        }
-      }
-      OTTLA_TRY(cursor.status());
-      if (producers != nullptr && batch->header().has_producer_id()) {
-        producers->append(batch->header());
-      }
-      at = std::max(at, batch->header().next_offset());
-    }
-    return batches.status();
   }
 
   // ── work ────────────────────────────────────────────────────────────────────────────────────
@@ -353,12 +299,11 @@ class LogRun {
         ++done;
       }
       if (one_in(12)) {
-        Found found{.start = log.start().value(), .end = log.end().value()};
-        const bool whole = read_all(log, found.records, nullptr).ok();
-        found.lied = lied();
-        found.told_of_loss = found.lied;
+        Reading reading;
+        const bool whole = read_log(log, reading).ok();
+        reading.found.lied = reading.found.told_of_loss = lied();
         if (whole) {
-          history_.read(found);
+          history_.read(reading.found);
         }
       }
     }
@@ -374,7 +319,7 @@ class LogRun {
     std::vector<BatchFacts> facts;
     std::vector<Record> records;
     for (int i = 0; i < n; ++i) {
-      records.push_back({log.end().value() + i, epoch_, std::to_string(++written_)});
+      records.push_back({log.end().value() + i, epoch_, "=" + std::to_string(++written_)});
       records.back().value.resize(records.back().value.size() + draw(120), '.');
       batches.push_back(batch_of(records.back()));
       pieces.push_back(batches.back().bytes());
@@ -398,7 +343,7 @@ class LogRun {
       fields.base_sequence = next_sequence_++;
     }
     BatchBuilder builder(fields);
-    builder.append({.timestamp = now, .value = as_bytes(record.value)}).IgnoreError();
+    builder.append({.timestamp = now, .value = as_bytes(record.value).subspan(1)}).IgnoreError();
     return std::move(*builder.seal()).freeze();
   }
 

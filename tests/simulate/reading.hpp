@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,7 @@ struct Reading {
   Found found;
   std::vector<Timestamp> times;  ///< of the records
   ProducerState producers;
+  std::set<ProducerId> transactional;
   std::map<ProducerId, Offset> open;  ///< transactions: where each begins
   std::vector<AbortedTransaction> aborted;
 };
@@ -58,6 +60,7 @@ inline absl::Status read_batch(const BatchView& batch, Offset from, Reading& int
   if (header.has_producer_id() && !header.is_control()) {
     into.producers.append(header);
     if (header.is_transactional()) {
+      into.transactional.insert(header.producer_id);
       into.open.try_emplace(header.producer_id, header.base_offset);
     }
   }
@@ -106,11 +109,12 @@ inline void check_epochs(const Log& log, const Reading& reading, History& histor
 inline void check_producers(const Log& log, const Reading& reading, History& history) {
   for (const ProducerStateEntry& entry : reading.producers.entries()) {
     const ProducerStateEntry* its = log.producers().find(entry.producer_id);
-    // A snapshot has one time for a producer: that of its last marker, where there is one.
-    const BatchMetadata last = entry.batches.newest();
-    if (its == nullptr || its->epoch != entry.epoch ||
-        its->batches.newest().last_offset != last.last_offset ||
-        its->batches.newest().last_sequence != last.last_sequence) {
+    BatchMetadata last = entry.batches.newest();
+    if (its != nullptr && reading.transactional.count(entry.producer_id) > 0) {
+      // A snapshot has one time for a producer: that of its last marker.
+      last.timestamp = its->batches.newest().timestamp;
+    }
+    if (its == nullptr || its->epoch != entry.epoch || its->batches.newest() != last) {
       history.violated("producer state", absl::StrCat("of producer ", entry.producer_id.value()));
       return;
     }
