@@ -94,9 +94,6 @@ Json ignore_each(const Options& options, const std::vector<Scenario>& all,
                  const SimFaultTable& calls, bool& ok) {
   Json steps = Json::array();
   for (const Step& step : steps_of(calls)) {
-    if (step.reason == IoReason::other) {
-      continue;  // the script's own
-    }
     Sweep sweep(options.sweep);
     for (const Scenario& scenario : all) {
       if (sweep.failures().empty()) {
@@ -118,11 +115,16 @@ Json ignore_each(const Options& options, const std::vector<Scenario>& all,
   return steps;
 }
 
-Json run(const Options& options, bool& ok) {
+std::vector<Scenario> chosen(const Options& options) {
   std::vector<Scenario> all = scenarios();
   std::erase_if(all, [&](const Scenario& scenario) {
     return scenario.name.find(options.scenario) == std::string::npos;
   });
+  return all;
+}
+
+/// Null where no call was chosen.
+Json run(const Options& options, const std::vector<Scenario>& all, bool& ok) {
   Sweep sweep(options.sweep);
   for (const Scenario& scenario : all) {
     const std::uint64_t before = sweep.points();
@@ -133,6 +135,9 @@ Json run(const Options& options, bool& ok) {
     for (std::size_t i = failed; i < sweep.failures().size(); ++i) {
       std::cerr << failure_json(sweep.failures()[i]).dump() << '\n';
     }
+  }
+  if (sweep.faults() == 0 && sweep.failures().empty()) {
+    return {};
   }
   Json failures = Json::array();
   for (const SweepFailure& failure : sweep.failures()) {
@@ -186,7 +191,12 @@ int main(int argc, char** argv) {
     options.sweep.only_call = options.call;
   }
   bool ok = true;
-  const Json result = run(options, ok);
+  const std::vector<Scenario> all = chosen(options);
+  if (all.empty()) return line.wrong("no scenario's name contains '" + options.scenario + "'");
+  const Json result = run(options, all, ok);
+  if (result.is_null()) {
+    return line.wrong("no call of these scenarios is chosen by --call and --every");
+  }
   std::cout << result.dump(1) << '\n';
   return ok ? 0 : 1;
 }

@@ -50,6 +50,8 @@ class Sweep {
     }
   }
   std::uint64_t points() const { return points_; }
+  /// Those of them in which a call went wrong.
+  std::uint64_t faults() const { return faults_; }
   std::uint64_t states() const { return states_; }
   std::uint64_t sampled() const { return sampled_; }
   const SimFaultTable& table() const { return table_; }
@@ -88,6 +90,7 @@ class Sweep {
     World world(scenario.settings, seed, plan, ignored_);
     scenario.script(world);
     ++points_;
+    faults_ += plan.call > 0 ? 1 : 0;
     variant_ = plan.call;
     table_ += world.disk().fault_table();
     const auto note = [&](const Known& known, const std::string& where) {
@@ -179,6 +182,7 @@ class Sweep {
   std::optional<Step> ignored_;
   std::size_t failed_before_ = 0;
   std::uint64_t points_ = 0;
+  std::uint64_t faults_ = 0;
   std::uint64_t states_ = 0;
   std::uint64_t sampled_ = 0;  // points
   std::uint64_t variant_ = 0;
