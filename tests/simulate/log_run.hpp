@@ -128,7 +128,7 @@ class LogRun {
     }
     for (const SimFault fault : lies) {
       if (lying_) {
-        add(fault, 5'000);
+        add(fault, 10'000);
       }
     }
     return rates;

@@ -68,33 +68,6 @@ inline std::string_view why_harmless(const Step& step) {
 }
 
 /// Whether no log and no log directory takes it, so that the scenarios do not.
-inline bool is_a_brokers(const Step& step) {
-  switch (step.reason) {
-    case IoReason::metadata:
-      return true;
-    case IoReason::append:
-    case IoReason::undo_append:
-    case IoReason::flush:
-    case IoReason::roll:
-    case IoReason::seal:
-    case IoReason::index_append:
-    case IoReason::index_rebuild:
-    case IoReason::recover_cut:
-    case IoReason::recover_rewrite:
-    case IoReason::truncate:
-    case IoReason::delete_segment:
-    case IoReason::checkpoint:
-    case IoReason::producer_snapshot:
-    case IoReason::create_partition:
-    case IoReason::delete_partition:
-    case IoReason::open_directory:
-    case IoReason::clean_stop:
-    case IoReason::compaction:
-    case IoReason::repair:
-    case IoReason::other:
-      return false;
-  }
-  return false;
-}
+inline bool is_a_brokers(const Step& step) { return step.reason == IoReason::metadata; }
 
 }  // namespace simulate
