@@ -57,10 +57,12 @@ inline absl::Status read_batch(const BatchView& batch, Offset from, Reading& int
     }
   }
   OTTLA_TRY(cursor.status());
+  if (header.has_producer_id() && header.is_transactional()) {
+    into.transactional.insert(header.producer_id);  // markers, too
+  }
   if (header.has_producer_id() && !header.is_control()) {
     into.producers.append(header);
     if (header.is_transactional()) {
-      into.transactional.insert(header.producer_id);
       into.open.try_emplace(header.producer_id, header.base_offset);
     }
   }
