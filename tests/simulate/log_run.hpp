@@ -273,6 +273,9 @@ class LogRun {
     if (!lied()) {
       check_epochs(*log, reading, history_);
       check_producers(*log, reading, history_);
+      if (found.end % 4 == 0) {  // it takes long
+        check_times(*log, reading, history_);
+      }
     }
   }
 
@@ -343,7 +346,9 @@ class LogRun {
       fields.base_sequence = next_sequence_++;
     }
     BatchBuilder builder(fields);
-    builder.append({.timestamp = now, .value = as_bytes(record.value).subspan(1)}).IgnoreError();
+    const Timestamp its_own(now.value() + record.offset);
+    builder.append({.timestamp = its_own, .value = as_bytes(record.value).subspan(1)})
+        .IgnoreError();
     return std::move(*builder.seal()).freeze();
   }
 
