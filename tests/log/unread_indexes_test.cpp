@@ -21,7 +21,10 @@ struct Unread : Disk {
     options.config.segment_bytes = 3 * make_batch(0).facts.size;
     options.config.index_interval_bytes = 1;
   }
-  LogOpening clean(Log& log) {
+  /// So many batches, then a clean stop: how the next one opens it.
+  LogOpening written(int batches) {
+    Log log = open();
+    must(append(log, make_batches(0, batches)).status);
     const CleanEnd end = must(log.close());
     return {.last_stop = LastStop::clean, .clean_end = end, .recovery_point = end.end};
   }
@@ -52,12 +55,7 @@ std::int64_t found(const LogView& view, std::int64_t timestamp) {
 
 TEST_CASE("A closed segment is read where its indexes cannot be, and they are made anew") {
   Unread disk;
-  LogOpening opening;
-  {
-    Log log = disk.open();
-    must(append(log, make_batches(0, 8)).status);
-    opening = disk.clean(log);
-  }
+  const LogOpening opening = disk.written(8);
   const std::string before = disk.indexes_of(first);
   REQUIRE(before.size() > 1);
   const bool opened_before = GENERATE(false, true);
@@ -81,12 +79,7 @@ TEST_CASE("A closed segment is read where its indexes cannot be, and they are ma
 
 TEST_CASE("A roll keeps indexes that could not be read for a moment") {
   Unread disk;
-  LogOpening opening;
-  {
-    Log log = disk.open();
-    must(append(log, make_batches(0, 3)).status);
-    opening = disk.clean(log);
-  }
+  const LogOpening opening = disk.written(3);
   Log log = disk.open(opening);
   REQUIRE(offsets(log.view()) == range(0, 3));
   disk.fail_indexes_of(first);
@@ -129,12 +122,7 @@ TEST_CASE("Indexes made anew do not hide that a cut is to be synced") {
 
 TEST_CASE("A log that cannot be read is an error, whatever its indexes are") {
   Unread disk;
-  LogOpening opening;
-  {
-    Log log = disk.open();
-    must(append(log, make_batches(0, 8)).status);
-    opening = disk.clean(log);
-  }
+  const LogOpening opening = disk.written(8);
   const Log log = disk.open(opening);
   disk.hook = [](IoCall& call) {
     const bool hit = call.operation == IoOperation::read && !call.done &&
