@@ -16,7 +16,8 @@
 
 namespace ottla::inline OTTLA_ABI {
 
-/// How the directory was left.
+/// How the directory was left. After `system_crash` an opening syncs the log and its directory, so
+/// that what it cut off, or one before it that died, does not come back.
 enum class LastStop : std::uint8_t {
   clean,          ///< everything is on the device; a bad end is damage
   process_crash,  ///< the kernel lived on: all that was written is there, but for a torn last write
